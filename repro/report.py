@@ -1,0 +1,118 @@
+"""Writes what came out: tables, figures, audio, verdicts and the numbers of all runs, into a results folder.
+
+    python -m repro.report        # ships the laptop's prior and one policy a method, so that a clone opens in seconds
+
+Only this module, `runs` and `pipeline` write files. The same content gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.io import wavfile
+
+from repro import experiments, runs
+from repro.music import events
+from repro.settings import study
+
+KEY = ["experiment", "method", "c", "seed", "metric"]
+AUDIO_RATE = 16_000
+
+
+def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
+    """Writes measures into tables/DOMAIN.csv, sorted; rows of other experiments that stand there are kept.
+
+    Args:
+        results: the results folder.
+        domain: music or molecules.
+        frame: experiment, method, c, seed, metric, value.
+
+    Raises:
+        ValueError: a value is there twice; the sentence names it.
+    """
+    twice = frame[frame.duplicated(KEY)]
+    if len(twice):
+        raise ValueError(f"the table has {tuple(twice[KEY].iloc[0])} twice")
+    path = results / "tables" / f"{domain}.csv"
+    if path.exists():
+        before = pd.read_csv(path)
+        frame = pd.concat([before[~before["experiment"].isin(frame["experiment"])], frame])
+    text = frame.sort_values(KEY)[[*KEY, "value"]].to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    runs.write(path, text.encode())
+    return path
+
+
+def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Writes any other table, as it is, into tables/NAME.csv."""
+    path = results / "tables" / f"{name}.csv"
+    runs.write(path, frame.to_csv(index=False, float_format="%.8g", lineterminator="\n").encode())
+    return path
+
+
+def write_figure(results: Path, name: str, figure: Figure) -> Figure:
+    """Writes figures/NAME.svg and .png, and returns the figure for the notebook to show."""
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 110, "metadata": {"Software": None}})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, **options)
+            runs.write(results / "figures" / f"{name}.{kind}", buffer.getvalue())
+    return figure
+
+
+def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
+    """Writes audio/NAME.mid and .wav (16 kHz mono, 16 bits) and returns the audio's path."""
+    path = results / "audio" / f"{name}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    events.to_midi(melody, path.with_suffix(".mid"))
+    buffer = io.BytesIO()
+    wavfile.write(buffer, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
+    runs.write(path, buffer.getvalue())
+    return path
+
+
+def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[str]) -> Path:
+    """Writes the verdicts of one domain into claims.json; those of other domains that stand there are kept."""
+    path = results / "claims.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    ours = [
+        {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} | {"domain": domain, "runs": digests}
+        for row in rows.to_dict("records")
+    ]
+    ledger = sorted([row for row in before if row["domain"] != domain] + ours, key=lambda row: (row["domain"], row["id"]))
+    runs.write(path, (json.dumps(ledger, indent=1, sort_keys=True) + "\n").encode())
+    return path
+
+
+def write_runs(results: Path, *tunings: experiments.Tuning) -> Path:
+    """Writes runs.json: the numbers of every run of these experiments by digest, so that a clone trains nothing anew."""
+    path = results / "runs.json"
+    numbers: dict[str, object] = {}
+    for tuning in tunings:
+        for record in [tuning.prior_measures, *(record for pair in tuning.policies for record in pair)]:
+            numbers[record.digest] = record.numbers
+    runs.write(path, (json.dumps(numbers, sort_keys=True, separators=(",", ":")) + "\n").encode())
+    return path
+
+
+def ship(tuning: experiments.Tuning, c: float, seed: int) -> list[Path]:
+    """Copies the prior and one policy a method, with weights, from this machine's runs to results/priors and policies."""
+    shipped = [runs.ship(tuning.prior, runs.PRIORS, f"music-{tuning.name}")]
+    for tuned, _ in tuning.policies:
+        settings = tuned.numbers["settings"]
+        if (settings["c"], tuned.numbers["seed"]) == (c, seed):
+            name = f"music-{tuning.name}-{settings['method']}-c{c:g}-seed{seed}"
+            shipped.append(runs.ship(tuned, runs.POLICIES, name))
+    return shipped
+
+
+if __name__ == "__main__":
+    laptop = study("laptop")
+    main_c, seeds = laptop.seeds_at[0]
+    for path in ship(experiments.as_notated(laptop), main_c, seeds[0]):
+        print(f"shipped {path.relative_to(runs.ROOT)}")

@@ -1,0 +1,103 @@
+"""Table 1, ours beside the paper's: data frame in, data frame of strings out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from repro.figures import method_name, methods_in
+from repro.paper import TABLE_1, TABLE_1_NAMES
+from repro.stats import over_seeds
+
+EXTRA_NAMES = {
+    "log_p": "log p, mean over all notes (nats per note)",
+    "log_p_last": "log p of the last note (nats)",
+    "task_reward": "task reward r_MT per melody",
+    "kl": "KL from the prior (nats per note)",
+    "entropy": "entropy (nats per note)",
+    "unique": "distinct among 10,000 samples",
+    "edit_distance": "edit distance between samples",
+}
+MISSING = ""
+
+
+def table_1(
+    ours: pd.DataFrame,
+    paper: Mapping[str, Mapping[str, float]] = TABLE_1,
+    names: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Table 1 of the paper with our means over seeds and their 95 % intervals.
+
+    Args:
+        ours: columns method, seed, metric, value (the long tables of results/); c and experiment may stand beside
+            them, one a method.
+        paper: by metric and method, the published value; its metrics are the first rows, in its order.
+        names: names of methods that differ from those of repro.figures.
+
+    Returns:
+        Strings. Rows: the paper's metrics by the paper's names, then what else `ours` holds. Columns: (method, "ours")
+        as "mean [low, high]", without brackets for a single seed, and (method, "paper") where the paper has numbers
+        for that method. Fractions are percentages, their intervals cut to 0..100 %.
+    """
+    table = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])
+    metrics = [*paper, *dict.fromkeys(metric for metric in ours["metric"] if metric not in paper)]
+    columns = {}
+    for method in methods_in(ours["method"]):
+        name = method_name(method, names)
+        columns[name, "ours"] = [
+            _estimate(metric, *table.loc[(method, metric), ["mean", "low", "high"]])
+            if (method, metric) in table.index
+            else MISSING
+            for metric in metrics
+        ]
+        if any(method in row for row in paper.values()):
+            theirs = {metric: paper.get(metric, {}).get(method) for metric in metrics}
+            columns[name, "paper"] = [MISSING if v is None else _text(metric, v) for metric, v in theirs.items()]
+    rows = [TABLE_1_NAMES.get(metric) or EXTRA_NAMES.get(metric, metric) for metric in metrics]
+    return pd.DataFrame(columns, index=pd.Index(rows, name="metric"))
+
+
+def shown(table: pd.DataFrame, caption: str) -> Styler:
+    """A table of `table_1` as a notebook shows it: the paper's columns in grey, the caption above."""
+    theirs = [column for column in table.columns if column[1] == "paper"]
+    return (
+        table.style.set_caption(caption)
+        .set_properties(**{"text-align": "right", "white-space": "nowrap"})
+        .set_properties(subset=theirs, color="#6E6E6E", **{"font-style": "italic"})
+        .set_table_styles([{"selector": "th.row_heading", "props": "text-align: left; white-space: nowrap"}])
+    )
+
+
+def _estimate(metric: str, mean: float, low: float, high: float) -> str:
+    if pd.isna(mean):
+        return "undefined"  # a share of nothing: leaps resolved where no seed leaps
+    if pd.isna(low):
+        return _text(metric, mean)
+    if _is_fraction(metric):
+        low, high = max(low, 0.0), min(high, 1.0)
+    digits = _digits(metric, mean)
+    scale = 100 if _is_fraction(metric) else 1
+    return f"{_text(metric, mean)} [{_number(scale * low, digits)}, {_number(scale * high, digits)}]"
+
+
+def _text(metric: str, value: float) -> str:
+    digits = _digits(metric, value)
+    return f"{_number(100 * value, digits)} %" if _is_fraction(metric) else _number(value, digits)
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:z,.{digits}f}"  # z: no minus sign before a zero
+
+
+def _digits(metric: str, value: float) -> int:
+    """Two decimals; for fractions one decimal of a percent, more below one percent, as the paper prints them."""
+    if not _is_fraction(metric):
+        return 2
+    percent = abs(100 * value)
+    return 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 3
+
+
+def _is_fraction(metric: str) -> bool:
+    return metric in TABLE_1 and not metric.startswith("autocorrelation")

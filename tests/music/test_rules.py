@@ -1,0 +1,346 @@
+"""The nine rules against the authors' code, against a slow reading of the rules, and the laws that they obey."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repro.music import rules
+
+FOLDER = Path(__file__).parents[1] / "golden"
+GOLDEN = json.loads((FOLDER / "music_public.json").read_text())["compositions"]
+MODES = json.loads((FOLDER / "collect_reward.json").read_text())
+NOTES = np.array([piece["notes"] for piece in GOLDEN])
+AUTHORS_NAMES = {
+    "key": "key",
+    "tonic": "tonic",
+    "repetition": "penalize_repeating",
+    "autocorrelation": "penalize_autocorrelation",
+    "motif": "motif",
+    "repeated_motif": "repeated_motif",
+    "intervals": "preferred_intervals",
+    "leaps": "leap_up_back",
+    "unique_extremes": "high_low_unique",
+}
+
+
+def untied() -> np.ndarray:
+    """Returns where no autocorrelation is within rounding of .15, bool (B, T)."""
+    clear = np.ones(NOTES.shape, dtype=bool)
+    for row, piece in enumerate(GOLDEN):
+        for time, _ in piece["near_autocorr_threshold"]:
+            clear[row, time] = False
+    return clear
+
+
+def test_names_and_order_are_the_contract() -> None:
+    """Protects what outsiders rely on: the names of the rules and their order."""
+    assert list(rules.RULES) == list(AUTHORS_NAMES)
+    assert list(rules.step_rewards([[14, 1]])) == list(AUTHORS_NAMES)
+
+
+@pytest.mark.parametrize("rule", AUTHORS_NAMES)
+def test_rule_pays_what_the_authors_code_pays(rule: str) -> None:
+    """Protects every rule, event by event, on random melodies, tunes and edge cases."""
+    authors = np.array([piece["rewards"][AUTHORS_NAMES[rule]] for piece in GOLDEN])
+    where = untied() if rule == "autocorrelation" else np.full(NOTES.shape, True)
+    np.testing.assert_allclose(rules.step_rewards(NOTES)[rule][where], authors[where], rtol=0, atol=1e-6)
+
+
+def test_total_is_the_authors_total() -> None:
+    """Protects the sum, which the authors' code computed by another path than the terms."""
+    authors = np.array([piece["total"] for piece in GOLDEN])
+    np.testing.assert_allclose(rules.total_reward(NOTES)[untied()], authors[untied()], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("mode", "parts", "with_log_p"),
+    [
+        ("music_theory_all", list(AUTHORS_NAMES), True),
+        ("music_theory_only", list(AUTHORS_NAMES), False),
+        ("music_theory_basic", ["key", "tonic", "repetition"], True),
+        ("music_theory_basic_plus_variety", ["key", "tonic", "repetition", "autocorrelation"], True),
+        ("music_theory_random", ["key", "tonic", "repetition"], False),
+        ("key_and_tonic", ["key", "tonic"], False),
+        ("preferred_intervals", ["intervals"], False),
+    ],
+)
+def test_rules_add_up_to_the_authors_reward_modes(mode: str, parts: list[str], with_log_p: bool) -> None:
+    """Protects the scale: reward = domain part / c (+ log p), with the rules that each mode names."""
+    for case in MODES["cases"]:
+        rewards = rules.step_rewards([case["notes"]])
+        expected = MODES["meta"]["reward_scaler"] * sum(rewards[part][0] for part in parts)
+        expected = expected + with_log_p * np.array(case["log_p"])
+        np.testing.assert_allclose(case["reward"][mode], expected, rtol=0, atol=1e-6)
+
+
+# A slow reading of the rules: one melody, one event at a time, nothing shared with the library.
+IN_KEY = {0, 1, 2, 4, 6, 7, 9, 11, 13, 14, 16, 18, 19, 21, 23, 25, 26, 28, 30, 31, 33, 35, 37}
+CS, ES, GS = {2, 14, 26}, {6, 18, 30}, {9, 21, 33}
+PREFERRED = {"third!": 0.75, "fifth!": 0.5, 2: 0.4, 4: 0.45, 5: 0.35, 7: 0.1, 9: 0.25, 11: -1.5}
+
+
+def slow_repetition(past: list[int], event: int) -> float:
+    """Looks back from the event until a different pitch."""
+    count, rests, holds = 0, False, False
+    for earlier in reversed(past):
+        if earlier == event:
+            count += 1
+        elif earlier == 0:
+            rests = True
+        elif earlier == 1:
+            holds = True
+        else:
+            break
+    too_many = (event == 0 and count > 1) or (not rests and not holds and count > 4) or count > 6
+    return -100.0 if too_many else 0.0
+
+
+def slow_autocorrelation(melody: list[int]) -> float:
+    """Returns the penalty of the last event of a melody."""
+    deviations = [len(melody) * event - sum(melody) for event in melody]  # n times too large, but whole
+    variance = sum(deviation**2 for deviation in deviations)
+    penalty = 0.0
+    for lag in (1, 2, 3):
+        covariance = sum(deviations[i + lag] * deviations[i] for i in range(len(melody) - lag))
+        if variance and 20 * abs(covariance) > 3 * variance:
+            penalty += 3.0 * abs(covariance / variance)
+    return -penalty
+
+
+def slow_motifs(melody: list[int]) -> tuple[float, float]:
+    """Returns what the last event earns for a motif, and for its repetition."""
+    window, notes = melody[-8:], len(set(melody[-8:]) - {0, 1})
+    if len(melody) < 8 or notes < 3:
+        return 0.0, 0.0
+    past = melody[:-8]
+    heard = any(past[start : start + 8] == window for start in range(len(past)))
+    return 3 + 0.3 * (notes - 3), 4.0 + (notes - 3) if heard else 0.0
+
+
+def slow_interval(past: list[int], event: int) -> tuple[int | str | None, int]:
+    """Returns semitones or the class of an interval ('!' marks the preferred one), and the last pitch."""
+    pitches = [earlier for earlier in past if earlier > 1]
+    if not pitches:
+        return None, 0
+    last = pitches[-1]
+    if event < 2:
+        return ("hold" if event else "rest") + ("!" if last in CS | GS else ""), last
+    distance = abs(event - last)
+    if distance == 7 and last in CS | GS:
+        return "fifth!", last
+    if distance == 4 and last in CS | ES:
+        return "third!", last
+    return distance, last
+
+
+def slow_interval_reward(kind: int | str | None) -> float:
+    """Returns the worth of an interval of `slow_interval`."""
+    if isinstance(kind, int) and kind > 12:
+        return -5.0
+    return (PREFERRED | {"rest": 0.25, "hold": 0.375, "rest!": 0.75, "hold!": 1.5}).get(kind, 0.0)
+
+
+class SlowLeaps:
+    """The state of leaps: direction and origin of the open one, and events since the last."""
+
+    def __init__(self) -> None:
+        self.direction, self.origin, self.steps = 0, 0, 0
+
+    def reward(self, past: list[int], event: int) -> float:
+        """Returns the reward of an event and moves on."""
+        if not past:
+            return 0.0
+        kind, last = slow_interval(past, event)
+        if event > 1 and (kind == "fifth!" or (isinstance(kind, int) and kind >= 7)):
+            return self.leap(1 if event > last else -1, last)
+        self.steps += 1
+        if event > 1 and self.direction and self.direction * (event - self.origin) <= 0:
+            self.direction = 0
+            return 5.0
+        return 0.0
+
+    def leap(self, direction: int, last: int) -> float:
+        """Returns the reward of an event that leaps from the last pitch."""
+        reward = 0.0
+        if self.direction == 0:
+            self.direction, self.origin = direction, last
+        elif self.direction == direction:
+            reward = -5.0
+        else:
+            self.direction = 0
+            reward = 5.0 if self.steps > 6 else 0.0
+        self.steps = 0
+        return reward
+
+
+def slow_rewards(melody: list[int], horizon: int) -> dict[str, list[float]]:
+    """Returns rule -> rewards of one melody, from the rules as they are written."""
+    rewards: dict[str, list[float]] = {name: [] for name in AUTHORS_NAMES}
+    leaps = SlowLeaps()
+    for time, event in enumerate(melody):
+        past, now = melody[:time], melody[: time + 1]
+        tonic = {horizon - 4: {14}, horizon - 3: {1}, horizon - 2: {0, 1}, horizon - 1: {0, 1}, 0: {14}}
+        pitches = [other for other in now if other > 1]
+        highest = 3.0 * (now.count(max(now)) == 1)
+        lowest = 3.0 * (bool(pitches) and pitches.count(min(pitches)) == 1)
+        motif, repeated_motif = slow_motifs(now)
+        rewards["key"].append(0.0 if event in IN_KEY else -1.0)
+        rewards["tonic"].append(3.0 * (event in tonic.get(time, set())))
+        rewards["repetition"].append(slow_repetition(past, event))
+        rewards["autocorrelation"].append(slow_autocorrelation(now))
+        rewards["motif"].append(motif)
+        rewards["repeated_motif"].append(repeated_motif)
+        rewards["intervals"].append(slow_interval_reward(slow_interval(past, event)[0]))
+        rewards["leaps"].append(leaps.reward(past, event))
+        rewards["unique_extremes"].append((highest + lowest) * (len(now) == horizon))
+    return rewards
+
+
+def weighted(rests: float, holds: float, pitches: list[int]) -> Callable[[np.random.Generator, tuple], np.ndarray]:
+    """Returns a source of independent events with these shares of rests and holds."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        kind = rng.random(shape)
+        return np.where(kind < rests, 0, np.where(kind < rests + holds, 1, rng.choice(pitches, size=shape)))
+
+    return draw
+
+
+def walks(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Returns small and large steps around middle C, with rests and holds in between."""
+    pitches = np.clip(14 + np.cumsum(rng.choice([-12, -7, -4, -2, -1, 0, 1, 2, 4, 7], size=shape), axis=1), 2, 37)
+    return np.where(rng.random(shape) < 0.3, rng.integers(2, size=shape), pitches)
+
+
+def loops(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Returns phrases of 5 to 12 events that come again, with a few wrong notes: tunes, as far as motifs go."""
+    melodies = np.empty(shape, dtype=int)
+    for row in melodies:
+        row[:] = np.resize(walks(rng, (1, int(rng.integers(5, 13))))[0], shape[1])
+    return np.where(rng.random(shape) < 0.02, rng.integers(38, size=shape), melodies)
+
+
+FAMILIES = {
+    "uniform": weighted(0, 0, list(range(38))),
+    "only rests and holds": weighted(0.4, 0.6, [14]),
+    "mostly holds": weighted(0.05, 0.75, [9, 14, 21]),
+    "one pitch": weighted(0.05, 0.1, [21]),
+    "two pitches": weighted(0.03, 0.03, [14, 21]),
+    "few pitches": weighted(0.1, 0.2, [14, 16, 18, 21, 26]),
+    "wide leaps": weighted(0.1, 0.3, [2, 9, 14, 20, 26, 37]),
+    "walks": walks,
+    "loops": loops,
+}
+EDGES = [
+    *([[event] * 32 for event in (0, 1, 2, 14, 37)]),
+    [0] * 31 + [1],
+    [1] * 31 + [0],
+    [1] * 31 + [14],
+    *([[pitch] + [1] * 31 for pitch in (2, 14, 37)]),
+    [0, 1] * 16,
+    [14, 16, 18, 19] * 8,
+    [2, 37] * 16,
+    [14] + [1] * 27 + [14, 1, 1, 0],
+    [14, 21] + [16] * 7 + [21, 14] + [1] * 21,
+]
+
+
+def assert_equals_slow_reading(melodies: np.ndarray, horizon: int) -> None:
+    """Fails unless every rule pays the batch what the slow reading pays each melody."""
+    rewards = rules.step_rewards(melodies, horizon=horizon)
+    slow = [slow_rewards(melody, horizon) for melody in melodies.tolist()]
+    for name, values in rewards.items():
+        assert values.shape == melodies.shape and values.dtype == np.float64
+        np.testing.assert_allclose(values, [one[name] for one in slow], rtol=0, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_batch_equals_slow_reading(family: str) -> None:
+    """Protects the vectorised arithmetic where the authors' vectors are thin: 300 melodies of each kind."""
+    melodies = FAMILIES[family](np.random.default_rng(len(family)), (300, 32))
+    assert_equals_slow_reading(melodies, horizon=32)
+
+
+def test_edges_equal_slow_reading() -> None:
+    """Protects constant melodies, silence, and a lone note among holds."""
+    assert_equals_slow_reading(np.array(EDGES), horizon=32)
+
+
+@pytest.mark.parametrize(
+    ("length", "horizon"), [(1, 1), (3, 3), (4, 4), (7, 8), (16, 16), (24, 32), (48, 48), (127, 127)]
+)
+def test_other_horizons_equal_slow_reading(length: int, horizon: int) -> None:
+    """Protects short and long melodies: the final bar and the extremes follow the horizon, and no counter overflows."""
+    for draw in (walks, loops):
+        assert_equals_slow_reading(draw(np.random.default_rng(length), (20, length)), horizon)
+
+
+def test_a_tie_at_the_threshold_costs_nothing() -> None:
+    """Protects the exact comparison: deviations -2 -2 -2 -2 8 have r = -4/80, -8/80 and -12/80, which is -.15."""
+    assert rules.step_rewards([[14, 14, 14, 14, 16]])["autocorrelation"][0, -1] == 0.0
+
+
+events = st.one_of(st.integers(0, 37), st.sampled_from([0, 1, 9, 14, 21]))
+melodies_of_32 = st.lists(st.lists(events, min_size=32, max_size=32), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(melodies_of_32, st.integers(1, 31))
+def test_rewards_of_a_prefix_stay(melodies: list[list[int]], length: int) -> None:
+    """Protects the design of training: all rewards of a finished batch at once are those earned along the way."""
+    whole = rules.step_rewards(melodies)
+    for name, values in rules.step_rewards([melody[:length] for melody in melodies]).items():
+        np.testing.assert_array_equal(values, whole[name][:, :length], err_msg=name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(melodies_of_32)
+def test_melodies_do_not_influence_one_another(melodies: list[list[int]]) -> None:
+    """Protects the batch axis: a batch is its melodies one by one."""
+    batch = rules.total_reward(melodies)
+    np.testing.assert_array_equal(batch, np.concatenate([rules.total_reward([melody]) for melody in melodies]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(melodies_of_32)
+def test_total_is_the_sum_of_the_rules(melodies: list[list[int]]) -> None:
+    """Protects total_reward from leaving out a rule, or weighing it."""
+    np.testing.assert_allclose(rules.total_reward(melodies), sum(rules.step_rewards(melodies).values()), atol=1e-12)
+
+
+def test_large_batches_equal_their_halves() -> None:
+    """Protects the seams between the parts in which a large batch is computed; an empty batch has no rewards."""
+    melodies = walks(np.random.default_rng(1), (9_000, 32))
+    halves = np.concatenate([rules.total_reward(melodies[:4_500]), rules.total_reward(melodies[4_500:])])
+    np.testing.assert_array_equal(rules.total_reward(melodies), halves)
+    assert rules.total_reward(melodies[:0]).shape == (0, 32)
+    assert rules.step_rewards(melodies[:0])["key"].shape == (0, 32)
+
+
+def test_the_melodies_are_left_alone() -> None:
+    """Protects the caller's array, which the replay memory keeps; and narrow integers must be as good as wide ones."""
+    melodies = walks(np.random.default_rng(2), (50, 32))
+    before = melodies.copy()
+    rewards = rules.total_reward(melodies)
+    np.testing.assert_array_equal(melodies, before)
+    for dtype in (np.int8, np.uint8, np.int32):
+        np.testing.assert_array_equal(rules.total_reward(melodies.astype(dtype)), rewards)
+
+
+@pytest.mark.parametrize("function", [rules.step_rewards, rules.total_reward])
+@pytest.mark.parametrize(
+    "melodies",
+    [[[14, 1], [14]], [[38]], [[-1]], [[14.0, 1.0]], [[14] * 33], [14, 1], [[]], [[True, False]]],
+    ids=["ragged", "above 37", "below 0", "floats", "beyond the horizon", "one axis", "no events", "booleans"],
+)
+def test_bad_melodies_are_refused(function: Callable, melodies: list) -> None:
+    """Protects from rewards for what is no batch of melodies."""
+    with pytest.raises(ValueError):
+        function(melodies)
