@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from repro.stats import mean_interval
 
@@ -149,3 +150,19 @@ def judge(claim: Claim, values: dict[tuple[str, int, str], float], seeds: list[i
 
 def _of_seed(values: dict[tuple[str, int, str], float], seed: int) -> Values:
     return lambda method, metric: values[method, 0 if method == "prior" else seed, metric]
+
+
+def shown(rows: pd.DataFrame) -> Styler:
+    """The ledger as a notebook shows it."""
+    if rows.empty:
+        return rows.style
+    ours = [_text(row.ours, row.low, row.high) for row in rows.itertuples()]
+    columns = rows[["sentence", "paper", "rule", "verdict"]].assign(ours=ours)
+    order = ["sentence", "paper", "ours", "rule", "verdict"]
+    return columns[order].style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
+
+
+def _text(mean: float, low: float, high: float) -> str:
+    if math.isnan(mean):
+        return ""
+    return f"{mean:.3g}" if math.isnan(low) else f"{mean:.3g} [{low:.3g}, {high:.3g}]"

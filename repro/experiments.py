@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from repro import runs, stages
-from repro.music import corpus
+from repro.music import corpus, events
 from repro.music.domain import Music
 from repro.rnn import SequenceRNN
 from repro.settings import Study, TutorSettings
@@ -46,6 +47,10 @@ class Tuning:
                 return tuned, measured
         raise KeyError(f"{self.name} has no run of {method} at c = {c} with seed {seed}")
 
+    def digests(self) -> list[str]:
+        """The runs that the numbers of this experiment were made from."""
+        return sorted(record.digest for pair in [(self.prior, self.prior_measures), *self.policies] for record in pair)
+
     def probabilities(self, c: float, seed: int) -> dict[str, np.ndarray]:
         """Mean probability of each event at each step (38, 32), one array a model."""
         methods = dict.fromkeys(tuned.numbers["settings"]["method"] for tuned, _ in self.policies)
@@ -53,20 +58,31 @@ class Tuning:
         return shown | {m: np.array(self.find(m, c, seed)[1].numbers["probabilities"]) for m in methods}
 
 
+def _tunes_key(study: Study) -> str:
+    code = runs.source_digest(("repro.music.abc", "repro.music.corpus", "repro.music.events"))
+    return runs.digest(settings=study.tunes, files=corpus.source_digest(study.tunes.collections), code=code)
+
+
 def tunes(study: Study) -> corpus.Tunes:
     """The folk tunes of music21's installed corpus in the 38-event coding, converted once and cached."""
-    code = runs.source_digest(("repro.music.corpus",))
-    key = runs.digest(settings=study.tunes, files=corpus.source_digest(study.tunes.collections), code=code)
-    return runs.cached(key, "tunes.npz", lambda: corpus.read(study.tunes), corpus.save, corpus.load)
+    kept = study.tunes
+    return runs.cached(
+        _tunes_key(study),
+        "tunes.npz",
+        make=lambda: corpus.read(kept.collections, kept.minimum_in_key, kept.minimum_events),
+        keep=corpus.save,
+        load=corpus.load,
+    )
 
 
 def note_rnn(study: Study) -> runs.Record:
-    """The Note RNN of tunes as notated."""
-    melodies = tunes(study)
-    return stages.prior(
-        "music-as_notated", melodies.of("train"), melodies.of("validation"), melodies.of("test"),
-        len(MUSIC.vocabulary), study.prior, data=melodies.digest(),
-    )  # fmt: skip
+    """The Note RNN of tunes as notated; the tunes themselves are asked for only if it has to be trained."""
+
+    def splits() -> list[list[np.ndarray]]:
+        melodies = tunes(study)
+        return [melodies.of(split) for split in ("train", "validation", "test")]
+
+    return stages.prior("music-as_notated", splits, len(MUSIC.vocabulary), study.prior, data=_tunes_key(study))
 
 
 def as_notated(study: Study) -> Tuning:
@@ -87,3 +103,54 @@ def same_start(tuning: Tuning, c: float, seed: int, count: int) -> dict[str, np.
             weights = stages.policy(MUSIC, tuning.rnn, TutorSettings(**settings), seed, with_weights=True)
             melodies[settings["method"]] = stages.samples(MUSIC, tuning.rnn, weights, count, seed)
     return melodies
+
+
+def at(frame: pd.DataFrame, c: float) -> pd.DataFrame:
+    """The rows of one temperature, and the prior's, which has none."""
+    return frame[(frame["c"] == c) | (frame["method"] == "prior")]
+
+
+def swap_rest_and_hold(melodies: np.ndarray) -> np.ndarray:
+    """Melodies as the authors' rules see what the authors' encoder wrote: events 0 and 1 exchanged."""
+    return np.where(melodies == events.REST, events.HOLD, np.where(melodies == events.HOLD, events.REST, melodies))
+
+
+def describe(melodies: corpus.Tunes) -> pd.DataFrame:
+    """One row a collection and one for all: melodies, events, their mean length, shares of rests, holds and notes in key."""
+    groups = {name: [e for e, own in zip(melodies.events, melodies.collection) if own == name] for name in dict.fromkeys(melodies.collection)}
+    rows = {}
+    for name, kept in (groups | {"all": list(melodies.events)}).items():
+        played = np.concatenate(kept)
+        pitches = played[played >= events.FIRST_PITCH] + events.LOWEST_MIDI - events.FIRST_PITCH
+        rows[name] = {
+            "melodies": len(kept),
+            "events": len(played),
+            "mean length": len(played) / len(kept),
+            "rests": float((played == events.REST).mean()),
+            "holds": float((played == events.HOLD).mean()),
+            "notes in key": float(np.isin(pitches % 12, events.C_MAJOR).mean()),
+        }
+    return pd.DataFrame(rows).T.rename_axis("collection").reset_index()
+
+
+def event_frequencies(melodies: Sequence[np.ndarray], source: str) -> pd.DataFrame:
+    """How often each event occurs: source, event, share."""
+    counts = np.bincount(np.concatenate(list(melodies)), minlength=events.NUM_EVENTS)
+    return pd.DataFrame({"source": source, "event": np.arange(events.NUM_EVENTS), "share": counts / counts.sum()})
+
+
+def readings(curves: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
+    """Both readings of Figure 2a beside the published curve: means over seeds and the last fifth of training, in nats."""
+    late = curves[curves["environment_steps"] >= 0.8 * curves["environment_steps"].max()]
+    means = late.groupby("method")[["log_p", "log_p_last"]].mean()
+    means["published"] = pd.Series(dict(published))
+    names = {"log_p": "mean over all notes", "log_p_last": "last note only"}
+    return means.rename(columns=names).reset_index()
+
+
+def final_values(tuning: Tuning) -> pd.DataFrame:
+    """What the final policies measure, means over seeds: a row a method and temperature."""
+    metrics = ["log_p", "kl", "entropy", "task_reward"]
+    chosen = tuning.table().query("metric in @metrics")
+    wide = chosen.pivot_table(index=["method", "c"], columns="metric", values="value", dropna=False)
+    return wide[metrics].dropna(how="all").reset_index()

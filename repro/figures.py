@@ -7,6 +7,7 @@ Intervals are 95 % t intervals over seeds; a single seed has none, and none is d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,7 @@ METHOD_LINES = {"prior": ":", "q": "-", "psi": "--", "g": "-.", "rl_only": (0, (
 METHOD_MARKERS = {"prior": "P", "q": "o", "psi": "s", "g": "^", "rl_only": "D"}
 METHOD_HATCHES = {"prior": "", "q": "//", "psi": "..", "g": "xx", "rl_only": "--"}
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.titlesize": 11,
     "legend.fontsize": 10.5,
@@ -191,7 +192,7 @@ def comparison(
     return figure
 
 
-def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: object) -> tuple[Figure, np.ndarray]:
+def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, np.ndarray]:
     """A figure and its axes (rows, columns). Closed for pyplot at once: a notebook then shows it only once."""
     if rows * columns < 1:
         raise ValueError("nothing to draw: no model or melody was given")
@@ -248,5 +249,5 @@ def _errors(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _line(method: str, names: Mapping[str, str] | None) -> Line2D:
-    look = {"color": METHOD_COLOURS[method], "ls": METHOD_LINES[method], "lw": 2.2}
-    return Line2D([], [], label=method_name(method, names), **look)
+    label = method_name(method, names)
+    return Line2D([], [], color=METHOD_COLOURS[method], ls=METHOD_LINES[method], lw=2.2, label=label)

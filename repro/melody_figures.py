@@ -6,6 +6,7 @@ Colours and names of methods come from `repro.figures`; a rule has a colour and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from repro.figures import method_name, new_figure, styled
-from repro.music.events import FIRST_PITCH, HOLD, LOWEST_MIDI, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC
+from repro.music.events import FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC
+from repro.music.events import name as event_name
 
 RULE_COLOURS = ("#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#F0E442")
 RULE_HATCHES = ("", "///", "xxx", "...", "---", "\\\\\\", "+++")
 NOTE_COLOUR = "#555555"
 KEY_COLOUR = "#E8F0E0"
 SOURCE_COLOURS = ("#444444", "#E69F00", "#56B4E9", "#009E73")
-PITCH_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 IN_KEY = (0, 2, 4, 5, 7, 9, 11)  # pitch classes of C major and A minor
 TRIAD = (0, 4, 7)  # C, E and G carry the labels of a pitch axis
 BAR = 16  # sixteenth notes
@@ -111,14 +112,6 @@ def event_shares(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def event_name(event: int) -> str:
-    """The name of an event: rest, hold, or the pitch it strikes, C3 to B5."""
-    if event in (REST, HOLD):
-        return "rest" if event == REST else "hold"
-    midi = event - FIRST_PITCH + LOWEST_MIDI
-    return f"{PITCH_NAMES[midi % 12]}{midi // 12 - 1}"
-
-
 def _roll(ax: Axes, events: np.ndarray, broken: Mapping[str, np.ndarray], rules: list[str], lane: int) -> list[int]:
     """Draws one melody; returns the rows that it drew into."""
     drawn, sounding = [], None
@@ -144,7 +137,7 @@ def _block(ax: Axes, start: int, length: int, row: int, flags: list[int]) -> Non
         ax.add_patch(Rectangle((start + 0.05, row - 0.45 + band * height), length - 0.1, height, zorder=3, **look))
 
 
-def _rule_look(index: int) -> dict[str, object]:
+def _rule_look(index: int) -> dict[str, Any]:
     index %= len(RULE_COLOURS)
     return {"fc": RULE_COLOURS[index], "hatch": RULE_HATCHES[index], "ec": "black", "lw": 0.5}
 

@@ -14,7 +14,10 @@ import pandas as pd
 MARKS = {
     "P": "text of the ICLR 2017 submission, read in full: trust high",
     "I": "sentences of the ICML 2017 version, read verbatim: trust high",
+    "C": "the authors' public code and its history: trust high, though which run the paper printed is not always known",
+    "N": "outputs saved in the authors' notebooks: trust high that they were printed",
     "D": "digitised from the authors' published figure: about +-0.03",
+    "U": "recalled and not checked against the document: shown as unverified, never as a fact",
 }
 
 

@@ -100,6 +100,11 @@ def write_runs(results: Path, *tunings: experiments.Tuning) -> Path:
     return path
 
 
+def shown(path: Path) -> str:
+    """A path as people read it: from the repository's root on, where it lies inside."""
+    return str(path.relative_to(runs.ROOT)) if path.is_relative_to(runs.ROOT) else str(path)
+
+
 def ship(tuning: experiments.Tuning, c: float, seed: int) -> list[Path]:
     """Copies the prior and one policy a method, with weights, from this machine's runs to results/priors and policies."""
     shipped = [runs.ship(tuning.prior, runs.PRIORS, f"music-{tuning.name}")]
@@ -115,4 +120,4 @@ if __name__ == "__main__":
     laptop = study("laptop")
     main_c, seeds = laptop.seeds_at[0]
     for path in ship(experiments.as_notated(laptop), main_c, seeds[0]):
-        print(f"shipped {path.relative_to(runs.ROOT)}")
+        print(f"shipped {shown(path)}")

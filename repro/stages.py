@@ -7,7 +7,7 @@ digests made here.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,7 @@ BATCH = 250  # sequences sampled at once: their states stay in the processor's c
 
 def prior(
     name: str,
-    sequences: Sequence[np.ndarray],
-    validation: Sequence[np.ndarray],
-    test: Sequence[np.ndarray],
+    splits: Callable[[], Sequence[Sequence[np.ndarray]]],
     vocabulary: int,
     settings: PriorSettings,
     data: str,
@@ -40,9 +38,8 @@ def prior(
 
     Args:
         name: of the shipped file, as "music-as_notated".
-        sequences: token arrays to learn from.
-        validation: for the training curve.
-        test: for the reported scores.
+        splits: returns the token arrays to learn from, those for the training curve and those for the reported scores;
+            called only if a prior has to be trained.
         vocabulary: V.
         settings: every hyperparameter.
         data: the digest of what the sequences were made from.
@@ -55,9 +52,10 @@ def prior(
     found = runs.find(key, runs.PRIORS, with_weights=True)
     if found is not None:
         return found
+    learned, validation, test = splits()
     began = time.perf_counter()
     with tqdm(total=settings.steps, desc=f"training the prior {name}") as bar:
-        trained = train_prior(sequences, validation, vocabulary, settings, on_step=bar.update)
+        trained = train_prior(learned, validation, vocabulary, settings, on_step=bar.update)
     numbers = {
         "name": name,
         "settings": settings,

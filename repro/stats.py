@@ -133,7 +133,7 @@ def over_seeds(frame: pd.DataFrame, by: Sequence[str], value: str = "value", lev
 
 
 def _half_width(spread: np.ndarray | float, n: np.ndarray | int, level: float) -> np.ndarray:
-    """t * s / sqrt(n), and NaN where n < 2."""
+    """Half of a t interval: t * s / sqrt(n), and NaN where n < 2."""
     n = np.asarray(n, dtype=float)
     freedom = np.where(n > 1, n - 1, np.nan)
     return stats.t.ppf((1 + level) / 2, freedom) * spread / np.sqrt(freedom + 1)

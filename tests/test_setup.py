@@ -17,7 +17,9 @@ from repro.settings import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TESTING = PROJECT["optional-dependencies"]["test"]
-PINS = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+PINS = [
+    line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+]
 SCRIPT = (ROOT / "run_all.sh").read_text(encoding="utf-8")
 OPTIONS = {"--preset", "--only", "--jobs", "-p", "--results", "--fresh", "--train-priors", "--lab", "--test", "--conda",
            "--list", "--help"}  # fmt: skip
@@ -179,7 +181,12 @@ def test_setup_is_done_once_and_taken_up_again(tmp_path: Path) -> None:
     assert calls(root) == [INSTALL, *run]
     assert start().returncode == 0
     assert calls(root) == run
+    (root / "offline").touch()
     (root / "constraints.txt").write_text("torch==2.14.0\n", encoding="utf-8")
+    assert start().returncode == 1
+    assert calls(root) == [INSTALL]
+    (root / "offline").unlink()
+    shutil.copy(ROOT / "constraints.txt", root / "constraints.txt")  # Half of the other list may be installed by now.
     assert start().returncode == 0
     assert calls(root) == [INSTALL, *run]
     (root / ".venv" / "bin" / "python").unlink()

@@ -78,6 +78,7 @@ def test_mistakes_are_named() -> None:
 
 
 def long_table(rows: list[tuple]) -> pd.DataFrame:
+    """Rows in the layout of the result files."""
     return pd.DataFrame(rows, columns=["experiment", "method", "c", "seed", "metric", "value"])
 
 

@@ -12,6 +12,7 @@ from repro.paper import TABLE_1, TABLE_1_NAMES
 
 @pytest.fixture
 def ours() -> pd.DataFrame:
+    """A prior, three seeds of Q, and RL only without a leap."""
     rows = [("prior", np.nan, 0, "repeated", 0.6), ("prior", np.nan, 0, "kl", 0.0)]
     rows += [("q", 0.5, seed, "repeated", value) for seed, value in enumerate([0.0001, 0.0002, 0.0006])]
     rows += [("q", 0.5, seed, "autocorrelation_1", value) for seed, value in enumerate([-0.3, -0.2, -0.1])]

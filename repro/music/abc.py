@@ -22,7 +22,7 @@ import symusic
 
 from repro.music.events import STEPS_PER_QUARTER
 
-BATCH = 256  # tunes a process of abc2midi
+BATCH = 32  # tunes a process of abc2midi: few enough that a wrong tune costs little
 
 _FIELD = re.compile(r"[H-Zmrsw+]:|[A-G]:(?![|:\]])")  # a line "A:|" is music
 _KEPT_FIELD = re.compile(r"[KLM]:\s*[^|:\s]")

@@ -22,6 +22,7 @@ FIRST_PITCH = 2  # the event that strikes MIDI pitch 48
 LOWEST_MIDI = 48  # C3
 HIGHEST_MIDI = 83  # B5
 TONIC = 14  # middle C, MIDI 60; the only tonic that the authors' rules reward
+C_MAJOR = (0, 2, 4, 5, 7, 9, 11)  # the pitch classes of C major and A minor
 HORIZON = 32  # events a melody: two bars of 4/4
 STEPS_PER_QUARTER = 4  # sixteenth notes
 TEMPO = 80.0  # quarter notes a minute, the authors' rendering

@@ -125,6 +125,16 @@ def rule_counts(melodies: object) -> pd.Series:
     return summarise(per_melody(array, intervals=False), array.shape[1])
 
 
+def broken(melody: np.ndarray) -> dict[str, np.ndarray]:
+    """Which events of one melody (T,) break a rule, by the rule's name: booleans (T,)."""
+    ((_, batch),) = chunks(checked([melody]))
+    return {
+        "not in key": ~batch.in_key[:, 0],
+        "excessively repeated": batch.repeated[:, 0],
+        "leap doubled": batch.leap_outcomes[:, 0] < 0,
+    }
+
+
 def distinct_share(melodies: object) -> float:
     """Returns the share of distinct melodies among the first 10,000, in [0, 1]; NaN if there are none."""
     first = checked(melodies)[:DISTINCT_AMONG].astype(np.uint8)

@@ -79,7 +79,7 @@ def test_midi_of_others(tmp_path: Path) -> None:
     drums.notes = [pretty_midi.Note(90, 36, 0.0, 0.1)]
     piano.notes = [
         pretty_midi.Note(90, pitch, start, end)
-        for pitch, start, end in [(60, 0.0, 1.0), (64, 0.004, 1.0), (67, 0.25, 0.37), (65, 0.5, 0.75)]
+        for pitch, start, end in [(60, 0.0, 1.0), (64, 0.004, 1.0), (67, 0.25, 0.37), (65, 0.496, 0.75)]
     ]
     midi.instruments = [drums, piano]
     midi.write(str(tmp_path / "a.mid"))
