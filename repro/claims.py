@@ -58,10 +58,12 @@ def worst(metric: str) -> Callable[[Values], float]:
 
 
 def closest_to_rl_only(value: Values) -> float:
+    """How far the lowest log p of Q, Psi and G lies above that of RL only."""
     return min(value(method, "log_p") for method in ("q", "psi", "g")) - value("rl_only", "log_p")
 
 
 def lag_1_reduced(value: Values) -> float:
+    """The size of the prior's autocorrelation at lag 1, less the larger size of Q and Psi."""
     worst_lag = max(abs(value(method, "autocorrelation_1")) for method in ("q", "psi"))
     return abs(value("prior", "autocorrelation_1")) - worst_lag
 
@@ -89,7 +91,8 @@ MUSIC = (
     Claim("log_p", "every KL-controlled model keeps a higher log p than RL only", "Figure 2a and text", "D",
           "-2.41, -2.46, -1.64 against -3.68", "log p a note above RL only, the smallest of Q, Psi and G",
           closest_to_rl_only, at_least=0.1, notebook="03_music_training"),
-    Claim("rl_only_uniform", "without the prior, log p falls to that of uniform play", "text", "P", "-3.65, uniform -3.64",
+    Claim("rl_only_uniform", "without the prior, log p falls to that of uniform play", "text", "P",
+          "-3.65, uniform -3.64",
           "log p a note of RL only", lambda value: value("rl_only", "log_p"), at_least=-3.85, at_most=-3.45,
           notebook="03_music_training"),
     Claim("g_log_p", "G keeps the highest log p", "Figure 2a and text", "P", "-1.64 against -2.41 and -2.46",
@@ -108,7 +111,9 @@ MUSIC = (
 )  # fmt: skip
 
 
-def ledger(table: pd.DataFrame, c: float, claims: tuple[Claim, ...] = MUSIC, notebook: str | None = None) -> pd.DataFrame:
+def ledger(
+    table: pd.DataFrame, c: float, claims: tuple[Claim, ...] = MUSIC, notebook: str | None = None
+) -> pd.DataFrame:
     """The verdicts on claims at one temperature.
 
     Args:

@@ -75,6 +75,11 @@ def tunes(study: Study) -> corpus.Tunes:
     )
 
 
+def note_rnn_key(study: Study) -> str:
+    """What determines the Note RNN of a study."""
+    return stages.prior_key(study.prior, _tunes_key(study))
+
+
 def note_rnn(study: Study) -> runs.Record:
     """The Note RNN of tunes as notated; the tunes themselves are asked for only if it has to be trained."""
 
@@ -116,21 +121,25 @@ def swap_rest_and_hold(melodies: np.ndarray) -> np.ndarray:
 
 
 def describe(melodies: corpus.Tunes) -> pd.DataFrame:
-    """One row a collection and one for all: melodies, events, their mean length, shares of rests, holds and notes in key."""
-    groups = {name: [e for e, own in zip(melodies.events, melodies.collection) if own == name] for name in dict.fromkeys(melodies.collection)}
-    rows = {}
+    """One row a collection and one for all: melodies, events, mean length, shares of rests, holds and notes in key."""
+    groups = {
+        name: [e for e, own in zip(melodies.events, melodies.collection, strict=True) if own == name]
+        for name in dict.fromkeys(melodies.collection)
+    }
+    rows = []
     for name, kept in (groups | {"all": list(melodies.events)}).items():
         played = np.concatenate(kept)
         pitches = played[played >= events.FIRST_PITCH] + events.LOWEST_MIDI - events.FIRST_PITCH
-        rows[name] = {
+        rows.append({
+            "collection": name,
             "melodies": len(kept),
             "events": len(played),
             "mean length": len(played) / len(kept),
             "rests": float((played == events.REST).mean()),
             "holds": float((played == events.HOLD).mean()),
             "notes in key": float(np.isin(pitches % 12, events.C_MAJOR).mean()),
-        }
-    return pd.DataFrame(rows).T.rename_axis("collection").reset_index()
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def event_frequencies(melodies: Sequence[np.ndarray], source: str) -> pd.DataFrame:
@@ -140,7 +149,7 @@ def event_frequencies(melodies: Sequence[np.ndarray], source: str) -> pd.DataFra
 
 
 def readings(curves: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:
-    """Both readings of Figure 2a beside the published curve: means over seeds and the last fifth of training, in nats."""
+    """Both readings of Figure 2a beside the published curve: means over seeds and training's last fifth, in nats."""
     late = curves[curves["environment_steps"] >= 0.8 * curves["environment_steps"].max()]
     means = late.groupby("method")[["log_p", "log_p_last"]].mean()
     means["published"] = pd.Series(dict(published))

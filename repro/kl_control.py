@@ -50,6 +50,7 @@ class Psi(Q):
     name = "psi"
 
     def backup(self, next_values: Tensor, next_log_prior: Tensor) -> Tensor:
+        """The soft maximum."""
         # V = log sum_a' exp Psi(s', a')
         return next_values.logsumexp(dim=-1)
 
@@ -61,14 +62,17 @@ class G(Q):
     plays_with_prior = True
 
     def reward(self, task_reward: Tensor, log_prior: Tensor) -> Tensor:
+        """The task reward alone."""
         # r = r_T / c
         return task_reward
 
     def backup(self, next_values: Tensor, next_log_prior: Tensor) -> Tensor:
+        """The soft maximum, weighted by the prior."""
         # V = log sum_a' exp( log p(a'|s') + G(s', a') )
         return (next_log_prior + next_values).logsumexp(dim=-1)
 
     def scores(self, values: Tensor, log_prior: Tensor) -> Tensor:
+        """The prior times exp G."""
         # log pi = log p(a|s) + G(s, a) + const
         return log_prior + values
 
@@ -79,6 +83,7 @@ class RLOnly(Q):
     name = "rl_only"
 
     def reward(self, task_reward: Tensor, log_prior: Tensor) -> Tensor:
+        """The task reward alone."""
         # r = r_T / c
         return task_reward
 

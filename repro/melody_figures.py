@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from repro.figures import method_name, new_figure, styled
-from repro.music.events import FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC
+from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC
 from repro.music.events import name as event_name
 
 RULE_COLOURS = ("#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#F0E442")
@@ -24,7 +24,6 @@ RULE_HATCHES = ("", "///", "xxx", "...", "---", "\\\\\\", "+++")
 NOTE_COLOUR = "#555555"
 KEY_COLOUR = "#E8F0E0"
 SOURCE_COLOURS = ("#444444", "#E69F00", "#56B4E9", "#009E73")
-IN_KEY = (0, 2, 4, 5, 7, 9, 11)  # pitch classes of C major and A minor
 TRIAD = (0, 4, 7)  # C, E and G carry the labels of a pitch axis
 BAR = 16  # sixteenth notes
 
@@ -145,7 +144,7 @@ def _rule_look(index: int) -> dict[str, Any]:
 def _paper(ax: Axes, steps: int, low: int, high: int) -> None:
     """What a melody is written on: rows in key shaded, a thin line a quarter note, a thick one a bar."""
     for event in range(low, high + 1):
-        if (event - FIRST_PITCH) % 12 in IN_KEY:
+        if (event - FIRST_PITCH) % 12 in C_MAJOR:
             ax.axhspan(event - 0.5, event + 0.5, color=KEY_COLOUR, lw=0, zorder=0)
     ax.set_xticks(range(0, steps + 1, STEPS_PER_QUARTER))
     ax.grid(axis="x", color="#CCCCCC", lw=0.5, zorder=1)

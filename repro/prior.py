@@ -37,7 +37,9 @@ class Windows:
         self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(length + 1)]).astype(np.int64))
         # a window of length + 1 tokens starts anywhere in a sequence that leaves it room, else at the start
         spans = np.maximum(sizes - length, 1)
-        self.starts = np.concatenate([end - size + np.arange(span) for end, size, span in zip(ends, sizes, spans)])
+        self.starts = np.concatenate(
+            [end - size + np.arange(span) for end, size, span in zip(ends, sizes, spans, strict=True)]
+        )
         self.room = np.repeat(np.minimum(sizes, length + 1), spans)
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -103,7 +105,9 @@ def train(
 
 
 @torch.no_grad()
-def held_out_scores(rnn: SequenceRNN, sequences: Sequence[np.ndarray], skip: int = 0, batch: int = 256) -> dict[str, float]:
+def held_out_scores(
+    rnn: SequenceRNN, sequences: Sequence[np.ndarray], skip: int = 0, batch: int = 256
+) -> dict[str, float]:
     """How well the RNN predicts whole sequences from their first token on.
 
     Args:

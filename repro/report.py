@@ -58,7 +58,10 @@ def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
 def write_figure(results: Path, name: str, figure: Figure) -> Figure:
     """Writes figures/NAME.svg and .png, and returns the figure for the notebook to show."""
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        for kind, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 110, "metadata": {"Software": None}})):
+        for kind, options in (
+            ("svg", {"metadata": {"Date": None}}),
+            ("png", {"dpi": 110, "metadata": {"Software": None}}),
+        ):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, **options)
             runs.write(results / "figures" / f"{name}.{kind}", buffer.getvalue())
@@ -81,16 +84,19 @@ def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[s
     path = results / "claims.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     ours = [
-        {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} | {"domain": domain, "runs": digests}
+        {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        | {"domain": domain, "runs": digests}
         for row in rows.to_dict("records")
     ]
-    ledger = sorted([row for row in before if row["domain"] != domain] + ours, key=lambda row: (row["domain"], row["id"]))
+    ledger = sorted(
+        [row for row in before if row["domain"] != domain] + ours, key=lambda row: (row["domain"], row["id"])
+    )
     runs.write(path, (json.dumps(ledger, indent=1, sort_keys=True) + "\n").encode())
     return path
 
 
 def write_runs(results: Path, *tunings: experiments.Tuning) -> Path:
-    """Writes runs.json: the numbers of every run of these experiments by digest, so that a clone trains nothing anew."""
+    """Writes runs.json: the numbers of every run of these experiments by digest; a clone then trains nothing anew."""
     path = results / "runs.json"
     numbers: dict[str, object] = {}
     for tuning in tunings:
@@ -106,7 +112,7 @@ def shown(path: Path) -> str:
 
 
 def ship(tuning: experiments.Tuning, c: float, seed: int) -> list[Path]:
-    """Copies the prior and one policy a method, with weights, from this machine's runs to results/priors and policies."""
+    """Copies the prior and one policy a method, with weights, to results/priors and results/policies."""
     shipped = [runs.ship(tuning.prior, runs.PRIORS, f"music-{tuning.name}")]
     for tuned, _ in tuning.policies:
         settings = tuned.numbers["settings"]

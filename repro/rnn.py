@@ -27,10 +27,11 @@ class SequenceRNN(nn.Module):
             torch.manual_seed(seed)
             self.lstm = nn.LSTM(vocabulary, cells, batch_first=True)
             self.head = nn.Linear(cells, vocabulary)
+        _, _, bias, second_bias = self.lstm.all_weights[0]
         with torch.no_grad():
-            self.lstm.bias_ih_l0[cells : 2 * cells] = 1.0
-            self.lstm.bias_hh_l0.zero_()  # cuDNN's second bias adds nothing: one bias a gate, as the authors' code
-        self.lstm.bias_hh_l0.requires_grad_(False)
+            bias[cells : 2 * cells] = 1.0
+            second_bias.zero_()  # PyTorch's second bias adds nothing: one bias a gate, as the authors' code
+        second_bias.requires_grad_(False)
 
     def forward(self, inputs: Tensor, state: State | None = None) -> Tensor:
         """Logits (B, T, V) for input tokens (B, T), from the zero state unless one is given."""
@@ -43,11 +44,12 @@ class Stepper:
     """The RNN one token at a time. Reads the weights once: make a new one after they change."""
 
     def __init__(self, rnn: SequenceRNN, count: int) -> None:
-        weight = rnn.head.weight
+        weight = rnn.head.weight.detach()
+        inputs, recurrent, bias, second_bias = (tensor.detach() for tensor in rnn.lstm.all_weights[0])
         # a one-hot input picks a row, so that its product with the input weights is a look-up
-        self.input_rows = (rnn.lstm.weight_ih_l0.T + rnn.lstm.bias_ih_l0 + rnn.lstm.bias_hh_l0).detach().contiguous()
-        self.recurrent = rnn.lstm.weight_hh_l0.detach().T.contiguous()
-        self.head, self.bias = weight.detach().T.contiguous(), rnn.head.bias.detach()
+        self.input_rows = (inputs.T + bias + second_bias).contiguous()
+        self.recurrent = recurrent.T.contiguous()
+        self.head, self.bias = weight.T.contiguous(), rnn.head.bias.detach()
         self.hidden = weight.new_zeros(count, rnn.cells)
         self.cell = weight.new_zeros(count, rnn.cells)
 

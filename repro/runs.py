@@ -243,5 +243,7 @@ def many(function: Callable[..., T], tasks: Sequence[tuple], title: str) -> list
     processes = min(jobs(), len(tasks))
     if processes <= 1:
         return [function(*task) for task in tqdm(tasks, desc=title, disable=not tasks)]
-    results = joblib.Parallel(n_jobs=processes, return_as="generator")(joblib.delayed(function)(*task) for task in tasks)
+    results = joblib.Parallel(n_jobs=processes, return_as="generator")(
+        joblib.delayed(function)(*task) for task in tasks
+    )
     return list(tqdm(results, total=len(tasks), desc=title))

@@ -19,6 +19,7 @@ COLLECTIONS = ("essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs")
 PLAYS = ("sample", "epsilon_greedy")
 SCHEDULES = ("cosine", "constant")
 STARTS = ("prior_logits", "log_softmax", "zero_head")
+T = typing.TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent  # the repository: paths in settings are relative to it
 
 
@@ -39,8 +40,12 @@ def _known(name: str, value: str, known: Sequence[str]) -> None:
 class TuneSettings:
     """Which tunes the Note RNN learns from."""
 
-    collections: tuple[str, ...] = COLLECTIONS  # ours: music21's four ABC collections; the paper's MIDI songs are private
-    minimum_in_key: float = 0.95  # ours: of a melody; the corpus then has 99.5 % (its Note RNN plays .1 % out of key, as the paper)
+    collections: tuple[str, ...] = (
+        COLLECTIONS  # ours: music21's four ABC collections; the paper's MIDI songs are private
+    )
+    minimum_in_key: float = (
+        0.95  # ours: of a melody; the corpus then has 99.5 % (its Note RNN plays .1 % out of key, as the paper)
+    )
     minimum_events: int = 32  # ours: one melody of the reinforcement learning
 
     def __post_init__(self) -> None:
@@ -105,7 +110,10 @@ class TutorSettings:
         _known("play", self.play, PLAYS)
         _known("start", self.start, STARTS)
         _known("schedule", self.schedule, SCHEDULES)
-        _need(self.c > 0 and math.isfinite(self.c), f"c is {self.c}: task rewards are divided by it, so it must be above 0")
+        _need(
+            self.c > 0 and math.isfinite(self.c),
+            f"c is {self.c}: task rewards are divided by it, so it must be above 0",
+        )
         _need(0 <= self.gamma <= 1, f"gamma is {self.gamma}: a discount lies in [0, 1]")
         for name in ("eta", "epsilon_start", "epsilon_end"):
             _need(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}: it lies in [0, 1]")
@@ -206,7 +214,11 @@ def _article(kind: object) -> str:
 
 
 def _fields(settings: object) -> dict[str, object]:
-    return {name: kind for name, kind in typing.get_type_hints(type(settings)).items() if not isinstance(kind, types.FunctionType)}
+    return {
+        name: kind
+        for name, kind in typing.get_type_hints(type(settings)).items()
+        if not isinstance(kind, types.FunctionType)
+    }
 
 
 def known_names() -> tuple[str, ...]:
@@ -235,7 +247,7 @@ def study(preset: str | None = None, **overrides: object) -> Study:
     _need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(known_names())}")
     base = Study(preset=preset, results=ROOT / "results" / preset, **PRESETS[preset])  # type: ignore[arg-type]
 
-    def changed(part: object, prefix: str = "") -> object:
+    def changed(part: T, prefix: str = "") -> T:
         kinds = _fields(part)
         picked = {name: given[prefix + name] for name in kinds if prefix + name in given and name != "method"}
         return dataclasses.replace(part, **{n: _parse(prefix + n, v, kinds[n]) for n, v in picked.items()})  # type: ignore[type-var]
@@ -256,8 +268,8 @@ def study(preset: str | None = None, **overrides: object) -> Study:
         base,
         results=results,
         seeds_at=seeds_at,
-        methods=_parse("methods", given.get("methods", base.methods), tuple[str, ...]),
-        melodies=_parse("melodies", given.get("melodies", base.melodies), int),
+        methods=typing.cast("tuple[str, ...]", _parse("methods", given.get("methods", base.methods), tuple[str, ...])),
+        melodies=typing.cast(int, _parse("melodies", given.get("melodies", base.melodies), int)),
         tunes=changed(base.tunes),
         prior=changed(base.prior, "prior_"),
         tutor=changed(base.tutor),

@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from repro import kl_control, runs
 from repro.domain import Domain
-from repro.prior import held_out_scores, train as train_prior
+from repro.prior import held_out_scores
+from repro.prior import train as train_prior
 from repro.rnn import SequenceRNN, play
 from repro.settings import PriorSettings, TutorSettings
 from repro.tutor import train, visited
@@ -25,6 +26,12 @@ TRAINING = ("repro.rnn", "repro.kl_control", "repro.tutor")  # the modules that 
 MEASURING = ("repro.rnn", "repro.kl_control")  # and its measures
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
+
+
+def prior_key(settings: PriorSettings, data: str) -> str:
+    """What determines a prior: its settings, the data that it learns from and the code that trains it."""
+    code = runs.source_digest(("repro.rnn", "repro.prior"))
+    return runs.digest(stage="prior", settings=settings, data=data, code=code)
 
 
 def prior(
@@ -48,7 +55,7 @@ def prior(
         A record with weights; its numbers are `curve` (records), `test` and `test_without_32` (nll, accuracy, events),
         `seconds` and `settings`.
     """
-    key = runs.digest(stage="prior", settings=settings, data=data, code=runs.source_digest(("repro.rnn", "repro.prior")))
+    key = prior_key(settings, data)
     found = runs.find(key, runs.PRIORS, with_weights=True)
     if found is not None:
         return found
@@ -75,12 +82,14 @@ def policy_key(domain: Domain, weights: str, settings: TutorSettings, seed: int)
 
 
 def measures_key(domain: Domain, key: str, count: int) -> str:
-    """What determines the measures of a policy (or prior, named by its weights): it, how many samples, and the rules."""
+    """What determines the measures of a policy (or a prior, named by its weights)."""
     code = runs.source_digest(MEASURING + domain.reward_modules + domain.measure_modules)
     return runs.digest(stage="measures", policy=key, count=count, code=code)
 
 
-def policy(domain: Domain, prior_rnn: SequenceRNN, settings: TutorSettings, seed: int, with_weights: bool) -> runs.Record:
+def policy(
+    domain: Domain, prior_rnn: SequenceRNN, settings: TutorSettings, seed: int, with_weights: bool
+) -> runs.Record:
     """One tuned policy; its numbers are `curve` (records), `settings`, `seed` and `seconds`."""
     key = policy_key(domain, runs.weights_digest(prior_rnn), settings, seed)
     found = runs.find(key, runs.POLICIES, with_weights=with_weights)
@@ -102,7 +111,7 @@ def measures(domain: Domain, prior_rnn: SequenceRNN, count: int, tuned: runs.Rec
     """What `count` samples of a policy, or of the prior itself, measure.
 
     Returns:
-        A record whose numbers are `metrics` (the domain's and log_p, log_p_last, task_reward, kl, entropy; nats a step),
+        A record whose numbers are `metrics` (the domain's and log_p, log_p_last, task_reward, kl, entropy; nats),
         `reward_parts` (mean per sequence) and `probabilities` (V, T): the policy averaged over the visited states.
     """
     key = measures_key(domain, tuned.digest if tuned else runs.weights_digest(prior_rnn), count)
@@ -112,13 +121,17 @@ def measures(domain: Domain, prior_rnn: SequenceRNN, count: int, tuned: runs.Rec
     torch.set_num_threads(1)
     method = kl_control.METHODS[tuned.numbers["settings"]["method"]] if tuned else None
     network = tuned.rnn() if tuned else prior_rnn
-    first, tokens = sampled(domain, players(method, network, prior_rnn), count, seed=tuned.numbers["seed"] if tuned else 0)
+    first, tokens = sampled(
+        domain, players(method, network, prior_rnn), count, seed=tuned.numbers["seed"] if tuned else 0
+    )
     numbers = {
         "of": tuned.digest if tuned else "prior",
         "samples": count,
         "metrics": dict(domain.measures(tokens)) | against_prior(method, network, prior_rnn, first, tokens),
         "reward_parts": {name: float(part.sum(axis=1).mean()) for name, part in domain.reward_parts(tokens).items()},
-        "probabilities": np.round(mean_probabilities(method, network, prior_rnn, first[:10_000], tokens[:10_000]), 6).tolist(),
+        "probabilities": np.round(
+            mean_probabilities(method, network, prior_rnn, first[:10_000], tokens[:10_000]), 6
+        ).tolist(),
     }
     numbers["metrics"]["task_reward"] = sum(numbers["reward_parts"].values())
     return runs.save_record(runs.cache_folder() / "runs", key, key, numbers)
@@ -187,7 +200,7 @@ def tuned_and_measured(
 def policies(
     domain: Domain, prior_rnn: SequenceRNN, tasks: Sequence[tuple[TutorSettings, int]], count: int
 ) -> list[tuple[runs.Record, runs.Record]]:
-    """Every policy of a study and its measures, in the order of the tasks; what is missing is trained, a process each."""
+    """Every policy of a study and its measures, in the order of the tasks; what is missing is trained in parallel."""
     arguments = [(domain, prior_rnn, settings, seed, count) for settings, seed in tasks]
     return runs.many(tuned_and_measured, arguments, "tuning and measuring")
 
@@ -201,7 +214,9 @@ def curves(policies_: Sequence[tuple[runs.Record, runs.Record]]) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def table(experiment: str, prior_measures: runs.Record, policies_: Sequence[tuple[runs.Record, runs.Record]]) -> pd.DataFrame:
+def table(
+    experiment: str, prior_measures: runs.Record, policies_: Sequence[tuple[runs.Record, runs.Record]]
+) -> pd.DataFrame:
     """The measures of all models, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c."""
     rows = [(experiment, "prior", np.nan, 0, name, value) for name, value in prior_measures.numbers["metrics"].items()]
     for tuned, measured in policies_:

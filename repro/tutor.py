@@ -70,8 +70,9 @@ class Tutor:
         self.method = kl_control.METHODS[settings.method]
         self.policy = start_from(prior, settings.start)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
-        self.weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
-        self.target_weights = [t for t, w in zip(self.target.parameters(), self.policy.parameters()) if w.requires_grad]
+        pairs = list(zip(self.policy.parameters(), self.target.parameters(), strict=True))
+        self.weights: list[Tensor] = [weight for weight, _ in pairs if weight.requires_grad]
+        self.target_weights: list[Tensor] = [follower for weight, follower in pairs if weight.requires_grad]
         # Adam's defaults are the authors': betas .9 and .999, epsilon 1e-8
         self.adam = torch.optim.Adam(self.weights, lr=settings.learning_rate, fused=True)
         self.replay = Replay(settings.replay_episodes, domain.horizon, len(domain.vocabulary))
@@ -182,8 +183,8 @@ def start_from(prior: SequenceRNN, start: str) -> SequenceRNN:
 
 def clip_each(rnn: SequenceRNN, norm: float) -> None:
     """Scales each variable's gradient to at most `norm`; the LSTM's two matrices are one variable (authors' code)."""
-    lstm, head = rnn.lstm, rnn.head
-    for variable in ([lstm.weight_ih_l0, lstm.weight_hh_l0], [lstm.bias_ih_l0], [head.weight], [head.bias]):
+    inputs, recurrent, bias, _ = rnn.lstm.all_weights[0]
+    for variable in ([inputs, recurrent], [bias], [rnn.head.weight], [rnn.head.bias]):
         torch.nn.utils.clip_grad_norm_(variable, norm)
 
 

@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 
 
 def authors_network(weights: dict[str, list[float]] | list[list[float]]) -> SequenceRNN:
-    """One of the graph's networks in PyTorch's layout: gates i, j, f, o become i, f, j, o and the forget bias 1 is added."""
+    """A network of the graph in PyTorch's layout: gates i, j, f, o become i, f, j, o; the forget bias 1 is added."""
     kernel, bias, out_w, out_b = (np.asarray(part, dtype=np.float64).ravel() for part in weights)
     cells, tokens = GOLDEN["meta"]["H"], 38
     order = np.concatenate([np.arange(cells) + gate * cells for gate in (0, 2, 1, 3)])
@@ -63,7 +63,9 @@ def regression(name: str, online: SequenceRNN, target: SequenceRNN) -> tuple[tor
     next_values = values(target, "new_obs", "new_state").detach()
     # the batch holds the finished reward, log p included: nothing is added to it here
     rewards = column("reward").double()
-    y = kl_control.targets(method, rewards, torch.zeros_like(rewards), next_values, log_prior, GOLDEN["meta"]["discount_rate"])
+    y = kl_control.targets(
+        method, rewards, torch.zeros_like(rewards), next_values, log_prior, GOLDEN["meta"]["discount_rate"]
+    )
     return y, kl_control.bellman_loss(values(online, "obs", "state"), column("action"), y)
 
 
@@ -125,7 +127,9 @@ def test_terminal_mask_ends_the_bootstrap() -> None:
     """Protects the last step: nothing follows it, so that its target is the reward alone."""
     next_values, log_prior = torch.ones(1, 2, 4), torch.zeros(1, 2, 4)
     reward, terminal = torch.tensor([[1.0, 2.0]]), torch.tensor([[False, True]])
-    y = kl_control.targets(kl_control.METHODS["rl_only"], reward, torch.zeros(1, 2), next_values, log_prior, 0.5, terminal)
+    y = kl_control.targets(
+        kl_control.METHODS["rl_only"], reward, torch.zeros(1, 2), next_values, log_prior, 0.5, terminal
+    )
     assert y.tolist() == [[1.5, 2.0]]
 
 
@@ -142,6 +146,8 @@ def test_psi_is_log_prior_plus_g() -> None:
 def test_kl_and_entropy_of_known_distributions() -> None:
     """Protects the two measures: a fair coin against 3/4, 1/4, worked by hand."""
     fair, biased = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.75, 0.25]]).log()
-    assert kl_control.kl_divergence(fair, biased).item() == pytest.approx(0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(2.0))
+    assert kl_control.kl_divergence(fair, biased).item() == pytest.approx(
+        0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(2.0)
+    )
     assert kl_control.entropy(fair).item() == pytest.approx(math.log(2.0))
     assert kl_control.kl_divergence(copy.copy(biased), biased).item() == pytest.approx(0.0, abs=1e-7)

@@ -27,9 +27,9 @@ def test_source_digest_ignores_comments_but_no_code(tmp_path: Path, monkeypatch:
     """Protects finished runs from a better comment, and the user from a run of other code."""
     monkeypatch.syspath_prepend(tmp_path)
     texts = {
-        "plain": 'def f(x):\n    return x + 1\n',
+        "plain": "def f(x):\n    return x + 1\n",
         "commented": '"""Says more."""\n\n# why\ndef f(x):\n    """Adds one."""\n    return x + 1  # one\n',
-        "changed": 'def f(x):\n    return x + 2\n',
+        "changed": "def f(x):\n    return x + 2\n",
         "worded": 'def f(x):\n    return "x + 1"\n',
     }
     digests = {}
@@ -102,7 +102,9 @@ def test_cached_makes_once_and_again_when_damaged() -> None:
             raise ValueError(f"{path.name} is damaged") from None
 
     def get() -> list[int]:
-        return runs.cached("key", "list.json", lambda: made.append(1) or [1, 2], lambda v, p: p.write_text(json.dumps(v)), load)  # type: ignore[func-returns-value]
+        return runs.cached(
+            "key", "list.json", lambda: made.append(1) or [1, 2], lambda v, p: p.write_text(json.dumps(v)), load
+        )  # type: ignore[func-returns-value]
 
     assert get() == get() == [1, 2] and len(made) == 1
     (runs.cache_folder() / "key-list.json").write_text("[1,")

@@ -18,7 +18,14 @@ from repro.rnn import SequenceRNN, shifted
 from repro.settings import METHODS, STARTS, TutorSettings
 from repro.tutor import Replay, Tutor, train, visited
 
-SMALL = {"rounds": 6, "games": 8, "batch_episodes": 8, "replay_episodes": 16, "evaluate_every": 3, "evaluation_games": 16}
+SMALL = {
+    "rounds": 6,
+    "games": 8,
+    "batch_episodes": 8,
+    "replay_episodes": 16,
+    "evaluate_every": 3,
+    "evaluation_games": 16,
+}
 
 
 class Coins:
@@ -99,7 +106,7 @@ def test_evaluations_do_not_change_the_training() -> None:
     [("psi", math.e**2 / (2 + math.e**2)), ("g", math.e**2 / (2 + math.e**2)), ("q", None), ("rl_only", None)],
 )
 def test_each_method_reaches_its_own_optimum(method: str, expected: float | None) -> None:
-    """Protects the whole loop: with independent tosses the optimal share of twos is exp(r/c) / (2 + exp(r/c)) at c = .5.
+    """Protects the whole loop: with independent tosses the optimal share of twos is exp(r/c) / (2 + exp(r/c)).
 
     gamma is 0, so that Q and Psi alike regress log p + r/c, whose softmax is that share; RL only regresses r/c, which
     differs from it by a constant, because the prior is uniform. All four therefore end at the same policy.
@@ -118,7 +125,7 @@ def test_each_method_reaches_its_own_optimum(method: str, expected: float | None
 
 @pytest.mark.parametrize("start", STARTS)
 def test_where_a_policy_starts(start: str) -> None:
-    """Protects the three starts: Psi begins as the prior (zero head: uniform), G as p squared (zero head: the prior)."""
+    """Protects the three starts: Psi begins as the prior (zero head: uniform), G as p squared (zero head: p)."""
     prior = SequenceRNN(3, 8, seed=5)
     with torch.no_grad():
         prior.head.bias.copy_(torch.tensor([0.0, 1.0, -1.0]))
@@ -149,7 +156,9 @@ def test_replay_keeps_the_latest_whole_episodes() -> None:
     replay = Replay(5, 2, 3)
     for batch in ([0, 1, 2], [3, 4, 5]):
         inputs = torch.tensor(batch)[:, None].expand(3, 3)
-        replay.add(inputs=inputs, task_reward=torch.zeros(3, 2), log_prior=torch.zeros(3, 3, 3), offset=torch.zeros(3, 3, 1))
+        replay.add(
+            inputs=inputs, task_reward=torch.zeros(3, 2), log_prior=torch.zeros(3, 3, 3), offset=torch.zeros(3, 3, 1)
+        )
     drawn = replay.draw(5, np.random.default_rng(0))["inputs"][:, 0]
     assert sorted(drawn.tolist()) == [1, 2, 3, 4, 5]
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import symusic
@@ -115,7 +115,7 @@ def _refused(tune: str) -> Dropped | None:
     return None if re.search(r"(?m)^\s*K:", tune) else Dropped("unparsable")
 
 
-def _notes(score: symusic.Score) -> Played:
+def _notes(score: Any) -> Played:  # a symusic.Score, which symusic does not declare as a type
     step = score.tpq / STEPS_PER_QUARTER
     # abc2midi begins each note a tick late, so that two notes of one pitch stay apart.
     notes = {note.time - 1: note for note in sorted(score.tracks[0].notes, key=lambda note: note.pitch)}
@@ -126,7 +126,7 @@ def _notes(score: symusic.Score) -> Played:
     return Played(np.array(begins) / step, ends / step, pitches, sharps)
 
 
-def _scores(texts: list[str]) -> list[symusic.Score | None]:
+def _scores(texts: list[str]) -> list[Any]:
     """Plays tunes by one process of symusic's abc2midi; None where it finds an error.
 
     `symusic.Score.from_abc` would start a process for each tune, many times the cost, and keep its complaints from us.

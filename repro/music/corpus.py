@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from repro.music.abc import Dropped, Played, played
-from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HORIZON, LOWEST_MIDI, from_notes
+from repro.music.events import C_MAJOR, FIRST_PITCH, HIGHEST_MIDI, HORIZON, LOWEST_MIDI, from_notes
 from repro.settings import COLLECTIONS
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
@@ -39,7 +39,7 @@ REASONS: tuple[str, ...] = (
 )  # fmt: skip
 MOST_MOVED = 0.25  # ours: the share of a tune's notes that rounding may move
 
-_IN_C = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
+_IN_C = np.isin(np.arange(12), C_MAJOR)
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,11 @@ def read(
         counts[collection]["kept"] += 1
         title = re.search(r"(?m)^T:[ \t]*(.*)", tune)
         found[events.tobytes()] = events, collection, title.group(1).strip() if title else ""
-    events, names, titles = zip(*found.values(), strict=True) if found else ((), (), ())
+    melodies = tuple(events for events, _, _ in found.values())
+    names, titles = tuple(name for _, name, _ in found.values()), tuple(title for _, _, title in found.values())
     columns = ("read", *REASONS, "kept")
-    dropped = pd.DataFrame([{"collection": name, **{key: its[key] for key in columns}} for name, its in counts.items()])
-    return Tunes(events, names, titles, _split(events), dropped)
+    table = pd.DataFrame([{"collection": name, **{key: its[key] for key in columns}} for name, its in counts.items()])
+    return Tunes(melodies, names, titles, _split(melodies), table)
 
 
 def melody(tune: str, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:

@@ -16,8 +16,8 @@ class Music:
     name = "music"
     vocabulary = tuple(events.name(event) for event in range(events.NUM_EVENTS))
     horizon = events.HORIZON
-    reward_modules = ("repro.music.domain", "repro.music.facts", "repro.music.rules")
-    measure_modules = ("repro.music.measures",)
+    reward_modules: tuple[str, ...] = ("repro.music.domain", "repro.music.facts", "repro.music.rules")
+    measure_modules: tuple[str, ...] = ("repro.music.measures",)
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """One uniformly random event a melody, as the paper; the authors' code never draws the highest."""

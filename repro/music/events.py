@@ -11,6 +11,7 @@ What a MIDI file keeps of a melody is exactly its canonical form.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -173,7 +174,7 @@ def to_audio(melody: object, rate: int = 16000) -> np.ndarray:
     return (0.4 * audio).astype(np.float32)
 
 
-def _one(melody: object) -> np.ndarray:
+def _one(melody: Any) -> np.ndarray:
     if np.ndim(melody) != 1:
         raise ValueError(f"a melody is a list of events, of shape (T,): this has shape {np.shape(melody)}")
     return checked([melody])[0]

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from repro.music.events import FIRST_PITCH, HOLD, NUM_EVENTS, REST, checked
+from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, checked
 
 MOTIF_EVENTS = 8  # the window: two quarter notes
 MOTIF_NOTES = 3  # different pitches that make a window a motif
@@ -28,7 +28,7 @@ IN_KEY_THIRD, IN_KEY_FIFTH = -3.0, -5.0
 
 _EVENTS = np.arange(NUM_EVENTS)
 _PITCH_CLASS = np.where(_EVENTS >= FIRST_PITCH, (_EVENTS - FIRST_PITCH) % 12, -1)
-_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin(_PITCH_CLASS, (0, 2, 4, 5, 7, 9, 11))  # C major; rest and hold pass
+_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin(_PITCH_CLASS, C_MAJOR)  # rest and hold pass
 _PITCH_BIT = np.where(_EVENTS >= FIRST_PITCH, 1 << _EVENTS, 0).astype(np.uint64)
 _MOST_EVENTS = 127  # what the one-byte counters hold
 _CHUNK = 4096  # melodies worked on at once: the arrays of a fact stay in the processor's cache

@@ -50,9 +50,9 @@ def test_transposition_goes_by_the_notes() -> None:
 
 
 def test_ties_go_to_the_key_signature() -> None:
-    """Protects tunes of few notes from an arbitrary key: G A B d e lie in G, in C and in D major, and the nearest to K: wins."""
+    """Protects tunes of few notes from an arbitrary key: G A B d e lie in G, C and D; the one nearest to K: wins."""
     for key, first in (("G", C), ("C", G), ("D", F), ("A", F), ("F", G)):
-        assert (events("GABdeg", HEADER.replace("K:C", f"K:{key}"))[0] - first) % 12 == 0
+        assert (events("=GA=Bde=g", HEADER.replace("K:C", f"K:{key}"))[0] - first) % 12 == 0
 
 
 def test_octave_fits_the_range() -> None:

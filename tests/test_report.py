@@ -1,0 +1,76 @@
+"""What is written: sorted, unique, the same bytes for the same content, nothing of others lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.io import wavfile
+
+from repro import experiments, report
+from repro.figures import training_curve
+from repro.music.events import canonical, from_midi
+
+
+def rows(experiment: str, value: float) -> pd.DataFrame:
+    models = [("psi", 1.0, 1), ("psi", 0.5, 2), ("prior", np.nan, 0)]
+    return pd.DataFrame([(experiment, *model, "log_p", value) for model in models], columns=[*report.KEY, "value"])
+
+
+def test_a_table_keeps_other_experiments(tmp_path: Path) -> None:
+    """Protects what other notebooks wrote: an experiment replaces its own rows and no others; order is fixed."""
+    for experiment, value in (("as_notated", 1.0), ("rebuilt", 2.0), ("as_notated", 3.0)):
+        path = report.write_table(tmp_path, "music", rows(experiment, value))
+    table = pd.read_csv(path)
+    assert list(table.columns) == ["experiment", "method", "c", "seed", "metric", "value"]
+    assert table.groupby("experiment")["value"].unique().map(list).to_dict() == {"as_notated": [3.0], "rebuilt": [2.0]}
+    assert table["seed"].tolist() == [0, 2, 1] * 2
+    before = path.read_bytes()
+    assert report.write_table(tmp_path, "music", rows("rebuilt", 2.0)).read_bytes() == before
+
+
+def test_a_value_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Protects uniqueness of (experiment, method, c, seed, metric); nothing is written."""
+    with pytest.raises(ValueError, match="as_notated.*twice"):
+        report.write_table(tmp_path, "music", pd.concat([rows("as_notated", 1.0)] * 2))
+    assert not list(tmp_path.iterdir())
+
+
+def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
+    """Protects the repository from figures that change without a reason."""
+    frame = pd.DataFrame(
+        {"step": [1, 2], "train_nll": [2.0, 1.0], "validation_nll": [2.0, 1.5], "validation_accuracy": [0.3, 0.5]}
+    )
+    for folder in ("one", "two"):
+        report.write_figure(tmp_path / folder, "curve", training_curve(frame))
+    for name in ("curve.svg", "curve.png"):
+        assert (tmp_path / "one" / "figures" / name).read_bytes() == (tmp_path / "two" / "figures" / name).read_bytes()
+
+
+def test_melodies_can_be_heard(tmp_path: Path) -> None:
+    """Protects audio and MIDI: 16 kHz mono of two bars at 80 quarter notes a minute, and the file plays the melody."""
+    melody = np.array([14, 1, 1, 1, 18, 1, 21, 0] * 4)
+    path = report.write_melody(tmp_path, "psi_1", melody)
+    rate, samples = wavfile.read(path)
+    assert rate == 16_000 and samples.dtype == np.int16 and samples.shape == (96_000,) and np.abs(samples).max() > 1000
+    assert np.array_equal(from_midi(path.with_suffix(".mid")), canonical(melody))
+
+
+def test_claims_of_the_other_domain_stay(tmp_path: Path) -> None:
+    """Protects the ledger: each domain replaces its own rows; NaN becomes null, as JSON wants it."""
+    row = {"id": "key", "ours": float("nan"), "verdict": "reproduced"}
+    report.write_claims(tmp_path, "molecules", pd.DataFrame([row]), ["a"])
+    path = report.write_claims(tmp_path, "music", pd.DataFrame([row]), ["b"])
+    ledger = json.loads(path.read_text())
+    assert [(entry["domain"], entry["ours"], entry["runs"]) for entry in ledger] == [
+        ("molecules", None, ["a"]),
+        ("music", None, ["b"]),
+    ]
+
+
+def test_swapping_rest_and_hold() -> None:
+    """Protects the reading that the authors' code has of its own data: 0 and 1 change places, notes stay."""
+    assert experiments.swap_rest_and_hold(np.array([[0, 1, 2, 37]])).tolist() == [[1, 0, 2, 37]]
