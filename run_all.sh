@@ -15,7 +15,7 @@ usage: bash run_all.sh [options]
   --only NN        only the notebooks whose names start so: 02, or 01,02
   --jobs N         processes at a time (default: all cores)
   -p NAME VALUE    a parameter for every notebook that has it; may be repeated
-  --results DIR    where results go (default: results/PRESET)
+  --results DIR    where results go (default: results/PRESET, or results/own with -p)
   --fresh          ignore finished runs
   --train-priors   ignore the shipped priors
   --lab            open JupyterLab instead of running the notebooks

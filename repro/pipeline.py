@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from repro.settings import PRESETS, ROOT
+from repro.settings import OWN_RESULTS, PRESETS, ROOT
 
 # One thread a process: parallel work is processes, and thread counts change the order of floating-point sums.
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
@@ -118,6 +118,8 @@ def make_plan(options: argparse.Namespace, root: Path = ROOT) -> Plan:
             raise BadInput(f"no notebook chosen here has a parameter {name!r}; there are {', '.join(known) or 'none'}.")
     if options.results is not None:
         parameters.setdefault("results", options.results)
+    elif parameters.keys() - {"preset"}:
+        parameters.setdefault("results", OWN_RESULTS)  # as repro.settings.study has it
     output = root / parameters.get("results", f"results/{preset}") / "notebooks"
     asked = {
         "REPRO_JOBS": options.jobs,  # Without it, repro.runs takes all cores.
@@ -270,7 +272,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--only", metavar="NN", help="only the notebooks whose names start so: 02, or 01,02")
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
     add("-p", dest="given", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
-    add("--results", metavar="DIR", help="where results go (default: results/PRESET)")
+    add("--results", metavar="DIR", help="where results go (default: results/PRESET, or results/own with -p)")
     add("--fresh", action="store_true", help="ignore finished runs")
     add("--train-priors", action="store_true", help="ignore the shipped priors")
     add("--list", action="store_true", help="list the notebooks and stop")

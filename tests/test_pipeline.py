@@ -59,7 +59,7 @@ class Outcome:
 
     def text(self, name: str) -> str:
         """The executed copy of a notebook, as it lies on disk."""
-        return (self.root / "results" / "smoke" / "notebooks" / name).read_text(encoding="utf-8")
+        return (self.root / "results" / "own" / "notebooks" / name).read_text(encoding="utf-8")
 
     def streams(self, name: str) -> str:
         """All that the cells of an executed notebook printed."""
@@ -72,7 +72,7 @@ class Outcome:
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """One run of all four notebooks, on a machine with a misleading kernel, after an earlier run that succeeded."""
     root = make_root(tmp_path_factory.mktemp("a {brace} and a space"))
-    output = root / "results" / "smoke" / "notebooks"
+    output = root / "results" / "own" / "notebooks"  # because a parameter is changed
     output.mkdir(parents=True)
     (output / "01_fails.ipynb").write_text("the good copy of yesterday", encoding="utf-8")
     kernel = root / "jupyter" / "kernels" / "python3" / "kernel.json"
@@ -109,7 +109,7 @@ def test_a_failure_leaves_the_last_good_copy(outcome: Outcome) -> None:
     """Protects: a bad day does not destroy committed results; the failure itself can be read beside them."""
     assert outcome.text("01_fails.ipynb") == "the good copy of yesterday"
     assert "ZeroDivisionError" in outcome.text("01_fails.failed.ipynb")
-    names = sorted(path.name for path in (outcome.root / "results" / "smoke" / "notebooks").iterdir())
+    names = sorted(path.name for path in (outcome.root / "results" / "own" / "notebooks").iterdir())
     copies = ["00_report.ipynb", "01_fails.failed.ipynb", "01_fails.ipynb", "02_plain.ipynb", "99_end.ipynb"]
     assert names == copies
 
@@ -217,6 +217,8 @@ def test_results_move_together(root: Path) -> None:
         assert plan.output == root / "elsewhere" / "notebooks"
         assert plan.parameters == {"preset": "laptop", "results": "elsewhere"}
     assert pipeline.make_plan(pipeline.parse([]), root).output == root / "results" / "laptop" / "notebooks"
+    changed = pipeline.make_plan(pipeline.parse(["-p", "c", "1"]), root)
+    assert changed.output == root / "results" / "own" / "notebooks" and changed.parameters["results"] == "results/own"
 
 
 def test_list_and_check_run_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
