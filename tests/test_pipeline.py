@@ -119,7 +119,7 @@ def test_parameters_reach_who_has_them(outcome: Outcome) -> None:
     assert "c '1.0' preset smoke" in outcome.streams("00_report.ipynb")
     assert outcome.streams("02_plain.ipynb") == "smoke\n"
     assert '"c = ' not in outcome.text("02_plain.ipynb")
-    assert outcome.streams("99_end.ipynb") == "None\n"
+    assert outcome.streams("99_end.ipynb") == "results/own\n"
 
 
 def test_kernels_are_ours_and_steered(outcome: Outcome) -> None:

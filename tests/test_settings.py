@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from repro.settings import LEARNING_RATES, ROOT, PriorSettings, SettingsError, TutorSettings, known_names, study
+from repro.settings import ROOT, PriorSettings, SettingsError, TutorSettings, known_names, study
 
 
 def test_laptop_reports_seeds_that_tuning_never_used() -> None:
@@ -44,12 +44,6 @@ def test_runs_are_every_method_and_seed() -> None:
     assert {(settings.method, settings.c, seed) for settings, seed in runs} == {
         (method, c, seed) for method in ("g", "psi") for c in (0.5, 1.0) for seed in (3, 4)
     }
-
-
-def test_a_given_learning_rate_is_that_of_every_method() -> None:
-    """Protects the knob: without it each method has its tuned rate, with it all have the one that was asked for."""
-    assert {s.method: s.learning_rate for s, _ in study().runs()} == LEARNING_RATES
-    assert {s.learning_rate for s, _ in study(learning_rate="0.001").runs()} == {0.001}
 
 
 def test_paths_start_from_the_repository() -> None:
