@@ -150,7 +150,7 @@ def kernel_environment(values: dict[str, str], scratch: Path) -> Iterator[None]:
     own = str(Path(sys.prefix, "share", "jupyter"))
     jupyter = {"JUPYTER_PATH": os.pathsep.join([own, *filter(None, [before.get("JUPYTER_PATH")])])}
     private = {"IPYTHONDIR": str(scratch / "ipython"), "JUPYTER_RUNTIME_DIR": str(scratch / "runtime")}
-    no_bars = {"TQDM_DISABLE": "1"}  # nobody sees them, and their times would stay in the executed copies
+    no_bars = {"REPRO_NO_BARS": "1"}  # nobody would see them, and they would stay in the executed copies
     os.environ.update({**ONE_THREAD, **jupyter, **private, **no_bars, **values})
     try:
         yield

@@ -5,7 +5,7 @@ A record is a pair of files, `NAME.json` (what determined it, its numbers) and, 
 are shipped lie under `results/`. A finished run is read, never repeated; an interrupted one leaves nothing behind.
 
 The environment steers all runs of a command: REPRO_JOBS (processes), REPRO_FRESH_SINCE (a Unix time: runs recorded
-before it are ignored), REPRO_TRAIN_PRIORS (shipped priors are ignored).
+before it are ignored), REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS.
 """
 
 from __future__ import annotations
@@ -234,16 +234,21 @@ def cached(key: str, name: str, make: Callable[[], T], keep: Callable[[T, Path],
     return value
 
 
+def progress(total: int, title: str) -> tqdm:
+    """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
+    return tqdm(total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
+
+
 def many(function: Callable[..., T], tasks: Sequence[tuple], title: str) -> list[T]:
     """Calls a function with each task's arguments, in as many processes as `jobs` says, under a progress bar.
 
     Returns:
         The results in the order of the tasks; one process is this one, so that nothing has to be started.
     """
-    processes = min(jobs(), len(tasks))
-    if processes <= 1:
-        return [function(*task) for task in tqdm(tasks, desc=title, disable=not tasks)]
-    results = joblib.Parallel(n_jobs=processes, return_as="generator")(
-        joblib.delayed(function)(*task) for task in tasks
-    )
-    return list(tqdm(results, total=len(tasks), desc=title))
+    calls = (joblib.delayed(function)(*task) for task in tasks)
+    results = []
+    with progress(len(tasks), title) as bar:
+        for result in joblib.Parallel(n_jobs=max(1, min(jobs(), len(tasks))), return_as="generator")(calls):
+            results.append(result)
+            bar.update()
+    return results

@@ -97,10 +97,9 @@ class TutorSettings:
     schedule: str = "cosine"  # ours: the learning rate falls to 0 along a half cosine (authors' code: constant)
     clip: float = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
     play: str = "sample"  # ours: sample from the policy; "epsilon_greedy" is the paper's
-    temperature: float = (
-        1.5  # ours: of play by sampling (1: the policy itself); tuned on seeds 0 to 2 so that the control,
-    )
-    # RL only, meets enough of what the prior never plays (log p -3.4 a note, at 1 it is -3.2 to -3.3)
+    # ours, tuned on seeds 0 to 2: of play by sampling; 1 is the policy itself. At 1.5 the control, RL only, meets
+    # enough of what the prior never plays (log p -3.4 a note, -3.2 to -3.3 at 1), and Q's melodies stay more varied
+    temperature: float = 1.5
     epsilon_start: float = 1.0  # authors' code: epsilon falls linearly from here
     epsilon_end: float = 0.1  # authors' code
     epsilon_steps: int = 500_000  # authors' code: environment steps until epsilon_end

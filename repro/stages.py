@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from repro import kl_control, runs
 from repro.domain import Domain
@@ -61,7 +60,7 @@ def prior(
         return found
     learned, validation, test = splits()
     began = time.perf_counter()
-    with tqdm(total=settings.steps, desc=f"training the prior {name}") as bar:
+    with runs.progress(settings.steps, f"training the prior {name}") as bar:
         trained = train_prior(learned, validation, vocabulary, settings, on_step=bar.update)
     numbers = {
         "name": name,
