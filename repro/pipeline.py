@@ -99,12 +99,7 @@ def select(notebooks: Sequence[Notebook], only: str | None) -> tuple[Notebook, .
 
 
 def make_plan(options: argparse.Namespace, root: Path = ROOT) -> Plan:
-    """Turns the options into what will run.
-
-    Args:
-        options: What `parse` returned; raises BadInput if any value cannot be used.
-        root: The folder that relative paths start from; the notebooks run in it.
-    """
+    """Turns the options into what will run in `root`; raises BadInput if any value cannot be used."""
     parameters = dict(options.given)
     preset = parameters.setdefault("preset", options.preset)
     if preset not in PRESETS:

@@ -1,6 +1,6 @@
 """Writes what came out: tables, figures, audio, verdicts and the numbers of all runs, into a results folder.
 
-    python -m repro.report        # ships the laptop's prior and one policy a method, so that a clone opens in seconds
+    python -m repro.report        # ships the laptop's prior and one policy a method; renews the table in README.md
 
 Only this module, `runs` and `pipeline` write files. The same content gives the same bytes.
 """
@@ -20,9 +20,11 @@ from scipy.io import wavfile
 from repro import experiments, runs
 from repro.music import events
 from repro.settings import study
+from repro.tables import table_1
 
 KEY = ["experiment", "method", "c", "seed", "metric"]
 AUDIO_RATE = 16_000
+TABLE_BEGINS, TABLE_ENDS = "<!-- Table 1, written by python -m repro.report -->", "<!-- end of Table 1 -->"
 
 
 def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
@@ -122,8 +124,32 @@ def ship(tuning: experiments.Tuning, c: float, seed: int) -> list[Path]:
     return shipped
 
 
-if __name__ == "__main__":
+def readme_table(results: Path, c: float) -> str:
+    """Table 1 for README.md: a line a metric, ours with its interval above the paper's value."""
+    frame = pd.read_csv(results / "tables" / "music.csv")
+    table = table_1(experiments.at(frame[frame["experiment"] == "as_notated"], c))
+    models = list(dict.fromkeys(model for model, _ in table.columns))
+    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
+    for metric, row in table.iterrows():
+        cells = [
+            row[model, "ours"] + (f"<br>*{row[model, 'paper']}*" if row.get((model, "paper")) else "")
+            for model in models
+        ]
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Ships the laptop's networks and renews the table in README.md."""
     laptop = study("laptop")
     main_c, seeds = laptop.seeds_at[0]
     for path in ship(experiments.as_notated(laptop), main_c, seeds[0]):
         print(f"shipped {shown(path)}")
+    readme = runs.ROOT / "README.md"
+    before, marked, after = readme.read_text(encoding="utf-8").partition(TABLE_BEGINS)
+    after = after[after.index(TABLE_ENDS) :]
+    runs.write(readme, f"{before}{marked}\n{readme_table(laptop.results, main_c)}\n{after}".encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -117,7 +117,6 @@ def measures(domain: Domain, prior_rnn: SequenceRNN, count: int, tuned: runs.Rec
     found = runs.find(key)
     if found is not None:
         return found
-    torch.set_num_threads(1)
     method = kl_control.METHODS[tuned.numbers["settings"]["method"]] if tuned else None
     network = tuned.rnn() if tuned else prior_rnn
     first, tokens = sampled(
@@ -150,6 +149,7 @@ def samples(domain: Domain, prior_rnn: SequenceRNN, tuned: runs.Record | None, c
 
 def sampled(domain: Domain, networks: list[SequenceRNN], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """First inputs (count,) and sequences (count, T), drawn from the policy without exploration."""
+    torch.set_num_threads(1)  # sums in another order would draw other melodies
     generator = np.random.default_rng([seed, SAMPLING_SEED])
     first = domain.first_inputs(count, generator)
     tokens = np.empty((count, domain.horizon), dtype=np.int64)

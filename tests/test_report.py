@@ -13,6 +13,7 @@ from scipy.io import wavfile
 from repro import experiments, report
 from repro.figures import training_curve
 from repro.music.events import canonical, from_midi
+from repro.settings import study
 
 
 def rows(experiment: str, value: float) -> pd.DataFrame:
@@ -69,6 +70,14 @@ def test_claims_of_the_other_domain_stay(tmp_path: Path) -> None:
         ("molecules", None, ["a"]),
         ("music", None, ["b"]),
     ]
+
+
+def test_the_readme_s_table_is_that_of_the_results() -> None:
+    """Protects readers: what README.md says is what results/laptop holds, and no number in it was typed."""
+    readme = (report.runs.ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition(report.TABLE_BEGINS)[2].partition(report.TABLE_ENDS)[0].strip()
+    laptop = study("laptop")
+    assert shown == report.readme_table(report.runs.ROOT / "results" / "laptop", laptop.main_c)
 
 
 def test_swapping_rest_and_hold() -> None:
