@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from repro import kl_control, runs, stages
+from repro import evaluation, kl_control, runs
 from repro.music import measures, rules
 from repro.music.domain import Music
 from repro.rnn import SequenceRNN
@@ -60,15 +60,15 @@ def music_loop(repeats: int, rounds: int = 20) -> Iterator[Row]:
 def music_measures(repeats: int) -> Iterator[Row]:
     """What the rows of Table 1 cost for one model: 100,000 melodies sampled, measured, compared with the prior."""
     domain, network, prior = Music(), SequenceRNN(38, CELLS, seed=1), SequenceRNN(38, CELLS)
-    first, melodies = stages.sampled(domain, [network], MELODIES, seed=0)
+    first, melodies = evaluation.sampled(domain, [network], MELODIES, seed=0)
     psi = kl_control.METHODS["psi"]
 
     def sample_and_measure() -> None:
-        measures.rule_counts(stages.sampled(domain, [network], MELODIES, seed=0)[1])
+        measures.rule_counts(evaluation.sampled(domain, [network], MELODIES, seed=0)[1])
 
     yield "sample and measure 100,000 melodies (Table 1's rows)", timed(sample_and_measure, repeats), "s"
     yield "measure 100,000 melodies (Table 1's rows)", timed(lambda: measures.rule_counts(melodies), repeats), "s"
-    seconds = timed(lambda: stages.against_prior(psi, network, prior, first, melodies), repeats)
+    seconds = timed(lambda: evaluation.against_prior(psi, network, prior, first, melodies), repeats)
     yield "log p, KL and entropy of 100,000 melodies", seconds, "s"
     batch = np.random.default_rng(0).integers(38, size=(128, 32))
     yield "rewards of 128 melodies", 1000 * timed(lambda: rules.total_reward(batch), 20 * repeats), "ms"

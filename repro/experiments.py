@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from repro import runs, stages
-from repro.music import corpus, events
+from repro.music import corpus, events, measures, rebuilt
 from repro.music.domain import Music
+from repro.paper import TABLE_1
 from repro.rnn import SequenceRNN
 from repro.settings import Study, TutorSettings
 
@@ -30,6 +32,10 @@ class Tuning:
     def table(self) -> pd.DataFrame:
         """Every measure of every model, one value a row."""
         return stages.table(self.name, self.prior_measures, self.policies)
+
+    def by_step(self, quantity: str) -> pd.DataFrame:
+        """log_p, kl or entropy at every step of the melody."""
+        return stages.by_step(quantity, self.prior_measures, self.policies)
 
     def curves(self) -> pd.DataFrame:
         """The training curves of all policies."""
@@ -92,11 +98,48 @@ def note_rnn(study: Study) -> runs.Record:
 
 def as_notated(study: Study) -> Tuning:
     """Q, Psi, G and RL only, tuned from the Note RNN of folk tunes as notated (Table 1, Figure 2)."""
-    trained = note_rnn(study)
+    return _tuned_from("as_notated", note_rnn(study), study)
+
+
+def _rebuilt_key(study: Study) -> str:
+    code = runs.source_digest(("repro.music.rebuilt",))
+    return runs.digest(tunes=_tunes_key(study), rebuilt=study.rebuilt, code=code)
+
+
+def rebuilt_note_rnn_key(study: Study) -> str:
+    """What determines the Note RNN of a study's rebuilt corpus."""
+    return stages.prior_key(study.prior, _rebuilt_key(study))
+
+
+def rebuilt_note_rnn(study: Study) -> runs.Record:
+    """The Note RNN of the rebuilt corpus, which has the statistics of the paper's."""
+    made = study.rebuilt
+
+    def splits() -> list[list[np.ndarray]]:
+        melodies = tunes(study)
+        counts = {"train": made.windows, "validation": made.held_out_windows, "test": made.held_out_windows}
+        return [
+            rebuilt.windows(melodies.of(split), count, made, seed) for seed, (split, count) in enumerate(counts.items())
+        ]
+
+    return stages.prior("music-rebuilt", splits, len(MUSIC.vocabulary), study.prior, data=_rebuilt_key(study))
+
+
+def from_rebuilt(study: Study) -> Tuning:
+    """Q, Psi, G and RL only, tuned from the Note RNN of the rebuilt corpus: the paper's own conditions."""
+    return _tuned_from("rebuilt", rebuilt_note_rnn(study), fewer_seeds(study))
+
+
+def fewer_seeds(study: Study) -> Study:
+    """The same study with its first temperature alone, and as many seeds as start from the rebuilt corpus."""
+    c, seeds = study.seeds_at[0]
+    return dataclasses.replace(study, seeds_at=((c, seeds[: study.rebuilt_seeds]),))
+
+
+def _tuned_from(name: str, trained: runs.Record, study: Study) -> Tuning:
     rnn = trained.rnn()
     prior_measures = stages.measures(MUSIC, rnn, study.melodies)
-    policies = stages.policies(MUSIC, rnn, study.runs(), study.melodies)
-    return Tuning("as_notated", trained, rnn, prior_measures, policies)
+    return Tuning(name, trained, rnn, prior_measures, stages.policies(MUSIC, rnn, study.runs(), study.melodies))
 
 
 def same_start(tuning: Tuning, c: float, seed: int, count: int) -> dict[str, np.ndarray]:
@@ -113,11 +156,6 @@ def same_start(tuning: Tuning, c: float, seed: int, count: int) -> dict[str, np.
 def at(frame: pd.DataFrame, c: float) -> pd.DataFrame:
     """The rows of one temperature, and the prior's, which has none."""
     return frame[(frame["c"] == c) | (frame["method"] == "prior")]
-
-
-def swap_rest_and_hold(melodies: np.ndarray) -> np.ndarray:
-    """Melodies as the authors' rules see what the authors' encoder wrote: events 0 and 1 exchanged."""
-    return np.where(melodies == events.REST, events.HOLD, np.where(melodies == events.HOLD, events.REST, melodies))
 
 
 def describe(melodies: corpus.Tunes) -> pd.DataFrame:
@@ -140,6 +178,18 @@ def describe(melodies: corpus.Tunes) -> pd.DataFrame:
             "notes in key": float(np.isin(pitches % 12, events.C_MAJOR).mean()),
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def two_causes(samples: np.ndarray) -> pd.DataFrame:
+    """Repetition and motifs of a Note RNN's samples, slowed, in both readings of events 0 and 1; last the paper's."""
+    rows = {}
+    for times in (1, 2, 3, 4):
+        slow = rebuilt.slowed(samples, times)[:, : events.HORIZON]
+        as_written, exchanged = (measures.rule_counts(m) for m in (slow, rebuilt.swap_rest_and_hold(slow)))
+        rows[f"{times} x"] = (as_written["repeated"], exchanged["repeated"], exchanged["in_motif"])
+    rows["paper"] = (np.nan, TABLE_1["repeated"]["prior"], TABLE_1["in_motif"]["prior"])
+    columns = ["repeated, as the paper says", "repeated, rest and hold exchanged", "in motif"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("slowed")
 
 
 def event_frequencies(melodies: Sequence[np.ndarray], source: str) -> pd.DataFrame:

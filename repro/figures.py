@@ -91,6 +91,32 @@ def learning_curves(
 
 
 @styled
+def along_the_melody(
+    steps: pd.DataFrame, paper: Mapping[str, float] | None = None, names: Mapping[str, str] | None = None
+) -> Figure:
+    """Log p of the played event at every step of the melody.
+
+    Args:
+        steps: columns method, c, seed, step (from 1), value (nats); one temperature c a method.
+        paper: by method, one published value, drawn as a dotted line.
+        names: names of methods that differ from METHOD_NAMES.
+    """
+    figure, axes = new_figure(1, 1, (10, 4.4))
+    ax, methods = axes[0, 0], methods_in(steps["method"])
+    for method in methods:
+        _curve(ax, steps[steps["method"] == method], method, "value", along="step")
+        if paper is not None and method in paper:
+            ax.axhline(paper[method], color=METHOD_COLOURS[method], lw=1.2, ls=":")
+    ax.set(xlabel="sixteenth note of the melody", ylabel="log p (nats)")
+    ax.grid(alpha=0.25)
+    handles = [_line(method, names) for method in methods]
+    if paper is not None:
+        handles.append(Line2D([], [], color="#444444", lw=1.2, ls=":", label="paper (one value a method)"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=2.6)
+    return figure
+
+
+@styled
 def rule_rewards(frame: pd.DataFrame, names: Mapping[str, str] | None = None) -> Figure:
     """What each rule pays each method: bars with intervals over seeds.
 
@@ -214,14 +240,14 @@ def method_name(method: str, names: Mapping[str, str] | None = None) -> str:
     return {**METHOD_NAMES, **(names or {})}.get(method, method)
 
 
-def _curve(ax: Axes, runs: pd.DataFrame, method: str, value: str) -> None:
+def _curve(ax: Axes, runs: pd.DataFrame, method: str, value: str, along: str = "environment_steps") -> None:
     """A thin line a seed, their mean in bold and its interval shaded."""
     colour = METHOD_COLOURS[method]
     for _, run in runs.groupby("seed"):
-        ax.plot(run["environment_steps"], run[value], color=colour, lw=0.7, alpha=0.4)
-    mean = over_seeds(runs, ["environment_steps"], value).sort_values("environment_steps")
-    ax.fill_between(mean["environment_steps"], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
-    ax.plot(mean["environment_steps"], mean["mean"], color=colour, lw=2.2, ls=METHOD_LINES[method])
+        ax.plot(run[along], run[value], color=colour, lw=0.7, alpha=0.4)
+    mean = over_seeds(runs, [along], value).sort_values(along)
+    ax.fill_between(mean[along], mean["low"], mean["high"], color=colour, alpha=0.2, lw=0)
+    ax.plot(mean[along], mean["mean"], color=colour, lw=2.2, ls=METHOD_LINES[method])
 
 
 def _gradient_axis(ax: Axes, curves: pd.DataFrame) -> None:

@@ -98,12 +98,16 @@ def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[s
 
 
 def write_runs(results: Path, *tunings: experiments.Tuning) -> Path:
-    """Writes runs.json: the numbers of every run of these experiments by digest; a clone then trains nothing anew."""
+    """Writes the numbers of all runs of experiments by digest into runs.json, so that a clone trains nothing anew.
+
+    Runs of other experiments that stand there are kept.
+    """
     path = results / "runs.json"
-    numbers: dict[str, object] = {}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    numbers = {key: value for key, value in before.items() if value["experiment"] not in {t.name for t in tunings}}
     for tuning in tunings:
         for record in [tuning.prior_measures, *(record for pair in tuning.policies for record in pair)]:
-            numbers[record.digest] = record.numbers
+            numbers[record.digest] = record.numbers | {"experiment": tuning.name}
     runs.write(path, (json.dumps(numbers, sort_keys=True, separators=(",", ":")) + "\n").encode())
     return path
 
@@ -143,8 +147,9 @@ def main() -> None:
     """Ships the laptop's networks and renews the table in README.md."""
     laptop = study("laptop")
     main_c, seeds = laptop.seeds_at[0]
-    for path in ship(experiments.as_notated(laptop), main_c, seeds[0]):
-        print(f"shipped {shown(path)}")
+    for tuning in (experiments.as_notated(laptop), experiments.from_rebuilt(laptop)):
+        for path in ship(tuning, main_c, seeds[0]):
+            print(f"shipped {shown(path)}")
     readme = runs.ROOT / "README.md"
     before, marked, after = readme.read_text(encoding="utf-8").partition(TABLE_BEGINS)
     after = after[after.index(TABLE_ENDS) :]

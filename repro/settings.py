@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ METHODS = ("q", "psi", "g", "rl_only")
 OWN_RESULTS = "results/own"  # where results with changed settings go, so that the reference results stay
 COLLECTIONS = ("essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs")
 PLAYS = ("sample", "epsilon_greedy")
+EVENT_CODINGS = ("paper", "authors_code")
+KINDS: dict[object, str] = {int: "a whole number", float: "a number", str: "a word"}
 SCHEDULES = ("cosine", "constant")
 STARTS = ("prior_logits", "log_softmax", "zero_head")
 T = typing.TypeVar("T")
@@ -55,6 +56,32 @@ class TuneSettings:
             _known("a collection", name, COLLECTIONS)
         _need(0 <= self.minimum_in_key <= 1, f"minimum_in_key is {self.minimum_in_key}: it is a share from 0 to 1")
         _need(self.minimum_events >= 2, f"minimum_events is {self.minimum_events}: it must be at least 2")
+
+
+@dataclass(frozen=True)
+class RebuiltSettings:
+    """How folk tunes become a corpus with the statistics of the paper's; the numbers are fitted to its Table 1."""
+
+    event_coding: str = "authors_code"  # authors' code: 0 holds, 1 ends a note; "paper": the other way round
+    speeds: tuple[float, ...] = (0.15, 0.10, 0.75)  # ours, shares of windows: as written; half speed with held notes
+    # struck again every eighth; quarter speed
+    silences: float = 0.4  # ours: probability of a silence after every `silence_every` steps
+    silence_every: int = 16  # ours
+    silence_events: int = 32  # ours: one note off and what follows it
+    begin_on_note: float = 0.9  # ours: share of the windows that begin where a note is struck
+    window_events: int = 65  # ours: what a training step sees, and one more
+    windows: int = 60_000  # ours: drawn for training
+    held_out_windows: int = 2_000  # ours: drawn from the validation and from the test tunes
+
+    def __post_init__(self) -> None:
+        _known("event_coding", self.event_coding, EVENT_CODINGS)
+        right = len(self.speeds) == 3 and min(self.speeds) >= 0 and math.isclose(sum(self.speeds), 1)
+        _need(right, f"speeds is {self.speeds}: three shares, at least 0, that sum to 1")
+        for name in ("silences", "begin_on_note"):
+            _need(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}: it lies in [0, 1]")
+        for name in ("silence_every", "silence_events", "windows", "held_out_windows"):
+            _need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
+        _need(self.window_events >= 2, f"window_events is {self.window_events}: it must be at least 2")
 
 
 @dataclass(frozen=True)
@@ -140,8 +167,10 @@ class Study:
     methods: tuple[str, ...] = METHODS
     seeds_at: tuple[tuple[float, tuple[int, ...]], ...] = ()  # the seeds at each temperature c
     tunes: TuneSettings = field(default_factory=TuneSettings)
+    rebuilt: RebuiltSettings = field(default_factory=RebuiltSettings)
     prior: PriorSettings = field(default_factory=PriorSettings)
     tutor: TutorSettings = field(default_factory=TutorSettings)
+    rebuilt_seeds: int = 3  # ours: how many of the first temperature's seeds start from the rebuilt corpus
     melodies: int = 100_000  # paper: sampled melodies a model in Table 1
 
     def __post_init__(self) -> None:
@@ -184,10 +213,11 @@ PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "seeds_at": ((0.5, (0, 1)), (1.0, (0,))),
         "melodies": 2000,
+        "rebuilt_seeds": 1,
         "tutor": TutorSettings(rounds=20, games=64, replay_episodes=512, evaluate_every=5, evaluation_games=64),
     },
     "laptop": {"seeds_at": ((0.5, _reported(5)), (1.0, _reported(2)))},
-    "paper": {"seeds_at": ((0.5, _reported(10)), (1.0, _reported(10)))},
+    "paper": {"seeds_at": ((0.5, _reported(10)), (1.0, _reported(10))), "rebuilt_seeds": 10},
 }
 
 
@@ -203,33 +233,21 @@ def _parse(name: str, value: object, kind: object) -> object:
         _need(str(value).lower() in words, f"{name} is {value!r}: it must be true or false")
         return words[str(value).lower()]
     if isinstance(value, bool):
-        raise SettingsError(f"{name} is {value!r}: it must be {_article(kind)}")
+        raise SettingsError(f"{name} is {value!r}: it must be {KINDS[kind]}")
     try:
         if kind is int and isinstance(value, float) and not value.is_integer():
             raise ValueError
         return kind(value)  # type: ignore[operator]
     except (TypeError, ValueError):
-        raise SettingsError(f"{name} is {value!r}: it must be {_article(kind)}") from None
-
-
-def _article(kind: object) -> str:
-    return {int: "a whole number", float: "a number", str: "a word"}.get(kind, str(kind))  # type: ignore[call-overload]
-
-
-def _fields(settings: object) -> dict[str, object]:
-    return {
-        name: kind
-        for name, kind in typing.get_type_hints(type(settings)).items()
-        if not isinstance(kind, types.FunctionType)
-    }
+        raise SettingsError(f"{name} is {value!r}: it must be {KINDS[kind]}") from None
 
 
 def known_names() -> tuple[str, ...]:
     """The names that `study` accepts."""
     prior = tuple(f"prior_{f.name}" for f in dataclasses.fields(PriorSettings))
     tutor = tuple(f.name for f in dataclasses.fields(TutorSettings) if f.name != "method")
-    tunes = tuple(f.name for f in dataclasses.fields(TuneSettings))
-    return ("preset", "seeds", "results", "methods", "melodies") + tutor + tunes + prior
+    corpus = tuple(f.name for part in (TuneSettings, RebuiltSettings) for f in dataclasses.fields(part))
+    return ("preset", "seeds", "results", "methods", "melodies") + tutor + corpus + prior
 
 
 def study(preset: str | None = None, **overrides: object) -> Study:
@@ -252,7 +270,7 @@ def study(preset: str | None = None, **overrides: object) -> Study:
     base = Study(preset=preset, results=ROOT / "results" / preset, **PRESETS[preset])  # type: ignore[arg-type]
 
     def changed(part: T, prefix: str = "") -> T:
-        kinds = _fields(part)
+        kinds = typing.get_type_hints(type(part))
         picked = {name: given[prefix + name] for name in kinds if prefix + name in given and name != "method"}
         return dataclasses.replace(part, **{n: _parse(prefix + n, v, kinds[n]) for n, v in picked.items()})  # type: ignore[type-var]
 
@@ -276,6 +294,7 @@ def study(preset: str | None = None, **overrides: object) -> Study:
         methods=typing.cast("tuple[str, ...]", _parse("methods", given.get("methods", base.methods), tuple[str, ...])),
         melodies=typing.cast(int, _parse("melodies", given.get("melodies", base.melodies), int)),
         tunes=changed(base.tunes),
+        rebuilt=changed(base.rebuilt),
         prior=changed(base.prior, "prior_"),
         tutor=changed(base.tutor),
     )

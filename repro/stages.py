@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from repro import kl_control, runs
 from repro.domain import Domain
+from repro.evaluation import evaluate, players, sampled
 from repro.prior import held_out_scores
 from repro.prior import train as train_prior
-from repro.rnn import SequenceRNN, play
+from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, TutorSettings
-from repro.tutor import train, visited
+from repro.tutor import train
 
+Pair = tuple[runs.Record, runs.Record]  # a policy's training and its measures
 TRAINING = ("repro.rnn", "repro.kl_control", "repro.tutor")  # the modules that a policy depends on
-MEASURING = ("repro.rnn", "repro.kl_control")  # and its measures
-SAMPLING_SEED = 2_000_003  # samples that are measured draw from other numbers than training
-BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
+MEASURING = ("repro.rnn", "repro.kl_control", "repro.evaluation")  # and its measures
 
 
 def prior_key(settings: PriorSettings, data: str) -> str:
@@ -110,85 +110,29 @@ def measures(domain: Domain, prior_rnn: SequenceRNN, count: int, tuned: runs.Rec
     """What `count` samples of a policy, or of the prior itself, measure.
 
     Returns:
-        A record whose numbers are `metrics` (the domain's and log_p, log_p_last, task_reward, kl, entropy; nats),
-        `reward_parts` (mean per sequence) and `probabilities` (V, T): the policy averaged over the visited states.
+        A record whose numbers are those of `repro.evaluation.evaluate`.
     """
     key = measures_key(domain, tuned.digest if tuned else runs.weights_digest(prior_rnn), count)
     found = runs.find(key)
     if found is not None:
         return found
-    method = kl_control.METHODS[tuned.numbers["settings"]["method"]] if tuned else None
-    network = tuned.rnn() if tuned else prior_rnn
-    first, tokens = sampled(
-        domain, players(method, network, prior_rnn), count, seed=tuned.numbers["seed"] if tuned else 0
-    )
-    numbers = {
-        "of": tuned.digest if tuned else "prior",
-        "samples": count,
-        "metrics": dict(domain.measures(tokens)) | against_prior(method, network, prior_rnn, first, tokens),
-        "reward_parts": {name: float(part.sum(axis=1).mean()) for name, part in domain.reward_parts(tokens).items()},
-        "probabilities": np.round(
-            mean_probabilities(method, network, prior_rnn, first[:10_000], tokens[:10_000]), 6
-        ).tolist(),
-    }
-    numbers["metrics"]["task_reward"] = sum(numbers["reward_parts"].values())
+    numbers = evaluate(domain, *read_policy(prior_rnn, tuned), prior_rnn, count, tuned.numbers["seed"] if tuned else 0)
     return runs.save_record(runs.cache_folder() / "runs", key, key, numbers)
 
 
-def players(method: kl_control.Q | None, network: SequenceRNN, prior_rnn: SequenceRNN) -> list[SequenceRNN]:
-    """The networks whose logits add up to the policy's scores; without a method the network is the prior."""
-    return [network, prior_rnn] if method is not None and method.plays_with_prior else [network]
+def read_policy(prior_rnn: SequenceRNN, tuned: runs.Record | None) -> tuple[kl_control.Q | None, SequenceRNN]:
+    """The method and network of a tuned policy; without one, no method and the prior itself."""
+    if tuned is None:
+        return None, prior_rnn
+    return kl_control.METHODS[tuned.numbers["settings"]["method"]], tuned.rnn()
 
 
 def samples(domain: Domain, prior_rnn: SequenceRNN, tuned: runs.Record | None, count: int, seed: int) -> np.ndarray:
     """`count` sequences (count, T) of a tuned policy, or of the prior; the same seed primes all models alike."""
-    method = kl_control.METHODS[tuned.numbers["settings"]["method"]] if tuned else None
-    network = tuned.rnn() if tuned else prior_rnn
-    return sampled(domain, players(method, network, prior_rnn), count, seed)[1]
+    return sampled(domain, players(*read_policy(prior_rnn, tuned), prior_rnn), count, seed)[1]
 
 
-def sampled(domain: Domain, networks: list[SequenceRNN], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """First inputs (count,) and sequences (count, T), drawn from the policy without exploration."""
-    torch.set_num_threads(1)  # sums in another order would draw other melodies
-    generator = np.random.default_rng([seed, SAMPLING_SEED])
-    first = domain.first_inputs(count, generator)
-    tokens = np.empty((count, domain.horizon), dtype=np.int64)
-    for start in range(0, count, BATCH):
-        part = slice(start, start + BATCH)
-        tokens[part] = play(networks, first[part], domain.horizon, generator).numpy()
-    return first, tokens
-
-
-def against_prior(
-    method: kl_control.Q | None, network: SequenceRNN, prior_rnn: SequenceRNN, first: np.ndarray, tokens: np.ndarray
-) -> dict[str, float]:
-    """log_p, log_p_last, kl and entropy, means over all steps (log_p_last: the last step), in nats."""
-    sums = dict.fromkeys(("log_p", "log_p_last", "kl", "entropy"), 0.0)
-    for start in range(0, len(tokens), BATCH):
-        part = slice(start, start + BATCH)
-        steps = visited(method, network, prior_rnn, first[part], torch.from_numpy(tokens[part]))
-        for name, value in (steps | {"log_p_last": steps["log_p"][:, -1:]}).items():
-            sums[name] += value.mean(dim=1).double().sum().item()
-    return {name: total / len(tokens) for name, total in sums.items()}
-
-
-@torch.no_grad()
-def mean_probabilities(
-    method: kl_control.Q | None, network: SequenceRNN, prior_rnn: SequenceRNN, first: np.ndarray, tokens: np.ndarray
-) -> np.ndarray:
-    """The policy's probability of every token at every step, averaged over the sequences: (V, T)."""
-    inputs = torch.from_numpy(np.concatenate([first[:, None], tokens[:, :-1]], axis=1))
-    total = torch.zeros(network.vocabulary, tokens.shape[1], dtype=torch.float64)
-    for part in inputs.split(BATCH):
-        values = network(part)
-        scores = values if method is None else method.scores(values, prior_rnn(part))
-        total += scores.softmax(dim=-1).sum(dim=0).T
-    return (total / len(tokens)).numpy()
-
-
-def tuned_and_measured(
-    domain: Domain, prior_rnn: SequenceRNN, settings: TutorSettings, seed: int, count: int
-) -> tuple[runs.Record, runs.Record]:
+def tuned_and_measured(domain: Domain, prior_rnn: SequenceRNN, settings: TutorSettings, seed: int, count: int) -> Pair:
     """One policy and its measures: the unit of parallel work. Weights are read or made only if something needs them."""
     key = policy_key(domain, runs.weights_digest(prior_rnn), settings, seed)
     measured = runs.find(measures_key(domain, key, count))
@@ -198,13 +142,13 @@ def tuned_and_measured(
 
 def policies(
     domain: Domain, prior_rnn: SequenceRNN, tasks: Sequence[tuple[TutorSettings, int]], count: int
-) -> list[tuple[runs.Record, runs.Record]]:
+) -> list[Pair]:
     """Every policy of a study and its measures, in the order of the tasks; what is missing is trained in parallel."""
     arguments = [(domain, prior_rnn, settings, seed, count) for settings, seed in tasks]
     return runs.many(tuned_and_measured, arguments, "tuning and measuring")
 
 
-def curves(policies_: Sequence[tuple[runs.Record, runs.Record]]) -> pd.DataFrame:
+def curves(policies_: Sequence[Pair]) -> pd.DataFrame:
     """The training curves of all policies: method, c, seed and the columns of `Tutor.evaluate`."""
     parts = []
     for tuned, _ in policies_:
@@ -213,25 +157,39 @@ def curves(policies_: Sequence[tuple[runs.Record, runs.Record]]) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
-def table(
-    experiment: str, prior_measures: runs.Record, policies_: Sequence[tuple[runs.Record, runs.Record]]
-) -> pd.DataFrame:
+def table(experiment: str, prior_measures: runs.Record, policies_: Sequence[Pair]) -> pd.DataFrame:
     """The measures of all models, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c."""
-    rows = [(experiment, "prior", np.nan, 0, name, value) for name, value in prior_measures.numbers["metrics"].items()]
-    for tuned, measured in policies_:
-        rows += [(experiment, *_model(tuned), name, value) for name, value in measured.numbers["metrics"].items()]
+    models = _models(prior_measures, policies_)
+    rows = [
+        (experiment, *model, name, value) for model, numbers in models for name, value in numbers["metrics"].items()
+    ]
     return pd.DataFrame(rows, columns=["experiment", "method", "c", "seed", "metric", "value"])
 
 
-def reward_parts(prior_measures: runs.Record, policies_: Sequence[tuple[runs.Record, runs.Record]]) -> pd.DataFrame:
-    """What each model earns rule by rule: method, c, seed, rule, value (mean reward a sequence)."""
-    rows = [("prior", np.nan, 0, rule, value) for rule, value in prior_measures.numbers["reward_parts"].items()]
-    for tuned, measured in policies_:
-        rows += [(*_model(tuned), rule, value) for rule, value in measured.numbers["reward_parts"].items()]
+def reward_parts(prior_measures: runs.Record, policies_: Sequence[Pair]) -> pd.DataFrame:
+    """What each model earns part by part: method, c, seed, rule, value (mean reward a sequence)."""
+    models = _models(prior_measures, policies_)
+    rows = [(*model, rule, value) for model, numbers in models for rule, value in numbers["reward_parts"].items()]
     return pd.DataFrame(rows, columns=["method", "c", "seed", "rule", "value"])
 
 
+def by_step(quantity: str, prior_measures: runs.Record, policies_: Sequence[Pair]) -> pd.DataFrame:
+    """One of log_p, kl and entropy at every step of the sequence: method, c, seed, step (from 1), value in nats."""
+    models = _models(prior_measures, policies_)
+    rows = [
+        (*model, step, value) for model, numbers in models for step, value in enumerate(numbers["by_step"][quantity], 1)
+    ]
+    return pd.DataFrame(rows, columns=["method", "c", "seed", "step", "value"])
+
+
+def _models(
+    prior_measures: runs.Record, policies_: Sequence[Pair]
+) -> list[tuple[tuple[str, float, int], dict[str, Any]]]:
+    """Every model as method, c and seed with the numbers that it measured; the prior has seed 0 and no c."""
+    tuned = [(_model(tuned), measured.numbers) for tuned, measured in policies_]
+    return [(("prior", np.nan, 0), prior_measures.numbers), *tuned]
+
+
 def _model(tuned: runs.Record) -> tuple[str, float, int]:
-    """Method, c and seed: what distinguishes the policies of one experiment."""
     settings = tuned.numbers["settings"]
     return settings["method"], settings["c"], tuned.numbers["seed"]

@@ -268,3 +268,15 @@ def test_nothing_to_draw_is_said() -> None:
     for draw in (melody_figures.heat_maps, melody_figures.piano_rolls):
         with pytest.raises(ValueError, match="nothing to draw"):
             draw({})
+
+
+def test_log_p_along_the_melody_shows_every_seed_and_the_paper() -> None:
+    """Protects the comparison by position: a thin line a seed, their mean in bold, the paper's value dotted."""
+    index = pd.MultiIndex.from_product([("q", "psi"), (1, 2), (1, 2, 3)], names=["method", "seed", "step"])
+    steps = index.to_frame(index=False).assign(c=0.5)
+    steps["value"] = -1.0 * steps["step"] - steps["seed"]
+    ax = figures.along_the_melody(steps, {"q": -2.5}).axes[0]
+    lines = [(to_hex(line.get_color()).upper(), line.get_ydata()) for line in ax.lines]
+    q = [data for colour, data in lines if colour == figures.METHOD_COLOURS["q"]]
+    assert [list(data) for data in q] == [[-2, -3, -4], [-3, -4, -5], [-2.5, -3.5, -4.5], [-2.5, -2.5]]
+    assert "nats" in ax.get_ylabel() and "sixteenth" in ax.get_xlabel()

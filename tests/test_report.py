@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.io import wavfile
 
-from repro import experiments, report
+from repro import report
 from repro.figures import training_curve
 from repro.music.events import canonical, from_midi
 from repro.settings import study
@@ -78,8 +78,3 @@ def test_the_readme_s_table_is_that_of_the_results() -> None:
     shown = readme.partition(report.TABLE_BEGINS)[2].partition(report.TABLE_ENDS)[0].strip()
     laptop = study("laptop")
     assert shown == report.readme_table(report.runs.ROOT / "results" / "laptop", laptop.main_c)
-
-
-def test_swapping_rest_and_hold() -> None:
-    """Protects the reading that the authors' code has of its own data: 0 and 1 change places, notes stay."""
-    assert experiments.swap_rest_and_hold(np.array([[0, 1, 2, 37]])).tolist() == [[1, 0, 2, 37]]
