@@ -24,7 +24,7 @@ from repro.tutor import train
 
 Pair = tuple[runs.Record, runs.Record]  # a policy's training and its measures
 TRAINING = ("repro.rnn", "repro.kl_control", "repro.tutor")  # the modules that a policy depends on
-MEASURING = ("repro.rnn", "repro.kl_control", "repro.evaluation")  # and its measures
+MEASURING = (*TRAINING, "repro.evaluation")  # and its measures
 
 
 def prior_key(settings: PriorSettings, data: str) -> str:
