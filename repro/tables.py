@@ -42,7 +42,8 @@ def table_1(
         for that method. Fractions are percentages, their intervals cut to 0..100 %.
     """
     table = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])
-    metrics = [*paper, *dict.fromkeys(metric for metric in ours["metric"] if metric not in paper)]
+    held = list(dict.fromkeys(ours["metric"]))
+    metrics = list(dict.fromkeys([*paper, *(metric for metric in EXTRA_NAMES if metric in held), *held]))
     columns = {}
     for method in methods_in(ours["method"]):
         name = method_name(method, names)
