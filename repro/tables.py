@@ -65,7 +65,7 @@ def shown(table: pd.DataFrame, caption: str) -> Styler:
     theirs = [column for column in table.columns if column[1] == "paper"]
     return (
         table.style.set_caption(caption)
-        .set_properties(**{"text-align": "right", "white-space": "nowrap"})
+        .set_properties(**{"text-align": "right", "min-width": "5em"})
         .set_properties(subset=theirs, color="#6E6E6E", **{"font-style": "italic"})
         .set_table_styles([{"selector": "th.row_heading", "props": "text-align: left; white-space: nowrap"}])
     )
