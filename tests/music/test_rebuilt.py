@@ -53,7 +53,8 @@ def test_the_shares_are_those_of_the_settings() -> None:
     made = RebuiltSettings(event_coding="paper", silences=0.0, speeds=(0, 0, 1))
     begins = np.array([window(TUNE, made, generator)[0] >= 2 for _ in range(4000)])
     assert begins.mean() == pytest.approx(0.9 + 0.1 * (TUNE[:-1] >= 2).mean(), abs=0.02)
-    fast = [window(TUNE, RebuiltSettings(event_coding="paper", silences=0.0), generator) for _ in range(4000)]
+    mixed = RebuiltSettings(event_coding="paper", silences=0.0, speeds=(0.15, 0.1, 0.75))
+    fast = [window(TUNE, mixed, generator) for _ in range(4000)]
     quarter = np.mean([not (piece[1:4] != HOLD).any() for piece in fast if piece[0] >= 2])
     assert quarter == pytest.approx(0.75, abs=0.05)
 
