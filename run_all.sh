@@ -130,6 +130,8 @@ case $mode in
     lab)
         # The kernel named python3 is this environment's, whatever else the user has.
         export JUPYTER_PATH="$PWD/$home/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
-        exec "$python" -m jupyterlab ;;
+        # In a container everybody is root, which Jupyter refuses unless it is told.
+        if [ "$(id -u)" -eq 0 ]; then set -- --allow-root; else set --; fi
+        exec "$python" -m jupyterlab "$@" ;;
     *) exec "$python" -m repro.pipeline "$@" ;;
 esac

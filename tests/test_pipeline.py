@@ -247,3 +247,11 @@ def test_interruption_shows_the_table_so_far(
         ["01_fails", "0.0", "interrupted"],
         ["02_plain", "0.0", "interrupted"],
     ]
+
+
+def test_a_second_run_writes_the_same_notebook() -> None:
+    """Protects committed notebooks: random names of styled tables and addresses in memory do not make a difference."""
+    outputs = [{"data": {"text/html": ["#T_3bfef th.x", "T_3bfef_row0"], "text/plain": "<Styler at 0x7f3c5a>"}}]
+    again = [{"data": {"text/html": ["#T_61168 th.x", "T_61168_row0"], "text/plain": "<Styler at 0x7f0000>"}}]
+    assert pipeline.anonymous(outputs, table="T_04-05") == pipeline.anonymous(again, table="T_04-05")
+    assert pipeline.anonymous("T_3bfef_row0", table="T_04-05") == "T_04-05_row0"
