@@ -1,9 +1,9 @@
 """A corpus with the statistics of the paper's, rebuilt from folk tunes by slowing them and letting them fall silent.
 
-The paper's melodies come from pop songs, which move more slowly than folk tunes and pause for bars at a time, and its
-code codes them with rest and hold exchanged against what its rules read. Each window of the rebuilt corpus is a piece
-of a folk tune played at one of three speeds, with long silences let in; in the authors' coding 0 holds and 1 ends a
-note. This is a corpus with the paper's statistics, not the paper's corpus.
+The paper's melodies come from MIDI songs, which may move more slowly than folk tunes and pause for bars at a time, and
+its code writes them with rest and hold exchanged against what its rules read. Each window of the rebuilt corpus is a
+piece of a folk tune played at one of three speeds, with long silences let in; in the authors' coding 0 holds and 1 ends
+a note. This is a corpus with the paper's statistics, not the paper's corpus.
 """
 
 from __future__ import annotations
