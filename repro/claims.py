@@ -1,7 +1,8 @@
 """The ledger: each claim of the paper as one number a seed, a threshold, and a verdict.
 
 The verdict's rule is the same for all rows: "reproduced" when the number passes its threshold in every seed, "partly"
-when it does in more than half of them, else "not reproduced". What cannot be tested says why. The thresholds were
+when it does in more than half of them, else "not reproduced". A claim whose numbers in the paper are unverified is
+judged by its direction alone, and at most "partly". What cannot be tested says why. The thresholds were
 committed before the reported seeds (100 and up) were first run.
 """
 
@@ -16,6 +17,7 @@ from pandas.io.formats.style import Styler
 
 from repro.stats import mean_interval
 
+UNVERIFIED = "U"
 Values = Callable[[str, str], float]  # (method, metric) -> the value of one seed; the prior's is the same for all seeds
 
 
@@ -143,6 +145,8 @@ def judge(claim: Claim, values: dict[tuple[str, int, str], float], seeds: list[i
             passed = sum(claim.passes(number) for number in numbers)
             share = passed / len(numbers) if numbers else 0.0
             verdict = "reproduced" if share == 1 else "partly" if share > 0.5 else "not reproduced"
+            if verdict == "reproduced" and claim.trust == UNVERIFIED:
+                verdict = "partly"  # only the direction of a number that nobody has checked can be judged
         except KeyError as missing:
             verdict = f"not tested here: {missing.args[0][0]} was not run"
     mean, low, high = mean_interval(numbers) if numbers else (math.nan,) * 3

@@ -4,81 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from repro import runs, stages
-from repro.music import corpus, events, measures, rebuilt
+from repro.music import corpus, events, measures, midi, rebuilt
 from repro.music.domain import Music
 from repro.paper import TABLE_1
-from repro.rnn import SequenceRNN
-from repro.settings import Study, TutorSettings
+from repro.settings import ROOT, Study, TutorSettings
+from repro.stages import Tuning
 
 MUSIC = Music()
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """One experiment: a prior, the policies tuned from it, and the measures of all of them."""
-
-    name: str
-    prior: runs.Record
-    rnn: SequenceRNN  # the prior's network
-    prior_measures: runs.Record
-    policies: list[tuple[runs.Record, runs.Record]]  # training and measures, in the order of `Study.runs`
-
-    def table(self) -> pd.DataFrame:
-        """Every measure of every model, one value a row."""
-        return stages.table(self.name, self.prior_measures, self.policies)
-
-    def by_step(self, quantity: str) -> pd.DataFrame:
-        """log_p, kl or entropy at every step of the melody."""
-        return stages.by_step(quantity, self.prior_measures, self.policies)
-
-    def curves(self) -> pd.DataFrame:
-        """The training curves of all policies."""
-        return stages.curves(self.policies)
-
-    def reward_parts(self) -> pd.DataFrame:
-        """What each model earns rule by rule."""
-        return stages.reward_parts(self.prior_measures, self.policies)
-
-    def find(self, method: str, c: float, seed: int) -> tuple[runs.Record, runs.Record]:
-        """The training and measures of one policy."""
-        for tuned, measured in self.policies:
-            settings = tuned.numbers["settings"]
-            if (settings["method"], settings["c"], tuned.numbers["seed"]) == (method, c, seed):
-                return tuned, measured
-        raise KeyError(f"{self.name} has no run of {method} at c = {c} with seed {seed}")
-
-    def digests(self) -> list[str]:
-        """The runs that the numbers of this experiment were made from."""
-        return sorted(record.digest for pair in [(self.prior, self.prior_measures), *self.policies] for record in pair)
-
-    def probabilities(self, c: float, seed: int) -> dict[str, np.ndarray]:
-        """Mean probability of each event at each step (38, 32), one array a model."""
-        methods = dict.fromkeys(tuned.numbers["settings"]["method"] for tuned, _ in self.policies)
-        shown = {"prior": np.array(self.prior_measures.numbers["probabilities"])}
-        return shown | {m: np.array(self.find(m, c, seed)[1].numbers["probabilities"]) for m in methods}
+def _midi_folder(study: Study) -> Path:
+    return ROOT / Path(study.tunes.midi_folder).expanduser()
 
 
 def _tunes_key(study: Study) -> str:
+    if study.tunes.midi_folder:
+        folder = _midi_folder(study)
+        code = runs.source_digest(("repro.music.midi", "repro.music.corpus", "repro.music.events"))
+        settings = {"collection": folder.resolve().name, "track": study.tunes.midi_track}
+        return runs.digest(settings=settings, files=midi.source_digest(folder), code=code)
     code = runs.source_digest(("repro.music.abc", "repro.music.corpus", "repro.music.events"))
     return runs.digest(settings=study.tunes, files=corpus.source_digest(study.tunes.collections), code=code)
 
 
 def tunes(study: Study) -> corpus.Tunes:
-    """The folk tunes of music21's installed corpus in the 38-event coding, converted once and cached."""
+    """The folk tunes of music21's installed corpus, or those of a MIDI folder, converted once and cached."""
     kept = study.tunes
-    return runs.cached(
-        _tunes_key(study),
-        "tunes.npz",
-        make=lambda: corpus.read(kept.collections, kept.minimum_in_key, kept.minimum_events),
-        keep=corpus.save,
-        load=corpus.load,
-    )
+
+    def make() -> corpus.Tunes:
+        if kept.midi_folder:
+            return midi.read(_midi_folder(study), track=kept.midi_track).tunes
+        return corpus.read(kept.collections, kept.minimum_in_key, kept.minimum_events)
+
+    return runs.cached(_tunes_key(study), "tunes.npz", make, keep=corpus.save, load=corpus.load)
 
 
 def note_rnn_key(study: Study) -> str:
@@ -93,7 +57,7 @@ def note_rnn(study: Study) -> runs.Record:
         melodies = tunes(study)
         return [melodies.of(split) for split in ("train", "validation", "test")]
 
-    return stages.prior("music-as_notated", splits, len(MUSIC.vocabulary), study.prior, data=_tunes_key(study))
+    return stages.prior("music-as_notated", splits, lambda: MUSIC.vocabulary, study.prior, data=_tunes_key(study))
 
 
 def as_notated(study: Study) -> Tuning:
@@ -122,7 +86,7 @@ def rebuilt_note_rnn(study: Study) -> runs.Record:
             rebuilt.windows(melodies.of(split), count, made, seed) for seed, (split, count) in enumerate(counts.items())
         ]
 
-    return stages.prior("music-rebuilt", splits, len(MUSIC.vocabulary), study.prior, data=_rebuilt_key(study))
+    return stages.prior("music-rebuilt", splits, lambda: MUSIC.vocabulary, study.prior, data=_rebuilt_key(study))
 
 
 def from_rebuilt(study: Study) -> Tuning:

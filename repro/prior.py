@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings
 
 PADDING = -100  # PyTorch's label of a position that does not count
+POOL = 64  # batches of whole sequences that are sorted by length together
+PROBE = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,37 @@ class Trained:
 
     rnn: SequenceRNN
     curve: pd.DataFrame  # step, train_nll, validation_nll (nats an event), validation_accuracy
+
+
+class Wholes:
+    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding.
+
+    The loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray]) -> None:
+        """Lays all sequences end to end."""
+        self.sizes = np.array([len(sequence) for sequence in sequences])
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        longest = int(self.sizes.max())
+        self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(longest)]).astype(np.int64))
+        self.batches: list[np.ndarray] = []
+
+    def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The next batch of an epoch: inputs (count, T) and labels, padded; T is the longest of the batch."""
+        if not self.batches:
+            # shuffled, then sorted by length within pools of so many batches, then shuffled batch by batch
+            pools = np.split(
+                generator.permutation(len(self.sizes)), np.arange(POOL * count, len(self.sizes), POOL * count)
+            )
+            ordered = [pool[np.argsort(self.sizes[pool], kind="stable")] for pool in pools]
+            parts = [pool[first : first + count] for pool in ordered for first in range(0, len(pool), count)]
+            self.batches = [parts[place] for place in generator.permutation(len(parts))]
+        chosen = self.batches.pop()
+        offsets = np.arange(self.sizes[chosen].max())
+        tokens = self.flat[torch.from_numpy(self.starts[chosen, None] + offsets)]
+        beyond = torch.from_numpy(offsets[None, 1:] >= self.sizes[chosen, None])
+        return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
 
 
 class Windows:
@@ -51,6 +85,14 @@ class Windows:
         return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
 
 
+def precision(settings: PriorSettings) -> str:
+    """The precision that the RNN's products have on this machine: float32 or bfloat16."""
+    if settings.precision != "auto":
+        return settings.precision
+    flags = PROBE.read_text(encoding="utf-8") if PROBE.exists() else ""
+    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+
+
 def train(
     sequences: Sequence[np.ndarray],
     held_out: Sequence[np.ndarray],
@@ -74,14 +116,17 @@ def train(
         raise ValueError("there are no sequences to train on or to hold out: keep more tunes or name more collections")
     torch.set_num_threads(1)
     numbers = np.random.default_rng(settings.seed)
-    windows = Windows(sequences, settings.window_events)
+    windows = Windows(sequences, settings.window_events) if settings.window_events else Wholes(sequences)
+    half = precision(settings) == "bfloat16"
     rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).train()
     weights = [weight for weight in rnn.parameters() if weight.requires_grad]
     adam = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
     rows, recent = [], []
     for step in range(settings.steps):
         inputs, labels = windows.draw(settings.windows, numbers)
-        loss = cross_entropy(rnn(inputs).flatten(0, 1), labels.flatten(), ignore_index=PADDING)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            logits = rnn(inputs)
+        loss = cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=PADDING)
         penalty = sum(weight.square().sum() for weight in weights)
         adam.zero_grad()
         # authors' code: half the squared norm, as TensorFlow's l2_loss

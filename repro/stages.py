@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from repro import kl_control, runs
 from repro.domain import Domain
 from repro.evaluation import evaluate, players, sampled
-from repro.prior import held_out_scores
+from repro.prior import held_out_scores, precision
 from repro.prior import train as train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, TutorSettings
@@ -36,7 +37,7 @@ def prior_key(settings: PriorSettings, data: str) -> str:
 def prior(
     name: str,
     splits: Callable[[], Sequence[Sequence[np.ndarray]]],
-    vocabulary: int,
+    vocabulary: Callable[[], Sequence[str]],
     settings: PriorSettings,
     data: str,
 ) -> runs.Record:
@@ -46,26 +47,29 @@ def prior(
         name: of the shipped file, as "music-as_notated".
         splits: returns the token arrays to learn from, those for the training curve and those for the reported scores;
             called only if a prior has to be trained.
-        vocabulary: V.
+        vocabulary: returns the V tokens; called only if a prior has to be trained.
         settings: every hyperparameter.
         data: the digest of what the sequences were made from.
 
     Returns:
         A record with weights; its numbers are `curve` (records), `test` and `test_without_32` (nll, accuracy, events),
-        `seconds` and `settings`.
+        `vocabulary` (V tokens), `precision`, `seconds` and `settings`.
     """
     key = prior_key(settings, data)
     found = runs.find(key, runs.PRIORS, with_weights=True)
     if found is not None:
         return found
     learned, validation, test = splits()
+    tokens = list(vocabulary())
     began = time.perf_counter()
     with runs.progress(settings.steps, f"training the prior {name}") as bar:
-        trained = train_prior(learned, validation, vocabulary, settings, on_step=bar.update)
+        trained = train_prior(learned, validation, len(tokens), settings, on_step=bar.update)
     numbers = {
         "name": name,
         "settings": settings,
+        "precision": precision(settings),
         "data": data,
+        "vocabulary": tokens,
         "curve": trained.curve.to_dict("records"),
         "test": held_out_scores(trained.rnn, test),
         "test_without_32": held_out_scores(trained.rnn, test, skip=32),
@@ -193,3 +197,48 @@ def _models(
 def _model(tuned: runs.Record) -> tuple[str, float, int]:
     settings = tuned.numbers["settings"]
     return settings["method"], settings["c"], tuned.numbers["seed"]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """One experiment: a prior, the policies tuned from it, and the measures of all of them."""
+
+    name: str
+    prior: runs.Record
+    rnn: SequenceRNN  # the prior's network
+    prior_measures: runs.Record
+    policies: list[Pair]  # training and measures, in the order of `Study.runs`
+
+    def table(self) -> pd.DataFrame:
+        """Every measure of every model, one value a row."""
+        return table(self.name, self.prior_measures, self.policies)
+
+    def by_step(self, quantity: str) -> pd.DataFrame:
+        """log_p, kl or entropy at every step of the melody."""
+        return by_step(quantity, self.prior_measures, self.policies)
+
+    def curves(self) -> pd.DataFrame:
+        """The training curves of all policies."""
+        return curves(self.policies)
+
+    def reward_parts(self) -> pd.DataFrame:
+        """What each model earns rule by rule."""
+        return reward_parts(self.prior_measures, self.policies)
+
+    def find(self, method: str, c: float, seed: int) -> tuple[runs.Record, runs.Record]:
+        """The training and measures of one policy."""
+        for tuned, measured in self.policies:
+            settings = tuned.numbers["settings"]
+            if (settings["method"], settings["c"], tuned.numbers["seed"]) == (method, c, seed):
+                return tuned, measured
+        raise KeyError(f"{self.name} has no run of {method} at c = {c} with seed {seed}")
+
+    def digests(self) -> list[str]:
+        """The runs that the numbers of this experiment were made from."""
+        return sorted(record.digest for pair in [(self.prior, self.prior_measures), *self.policies] for record in pair)
+
+    def probabilities(self, c: float, seed: int) -> dict[str, np.ndarray]:
+        """Mean probability of each event at each step (38, 32), one array a model."""
+        methods = dict.fromkeys(tuned.numbers["settings"]["method"] for tuned, _ in self.policies)
+        shown = {"prior": np.array(self.prior_measures.numbers["probabilities"])}
+        return shown | {m: np.array(self.find(m, c, seed)[1].numbers["probabilities"]) for m in methods}

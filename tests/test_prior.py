@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from repro.prior import PADDING, Windows, held_out_scores, train
+from repro import prior
+from repro.prior import PADDING, Wholes, Windows, held_out_scores, train
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings
 
@@ -22,6 +24,63 @@ def test_windows_are_slices_of_one_sequence() -> None:
     short = inputs[:, 0] == 20
     assert real.sum(dim=1)[short].unique().tolist() == [3] and real[~short].all()
     assert set(inputs[:, 0].tolist()) == {*range(4), 20, *range(30, 44)}
+
+
+def test_wholes_read_each_sequence_once_an_epoch() -> None:
+    """Protects the data: an epoch has every sequence once, whole, in another order than the next epoch has."""
+    sequences = [np.arange(10 * first, 10 * first + 2 + first % 7) for first in range(500)]
+    wholes, generator = Wholes(sequences), np.random.default_rng(0)
+    epochs = []
+    for _ in range(2):
+        firsts: list[int] = []
+        while len(firsts) < len(sequences):
+            inputs, labels = wholes.draw(3, generator)
+            real = labels != PADDING
+            assert torch.equal(labels[real], inputs[real] + 1)
+            assert real.sum(dim=1).tolist() == [len(sequences[first // 10]) - 1 for first in inputs[:, 0].tolist()]
+            firsts += inputs[:, 0].tolist()
+        assert sorted(firsts) == [10 * first for first in range(500)]
+        epochs.append(firsts)
+    assert epochs[0] != epochs[1]
+
+
+def test_wholes_are_padded_to_the_longest_of_their_batch() -> None:
+    """Protects the time of a step: T is the longest of the batch, and padding stands on the right alone."""
+    sequences = [np.arange(2), np.arange(5), np.arange(3), *[np.arange(9)] * 3]
+    wholes, generator = Wholes(sequences), np.random.default_rng(0)
+    batches = sorted((wholes.draw(3, generator) for _ in range(2)), key=lambda batch: batch[0].shape)
+    assert [batch[0].shape for batch in batches] == [(3, 4), (3, 8)]
+    assert sorted(batches[0][1].tolist()) == [[1, -100, -100, -100], [1, 2, -100, -100], [1, 2, 3, 4]]
+    assert (batches[1][1] != PADDING).all()
+
+
+def test_wholes_repeat_themselves() -> None:
+    """Protects reproducibility: the same seed draws the same batches, the last one of an epoch smaller."""
+    sequences = [np.arange(2 + size % 5) for size in range(11)]
+    one, two = (
+        [wholes.draw(4, generator) for _ in range(7)]
+        for wholes, generator in ((Wholes(sequences), np.random.default_rng(1)) for _ in range(2))
+    )
+    assert all(torch.equal(a, b) for pair in zip(one, two, strict=True) for a, b in zip(*pair, strict=True))
+    assert sorted(len(inputs) for inputs, _ in one[:3]) == [3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx2 avx512_bf16", "bfloat16"), ("amx_bf16", "bfloat16"), ("avx2 avx512f", "float32"), (None, "float32")],
+)
+def test_precision_goes_by_what_the_processor_can_do(
+    flags: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Protects slow processors and systems without /proc: bfloat16 only where there are instructions for it."""
+    monkeypatch.setattr(prior, "PROBE", tmp_path / "cpuinfo")
+    if flags is not None:
+        prior.PROBE.write_text(f"processor: 0\nflags: fpu {flags} sse\n", encoding="utf-8")
+    assert prior.precision(PriorSettings(precision="auto")) == expected
+    assert [prior.precision(PriorSettings(precision=name)) for name in ("float32", "bfloat16")] == [
+        "float32",
+        "bfloat16",
+    ]
 
 
 def test_training_learns_a_pattern_and_repeats_itself() -> None:

@@ -79,7 +79,7 @@ def test_a_prior_is_trained_only_when_it_has_to_be() -> None:
         return [[np.tile([2, 1, 4, 1], 20)]] * 3
 
     settings = PriorSettings(cells=8, steps=3, windows=4, window_events=8)
-    one, two = (stages.prior("test", splits, 38, settings, data="made up") for _ in range(2))
+    one, two = (stages.prior("test", splits, lambda: MUSIC.vocabulary, settings, data="made up") for _ in range(2))
     assert len(asked) == 1 and runs.weights_digest(one.rnn()) == runs.weights_digest(two.rnn())
     assert set(two.numbers["test"]) == {"nll", "accuracy", "events"} and two.numbers["test_without_32"]["events"] == 47
 

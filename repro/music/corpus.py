@@ -101,7 +101,7 @@ def read(
     names, titles = tuple(name for _, name, _ in found.values()), tuple(title for _, _, title in found.values())
     columns = ("read", *REASONS, "kept")
     table = pd.DataFrame([{"collection": name, **{key: its[key] for key in columns}} for name, its in counts.items()])
-    return Tunes(melodies, names, titles, _split(melodies), table)
+    return Tunes(melodies, names, titles, split(melodies), table)
 
 
 def melody(tune: str, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:
@@ -124,14 +124,14 @@ def _melody(notes: Played | Dropped, minimum_in_key: float, minimum_events: int)
     ends = np.maximum(np.floor(ends + 0.5).astype(int), steps + 1)
     if ends.max() - steps[0] < minimum_events:
         raise Dropped("too short")
-    pitches = _in_c(pitches, sharps)
+    pitches = in_c(pitches, sharps)
     if _IN_C[pitches % 12].mean() < minimum_in_key:
         raise Dropped("out of key")
-    pitches = _in_range(pitches)
+    pitches = in_range(pitches)
     return from_notes(steps - steps[0], ends - steps[0], pitches).astype(np.uint8)
 
 
-def _in_c(pitches: np.ndarray, sharps: int) -> np.ndarray:
+def in_c(pitches: np.ndarray, sharps: int) -> np.ndarray:
     """Transposes to the most notes in C major; of equally good keys to the one nearest to K: in fifths."""
     fits = _IN_C[(pitches[None] + np.arange(12)[:, None]) % 12].sum(axis=1)
     fifths = (7 * np.arange(12) + sharps) % 12  # between the key that this shift takes to C, and K:
@@ -139,7 +139,7 @@ def _in_c(pitches: np.ndarray, sharps: int) -> np.ndarray:
     return pitches + int(np.lexsort((fifths, apart, -fits))[0])
 
 
-def _in_range(pitches: np.ndarray) -> np.ndarray:
+def in_range(pitches: np.ndarray) -> np.ndarray:
     """Moves by octaves to the mean nearest to the range's middle. Most tunes so have their tonic at middle C."""
     octaves = pitches + 12 * np.arange(-10, 11)[:, None]
     fitting = octaves[(octaves.min(axis=1) >= LOWEST_MIDI) & (octaves.max(axis=1) <= HIGHEST_MIDI)]
@@ -148,8 +148,14 @@ def _in_range(pitches: np.ndarray) -> np.ndarray:
     return fitting[np.abs(fitting.mean(axis=1) - (LOWEST_MIDI + HIGHEST_MIDI) / 2).argmin()]
 
 
-def _split(melodies: Sequence[np.ndarray]) -> np.ndarray:
-    """Splits by groups of melodies that open alike, up to transposition, or share all intervals."""
+def split(melodies: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns 'train', 'validation' or 'test' for each melody, drawn once for its whole group."""
+    drawn = (int.from_bytes(group[:8], "big") % 20 for group in groups(melodies))
+    return np.array([("validation", "test")[n] if n < 2 else "train" for n in drawn], dtype="<U10")
+
+
+def groups(melodies: Sequence[np.ndarray]) -> list[bytes]:
+    """Returns the name of each melody's group: those that open alike, up to transposition, or share all intervals."""
     parent = list(range(len(melodies)))
 
     def root(i: int) -> int:
@@ -168,8 +174,7 @@ def _split(melodies: Sequence[np.ndarray]) -> np.ndarray:
     member: dict[int, bytes] = {}  # the least digest speaks for its group: the order of melodies does not matter
     for i, digest in enumerate(digests):
         member[root(i)] = min(digest, member.get(root(i), digest))
-    drawn = (int.from_bytes(member[root(i)][:8], "big") % 20 for i in range(len(melodies)))
-    return np.array([("validation", "test")[n] if n < 2 else "train" for n in drawn], dtype="<U10")
+    return [member[root(i)] for i in range(len(melodies))]
 
 
 def _files(collections: Sequence[str]) -> Iterator[tuple[str, Path]]:

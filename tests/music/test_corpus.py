@@ -121,14 +121,14 @@ def test_versions_of_a_tune_share_a_split(own_files: Path) -> None:
     generator = np.random.default_rng(0)
     struck = [generator.integers(2, 20, 40) for _ in range(60)]
     slower = [np.repeat(one + 7, 2) * np.tile([1, 0], 40) + np.tile([0, HOLD], 40) for one in struck]
-    split = corpus._split([one.astype(np.uint8) for one in struck + slower])
+    split = corpus.split([one.astype(np.uint8) for one in struck + slower])
     assert (split[:60] == split[60:]).all() and set(split) == set(corpus.SPLITS)
     openings = [generator.integers(2, 20, 40) for _ in range(60)]
     pairs = [np.append(opening, [end] * 9) for opening in openings for end in (3, 5)]
     for moved in (0, 7):  # the second of each pair opens like the first, in another key
-        split = corpus._split([(p + moved * (i % 2)).astype(np.uint8) for i, p in enumerate(pairs)])
+        split = corpus.split([(p + moved * (i % 2)).astype(np.uint8) for i, p in enumerate(pairs)])
         assert (split[::2] == split[1::2]).all() and set(split) == set(corpus.SPLITS)
-        reverse = corpus._split([(p + moved * (i % 2)).astype(np.uint8) for i, p in enumerate(pairs)][::-1])
+        reverse = corpus.split([(p + moved * (i % 2)).astype(np.uint8) for i, p in enumerate(pairs)][::-1])
         assert (reverse[::-1] == split).all()  # the order of the melodies does not matter
 
 
@@ -186,6 +186,6 @@ def test_save_and_load(airs: corpus.Tunes, tmp_path: Path) -> None:
 
 def test_save_and_load_nothing(tmp_path: Path) -> None:
     """Protects demands so strict that no tune is left from failing in the file format."""
-    nothing = corpus.Tunes((), (), (), corpus._split([]), pd.DataFrame({"collection": ["airdsAirs"], "kept": [0]}))
+    nothing = corpus.Tunes((), (), (), corpus.split([]), pd.DataFrame({"collection": ["airdsAirs"], "kept": [0]}))
     corpus.save(nothing, tmp_path / "none.npz")
     assert corpus.load(tmp_path / "none.npz").events == ()
