@@ -9,11 +9,12 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from repro import dueling, ending, episodes, kl_control, runs, stages
 from repro.hyperparameters import DuelingSettings, MoleculeSettings, PriorSettings, TutorSettings
 from repro.molecule_settings import MoleculeStudy
-from repro.molecules import corpus, moses, smiles_file
+from repro.molecules import corpus, moses, scores, smiles_file
 from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.molecules.tokens import Vocabulary
 from repro.rnn import SequenceRNN
@@ -60,6 +61,22 @@ def trained_on(settings: MoleculeSettings) -> frozenset[str]:
 def smiles_rnn(study: MoleculeStudy) -> tuple[runs.Record, Vocabulary]:
     """The SMILES RNN of a study, and the tokens that it knows; molecules are read only if it has to be trained."""
     return _prior(study.molecules, study.prior, start_token=True)
+
+
+def of_prior(study: MoleculeStudy) -> pd.DataFrame:
+    """What samples of the SMILES RNN measure, long as `stages.table`."""
+    return stages.table("terminal", _measured_prior(study), [])
+
+
+def strings_of_prior(study: MoleculeStudy) -> list[str]:
+    """Some of these samples."""
+    return _measured_prior(study).numbers["strings"]
+
+
+def _measured_prior(study: MoleculeStudy) -> runs.Record:
+    record, vocabulary = smiles_rnn(study)
+    domain = terminal_domain(study, vocabulary)
+    return tuned_and_measured(domain, record.rnn(), None, 0, study.samples, study.temperature)[1]
 
 
 def authors_smiles_rnn(study: MoleculeStudy) -> tuple[runs.Record, Vocabulary]:
@@ -167,3 +184,24 @@ def tuned_and_measured(
         numbers["strings"] = domain.tokens.decode(tokens)
         measured = runs.save_record(runs.cache_folder() / "runs", measured_key, measured_key, numbers)
     return tuned, measured
+
+
+def priming(study: MoleculeStudy, count: int) -> pd.DataFrame:
+    """How the first character decides validity: the authors' RNN started in three ways, `count` strings each.
+
+    Returns:
+        One row a way: first character, part of the string, valid (share).
+    """
+    record, vocabulary = authors_smiles_rnn(study)
+    domain, rnn = AuthorsMolecules(vocabulary), record.rnn()
+    drawn = np.random.default_rng(0).choice(np.array(molecules(study.molecules).test), count)
+    by_data = vocabulary.encode([string[0] for string in drawn])[0][:, 0].astype(np.int64)
+    uniform = domain.first_inputs(count, np.random.default_rng(0))
+    rows = []
+    ways = ((uniform, "uniform", False), (uniform, "uniform", True), (by_data, "as in the data", True))
+    for first, name, counts in ways:
+        tokens = episodes.play_to_end([rnn], first, domain.horizon, domain.end, np.random.default_rng(1)).numpy()
+        strings = vocabulary.decode(np.concatenate([first[:, None], tokens], axis=1) if counts else tokens)
+        valid = np.mean([scores.parse(string)[0] is not None for string in strings])
+        rows.append((name, "yes" if counts else "no", float(valid)))
+    return pd.DataFrame(rows, columns=["first character", "part of the string", "valid"])

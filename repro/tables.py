@@ -48,21 +48,23 @@ def table_1(
     for method in methods_in(ours["method"]):
         name = method_name(method, names)
         columns[name, "ours"] = [
-            _estimate(metric, *table.loc[(method, metric), ["mean", "low", "high"]])
+            estimate(**table.loc[(method, metric), ["mean", "low", "high"]], fraction=_is_fraction(metric))
             if (method, metric) in table.index
             else MISSING
             for metric in metrics
         ]
         if any(method in row for row in paper.values()):
             theirs = {metric: paper.get(metric, {}).get(method) for metric in metrics}
-            columns[name, "paper"] = [MISSING if v is None else _text(metric, v) for metric, v in theirs.items()]
+            columns[name, "paper"] = [
+                MISSING if value is None else number(value, _is_fraction(metric)) for metric, value in theirs.items()
+            ]
     rows = [TABLE_1_NAMES.get(metric) or EXTRA_NAMES.get(metric, metric) for metric in metrics]
     return pd.DataFrame(columns, index=pd.Index(rows, name="metric"))
 
 
 def shown(table: pd.DataFrame, caption: str) -> Styler:
-    """A table of `table_1` as a notebook shows it: the paper's columns in grey, the caption above."""
-    theirs = [column for column in table.columns if column[1] == "paper"]
+    """A table of ours beside others' as a notebook shows it: what is not ours in grey, the caption above."""
+    theirs = [column for column in table.columns if column[1] != "ours"]
     return (
         table.style.set_caption(caption)
         .set_properties(**{"text-align": "right", "min-width": "5em"})
@@ -71,31 +73,37 @@ def shown(table: pd.DataFrame, caption: str) -> Styler:
     )
 
 
-def _estimate(metric: str, mean: float, low: float, high: float) -> str:
+def estimate(mean: float, low: float, high: float, fraction: bool = False, decimals: int = 2) -> str:
+    """A mean and its interval as "mean [low, high]"; the mean alone where a single seed leaves no interval.
+
+    Args:
+        mean: NaN is "undefined": a share of nothing, as leaps resolved where no seed leaps.
+        low: lower bound; NaN for a single seed.
+        high: upper bound.
+        fraction: show percent, the interval cut to 0..100 %.
+        decimals: of what is no fraction.
+    """
     if pd.isna(mean):
-        return "undefined"  # a share of nothing: leaps resolved where no seed leaps
+        return "undefined"
     if pd.isna(low):
-        return _text(metric, mean)
-    if _is_fraction(metric):
-        low, high = max(low, 0.0), min(high, 1.0)
-    digits = _digits(metric, mean)
-    scale = 100 if _is_fraction(metric) else 1
-    return f"{_text(metric, mean)} [{_number(scale * low, digits)}, {_number(scale * high, digits)}]"
+        return number(mean, fraction, decimals)
+    if fraction:
+        low, high = 100 * max(low, 0.0), 100 * min(high, 1.0)
+        decimals = _percent_decimals(mean)
+    return f"{number(mean, fraction, decimals)} [{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
 
 
-def _text(metric: str, value: float) -> str:
-    digits = _digits(metric, value)
-    return f"{_number(100 * value, digits)} %" if _is_fraction(metric) else _number(value, digits)
+def number(value: float, fraction: bool = False, decimals: int = 2) -> str:
+    """One value, a fraction as percent with the decimals that it needs."""
+    return f"{_fixed(100 * value, _percent_decimals(value))} %" if fraction else _fixed(value, decimals)
 
 
-def _number(value: float, digits: int) -> str:
-    return f"{value:z,.{digits}f}"  # z: no minus sign before a zero
+def _fixed(value: float, decimals: int) -> str:
+    return f"{value:z,.{decimals}f}"  # z: no minus sign before a zero
 
 
-def _digits(metric: str, value: float) -> int:
-    """Two decimals; for fractions one decimal of a percent, more below one percent, as the paper prints them."""
-    if not _is_fraction(metric):
-        return 2
+def _percent_decimals(value: float) -> int:
+    """One decimal of a percent, more below one percent, as the paper prints them."""
     percent = abs(100 * value)
     return 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 3
 

@@ -1,0 +1,50 @@
+"""Settings of the molecule notebooks: presets, parameters as text, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from repro.molecule_settings import PRESETS, molecule_study
+from repro.settings import OWN_RESULTS, ROOT, SettingsError
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_starts_from_the_same_prior(preset: str) -> None:
+    """Protects Table 2: it always starts from the shipped SMILES RNN."""
+    assert molecule_study(preset).prior == molecule_study("laptop").prior
+    assert molecule_study(preset).results == ROOT / "results" / preset
+
+
+def test_parameters_reach_the_settings_and_change_where_results_go() -> None:
+    """Protects papermill overrides: text is read as the type of the setting, weights and prior by their prefix."""
+    study = molecule_study("smoke", seeds="3,4", c="0.5", trace=0.95, weight_qed="3", prior_cells=64, methods="psi")
+    assert (study.seeds, study.methods) == ((3, 4), ("psi",))
+    assert (study.dueling.c, study.plain.c, study.temperature) == (0.5, 0.5, 0.5)
+    assert (study.dueling.trace, study.reward.qed, study.prior.cells) == (0.95, 3.0, 64)
+    assert study.results == ROOT / OWN_RESULTS
+    assert [(s.method, s.c, seed) for s, seed in study.runs()] == [("psi", 0.5, 3), ("psi", 0.5, 4)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"tokeniser": "words"}, "tokeniser is 'words': it must be one of regex, characters"),
+        ({"form": "plain"}, "form is 'plain': it must be one of dueling, paper"),
+        ({"weight_beauty": 1}, "unknown setting weight_beauty; the settings are preset, seeds"),
+        ({"c": 0}, "c is 0.0: task rewards are divided by it, so it must be above 0"),
+        ({"trace": 2}, "trace is 2.0: it lies in"),
+        ({"molecules": 0}, "molecules is 0: it must be at least 1"),
+        ({"seeds": "1,1"}, "name one twice"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(given: dict[str, object], sentence: str) -> None:
+    """Protects users from runs of settings that do not exist."""
+    with pytest.raises(SettingsError) as refused:
+        molecule_study("smoke", **given)
+    assert sentence in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_the_paper_form_is_one_setting() -> None:
+    """Protects `form`: the same reward and temperature, learned by regression of the action taken."""
+    (settings, _), *_ = molecule_study("laptop", form="paper", c=0.3).runs()
+    assert type(settings).__name__ == "TutorSettings" and settings.c == 0.3
