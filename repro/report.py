@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.io import wavfile
 from repro import experiments, runs
 from repro.music import events
 from repro.settings import study
+from repro.stages import Tuning
 from repro.tables import table_1
 
 KEY = ["experiment", "method", "c", "seed", "metric"]
@@ -97,18 +99,21 @@ def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[s
     return path
 
 
-def write_runs(results: Path, *tunings: experiments.Tuning) -> Path:
-    """Writes the numbers of all runs of experiments by digest into runs.json, so that a clone trains nothing anew.
+def write_runs(results: Path, *tunings: Tuning) -> Path:
+    """Writes the numbers of all runs of experiments by digest into runs.json, so that a clone trains nothing anew."""
+    for tuning in tunings:
+        records = [tuning.prior_measures, *(record for pair in tuning.policies for record in pair)]
+        path = write_runs_of(results, tuning.name, {record.digest: record.numbers for record in records})
+    return path
 
-    Runs of other experiments that stand there are kept.
-    """
+
+def write_runs_of(results: Path, experiment: str, numbers: dict[str, dict[str, Any]]) -> Path:
+    """Writes one experiment's runs, numbers by digest, into runs.json; runs of other experiments there are kept."""
     path = results / "runs.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    numbers = {key: value for key, value in before.items() if value["experiment"] not in {t.name for t in tunings}}
-    for tuning in tunings:
-        for record in [tuning.prior_measures, *(record for pair in tuning.policies for record in pair)]:
-            numbers[record.digest] = record.numbers | {"experiment": tuning.name}
-    runs.write(path, (json.dumps(numbers, sort_keys=True, separators=(",", ":")) + "\n").encode())
+    kept = {key: value for key, value in before.items() if value["experiment"] != experiment}
+    ours = {key: value | {"experiment": experiment} for key, value in numbers.items()}
+    runs.write(path, (json.dumps(kept | ours, sort_keys=True, separators=(",", ":")) + "\n").encode())
     return path
 
 
@@ -117,7 +122,7 @@ def shown(path: Path) -> str:
     return str(path.relative_to(runs.ROOT)) if path.is_relative_to(runs.ROOT) else str(path)
 
 
-def ship(tuning: experiments.Tuning, c: float, seed: int) -> list[Path]:
+def ship(tuning: Tuning, c: float, seed: int) -> list[Path]:
     """Copies the prior and one policy a method, with weights, to results/priors and results/policies."""
     shipped = [runs.ship(tuning.prior, runs.PRIORS, f"music-{tuning.name}")]
     for tuned, _ in tuning.policies:

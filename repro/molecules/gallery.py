@@ -1,8 +1,8 @@
 """Sampled strings, scored, counted and picked: what pictures of molecules are made from.
 
-    frame = scored(tuning)                       # one row a sampled string of every model
-    best = picked(frame[frame["method"] == "psi"], "qed", 8)
-    figure = molecule_figures.grid(best["smiles"], best["caption"])
+frame = scored(tuning)                       # one row a sampled string of every model
+best = picked(frame[frame["method"] == "psi"], "qed", 8)
+figure = molecule_figures.grid(best["smiles"], best["caption"])
 """
 
 from __future__ import annotations
