@@ -42,8 +42,8 @@ AUTHORS_SMILES_RNN = PriorSettings(
     evaluate_every=1_000,
 )
 PLAIN = TutorSettings(
-    c=0.25, gamma=1.0, rounds=150, games=128, gradient_steps=2, replay_episodes=1024, learning_rate=1e-3,
-    temperature=1.0, evaluate_every=10, evaluation_games=128,
+    c=0.25, gamma=1.0, rounds=75, games=128, gradient_steps=2, replay_episodes=1024, learning_rate=1e-3,
+    temperature=1.0, evaluate_every=5, evaluation_games=128,
 )  # fmt: skip
 AUTHORS = TutorSettings(
     c=2.857,  # authors' code: final run, a reward scaler of .35
