@@ -65,12 +65,14 @@ def table_2(ours: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd.Da
     """
     metrics = _in_order([*TABLE_2, *ours["metric"]])
     columns = _our_columns(ours, metrics, names)
-    theirs = {model: {metric: row[model] for metric, row in TABLE_2.items()} for model in ("prior", "sequence_tutor")}
-    beside = method_name("prior", NAMES | dict(names or {})), UNVERIFIED
-    table = _table({**columns, beside: _their_cells(theirs["prior"], metrics)}, metrics)
-    table[SEQUENCE_TUTOR, UNVERIFIED] = _their_cells(theirs["sequence_tutor"], metrics)
-    prior = [column for column in table.columns if column[0] == beside[0]]
-    return table[[*prior, *(column for column in table.columns if column not in prior)]]
+    prior = method_name("prior", NAMES | dict(names or {}))
+    first = {column: cells for column, cells in columns.items() if column[0] == prior}
+    theirs = {
+        (name, UNVERIFIED): _their_cells({metric: row[model] for metric, row in TABLE_2.items()}, metrics)
+        for model, name in (("prior", prior), ("sequence_tutor", SEQUENCE_TUTOR))
+    }
+    last = theirs.popitem()
+    return _table(first | theirs | columns | dict([last]), metrics)
 
 
 def moses_table(ours: pd.DataFrame, names: Mapping[str, str] | None = None) -> pd.DataFrame:

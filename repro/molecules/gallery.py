@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,29 +17,23 @@ import pandas as pd
 from repro.molecules import measures, scores
 from repro.molecules.reward import TerminalReward, terminal_parts
 
+if TYPE_CHECKING:
+    from repro.stages import Tuning  # for its type alone: it would bring torch
+
 PICKS = ("random", "qed", "logp", "worst", "invalid")
 MOST_REASONS = 6
 OTHER = "other"
+# How RDKit's reasons begin, and what readers see; others keep RDKit's words.
+KINDS = {
+    "Can't kekulize": "aromatic ring cannot be kekulized",
+    "Explicit valence": "atom with too many bonds",
+    "ring closure": "ring closed between bonded atoms",
+    "duplicated ring closure": "ring closed onto its own atom",
+    "non-ring atom": "aromatic atom outside a ring",
+}
 
 
-class Record(Protocol):
-    """What is read of a `repro.runs.Record`."""
-
-    @property
-    def numbers(self) -> dict: ...  # noqa: D102
-
-
-class Sampled(Protocol):
-    """What is read of a `repro.stages.Tuning`."""
-
-    @property
-    def prior_measures(self) -> Record: ...  # noqa: D102
-
-    @property
-    def policies(self) -> list[tuple[Record, Record]]: ...  # noqa: D102
-
-
-def scored(tuning: Sampled, seed: int | None = None, processes: int = 1) -> pd.DataFrame:
+def scored(tuning: Tuning, seed: int | None = None, processes: int = 1) -> pd.DataFrame:
     """The strings that the prior and the tuned policies wrote, with their scores.
 
     Args:
@@ -114,13 +108,18 @@ def refusals(frame: pd.DataFrame, most: int = MOST_REASONS) -> pd.DataFrame:
     """
     models = frame.groupby(["method", "seed"], sort=False)
     shares = pd.DataFrame({model: measures.reasons(rows) / len(rows) for model, rows in models}).fillna(0.0)
+    shares = shares.groupby(shares.index.map(_kind)).sum()
     shares = shares.loc[shares.mean(axis=1).sort_values(ascending=False, kind="stable").index]
     rest = shares.iloc[most:].sum()
     shares = shares.iloc[:most]
     if rest.any():
-        shares.loc[OTHER] = rest
+        shares = pd.concat([shares, rest.to_frame(OTHER).T])
     rows = [(*model, reason, share) for model, column in shares.items() for reason, share in column.items()]
     return pd.DataFrame(rows, columns=["method", "seed", "reason", "share"])
+
+
+def _kind(reason: str) -> str:
+    return next((kind for start, kind in KINDS.items() if reason.startswith(start)), reason)
 
 
 def _scored(frame: pd.DataFrame, processes: int) -> pd.DataFrame:
