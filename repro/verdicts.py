@@ -31,7 +31,8 @@ RULES_COMMITS = {
     "music": "db5d189 Rules, measures, corpus, KL-control and its training loop",
     "molecules": "87d6ba5 Molecules: corpus, dueling form, episodes that end, experiments and the rules of their "
     "verdicts; MIDI and SMILES files of one's own; the exact optimum",
-    "ledger": "",
+    "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
+    "problems",
 }
 
 
