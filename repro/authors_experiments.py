@@ -5,6 +5,7 @@
     trained_prior_one_step(study, original)   # two seeds: the same as the authors' code does it
     authors_schedule(study, original)         # one seed: what our faster design of the training changes
 
+Half an hour of a core is too long for the smaller presets: `schedule` gives them the committed numbers of the last one.
 All return `Variants`, whose frames are long: variant, seed, environment_steps, metric, value. Policies are measured
 against both priors: log_p and kl against the original, log_p_trained and kl_trained against the one they play with.
 """
@@ -21,20 +22,22 @@ import pandas as pd
 import torch
 from pandas.io.formats.style import Styler
 
-from repro import authors, kl_control, runs, stages
+from repro import authors, kl_control, runs, stages, tables
 from repro.authors import AuthorsSettings
 from repro.domain import Domain
 from repro.evaluation import BATCH, MAPPED, mean_probabilities, players, sampled
 from repro.experiments import MUSIC
+from repro.figures import method_name
 from repro.paper import TABLE_1
 from repro.rnn import SequenceRNN
-from repro.settings import Study
+from repro.settings import ROOT, Study
 from repro.trained_prior import PriorTrainingSettings, TunedPair, visited_apart
 from repro.trained_prior import train as train_lockstep
 
 Settings = PriorTrainingSettings | AuthorsSettings
 SHOWN = ("not_in_key", "starts_with_tonic", "leaps_resolved")  # where the paper's G differs most from its Q and Psi
 COLUMNS = ["variant", "seed", "environment_steps", "metric", "value"]
+COMMITTED = ROOT / "results" / "paper" / "tables"  # where preset paper leaves its tables
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,56 @@ def authors_schedule(study: Study, original: SequenceRNN, events: int = 1_000_00
         variants["g, prior trained"] = dataclasses.replace(plain, train_prior_with_g="one_step")
     _, seeds = study.seeds_at[0]
     return _all(variants, seeds[:1], study, original)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the runs of `authors_schedule` gave."""
+
+    table: pd.DataFrame  # COLUMNS, of the finished policies
+    curves: pd.DataFrame  # COLUMNS, along training
+    numbers: dict[str, dict[str, Any]]  # by digest; empty where the tables were read
+
+
+def schedule(study: Study, original: SequenceRNN) -> Schedule:
+    """The authors' schedule: under preset paper finished runs, or new ones; under any other the committed tables.
+
+    Args:
+        study: its preset, and for paper its first temperature and first seed.
+        original: the Note RNN.
+
+    Raises:
+        FileNotFoundError: the tables are not there, and the preset is not the one that makes them.
+    """
+    if study.preset == "paper":
+        variants = authors_schedule(study, original)
+        return Schedule(variants.table(), variants.curves(), variants.numbers())
+    table, curves = (pd.read_csv(COMMITTED / f"authors_schedule{end}.csv") for end in ("", "_curves"))
+    return Schedule(table, curves, {})
+
+
+def beside(theirs: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 three times: policies of the authors' schedule, ours, and the paper's column.
+
+    Args:
+        theirs: `Schedule.table`.
+        ours: method, c, seed, metric, value of policies tuned in lockstep from the same Note RNN; means are shown.
+
+    Returns:
+        Strings. Rows as in `tables.table_1`. Columns: (method, "their schedule"), (method, "ours"), (method, "paper").
+    """
+    metrics = [*TABLE_1, *tables.EXTRA_NAMES]
+    means = ours.groupby(["method", "metric"], as_index=False)["value"].mean().assign(seed=0)
+    lockstep = tables.table_1(means[means["metric"].isin(metrics)])
+    columns = {}
+    for variant, rows in theirs[theirs["metric"].isin(metrics)].groupby("variant", sort=False):
+        method, comma, remark = str(variant).partition(",")
+        name = method_name(method)
+        columns[name + comma + remark, "their schedule"] = tables.table_1(rows.assign(method=method))[name, "ours"]
+        if not remark:
+            there = [column for column in ("ours", "paper") if (name, column) in lockstep]
+            columns |= {(name, column): lockstep[name, column] for column in there}
+    return pd.DataFrame(columns)
 
 
 def _all(variants: Mapping[str, Settings], seeds: Sequence[int], study: Study, original: SequenceRNN) -> Variants:

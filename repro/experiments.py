@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,12 @@ import pandas as pd
 from repro import runs, stages
 from repro.music import corpus, events, measures, midi, rebuilt
 from repro.music.domain import Music
-from repro.paper import TABLE_1
-from repro.settings import ROOT, Study, TutorSettings
+from repro.paper import PRIOR_VALIDATION, TABLE_1
+from repro.settings import EVENT_CODINGS, ROOT, Study, TutorSettings
 from repro.stages import Tuning
 
 MUSIC = Music()
+FEWER_MELODIES = 20_000  # where many models are measured
 
 
 def _midi_folder(study: Study) -> Path:
@@ -91,7 +93,33 @@ def rebuilt_note_rnn(study: Study) -> runs.Record:
 
 def from_rebuilt(study: Study) -> Tuning:
     """Q, Psi, G and RL only, tuned from the Note RNN of the rebuilt corpus: the paper's own conditions."""
-    return _tuned_from("rebuilt", rebuilt_note_rnn(study), fewer_seeds(study))
+    return _tuned_from("rebuilt", rebuilt_note_rnn(study), rebuilt_study(study))
+
+
+def rebuilt_study(study: Study) -> Study:
+    """What is tuned from the rebuilt corpus: with settings of its own, and from fewer seeds."""
+    return dataclasses.replace(fewer_seeds(study), tutor=study.rebuilt_tutor)
+
+
+PAPERS_CHOICES: dict[str, dict[str, Any]] = {  # by name of the experiment
+    "rebuilt_rate": {"learning_rate": 1e-3, "schedule": "constant"},
+    "rebuilt_play": {"play": "epsilon_greedy"},
+    "rebuilt_rate_and_play": {"learning_rate": 1e-3, "schedule": "constant", "play": "epsilon_greedy"},
+}
+
+
+def papers_choices(study: Study) -> list[Tuning]:
+    """Q and Psi in our trainer with the paper's learning rate, with its play, and with both; up to two seeds."""
+    base = rebuilt_study(study)
+    c, seeds = base.seeds_at[0]
+    few = dataclasses.replace(
+        base, methods=("q", "psi"), seeds_at=((c, seeds[:2]),), melodies=min(base.melodies, FEWER_MELODIES)
+    )
+    trained = rebuilt_note_rnn(study)
+    return [
+        _tuned_from(name, trained, dataclasses.replace(few, tutor=dataclasses.replace(few.tutor, **changes)))
+        for name, changes in PAPERS_CHOICES.items()
+    ]
 
 
 def fewer_seeds(study: Study) -> Study:
@@ -149,11 +177,60 @@ def two_causes(samples: np.ndarray) -> pd.DataFrame:
     rows = {}
     for times in (1, 2, 3, 4):
         slow = rebuilt.slowed(samples, times)[:, : events.HORIZON]
-        as_written, exchanged = (measures.rule_counts(m) for m in (slow, rebuilt.swap_rest_and_hold(slow)))
-        rows[f"{times} x"] = (as_written["repeated"], exchanged["repeated"], exchanged["in_motif"])
-    rows["paper"] = (np.nan, TABLE_1["repeated"]["prior"], TABLE_1["in_motif"]["prior"])
-    columns = ["repeated, as the paper says", "repeated, rest and hold exchanged", "in motif"]
+        both = [measures.rule_counts(m) for m in (slow, rebuilt.swap_rest_and_hold(slow))]
+        rows[f"{times} x"] = [counts[metric] for metric in ("repeated", "in_motif") for counts in both]
+    rows["paper"] = [np.nan, TABLE_1["repeated"]["prior"], np.nan, TABLE_1["in_motif"]["prior"]]
+    readings_ = ("as the paper says", "rest and hold exchanged")
+    columns = [f"{metric}, {reading}" for metric in ("repeated", "in motif") for reading in readings_]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("slowed")
+
+
+CAUSES = ("event_coding", "speed", "silences")
+SPEEDS = {"as written": (1.0, 0.0, 0.0), "quarter": (0.0, 0.0, 1.0)}
+
+
+def cause(study: Study, event_coding: str, speed: str, silences: float) -> runs.Record:
+    """A Note RNN of `comparison_steps` that learned from tunes in one coding, at one speed, with silences or none.
+
+    Returns:
+        A record whose numbers are CAUSES, `test` (held-out scores) and `metrics` (of its samples).
+    """
+    steps, count = study.comparison_steps, min(study.melodies, FEWER_MELODIES)
+    prior = dataclasses.replace(study.prior, steps=steps, evaluate_every=steps)
+    made = dataclasses.replace(
+        study.rebuilt, event_coding=event_coding, speeds=SPEEDS[speed], silences=silences,
+        windows=min(study.rebuilt.windows, steps * prior.windows),
+    )  # fmt: skip
+    one = dataclasses.replace(study, prior=prior, rebuilt=made)
+    code = runs.source_digest((*stages.MEASURING, *MUSIC.reward_modules, *MUSIC.measure_modules))
+    key = runs.digest(stage="cause", prior=rebuilt_note_rnn_key(one), count=count, code=code)
+    found = runs.find(key)
+    if found is not None:
+        return found
+    trained = rebuilt_note_rnn(one)
+    numbers = {"event_coding": event_coding, "speed": speed, "silences": silences, "test": trained.numbers["test"]}
+    numbers["metrics"] = stages.measures(MUSIC, trained.rnn(), count).numbers["metrics"]
+    return runs.save_record(runs.cache_folder() / "runs", key, key, numbers)
+
+
+def causes(study: Study) -> list[runs.Record]:
+    """Note RNNs over everything that may be behind the paper's repetition: coding x speed x silences, eight in all."""
+    choices = [(study, c, speed, silences) for c in EVENT_CODINGS for speed in SPEEDS for silences in (0.0, 0.4)]
+    return runs.many(cause, choices, "training Note RNNs")
+
+
+def causes_table(found: Sequence[runs.Record]) -> pd.DataFrame:
+    """What each Note RNN of `causes` plays and how well it predicts, a row each; last the paper's."""
+    metrics = ("repeated", "in_motif", "autocorrelation_1", "autocorrelation_2", "autocorrelation_3")
+    rows = [
+        {name: one.numbers[name] for name in CAUSES}
+        | {metric: one.numbers["metrics"][metric] for metric in metrics}
+        | {score: one.numbers["test"][score] for score in ("accuracy", "nll")}
+        for one in found
+    ]
+    paper = {metric: TABLE_1[metric]["prior"] for metric in metrics}
+    paper |= {score: PRIOR_VALIDATION[f"validation_{score}"] for score in ("accuracy", "nll")}
+    return pd.DataFrame([*rows, {"event_coding": "the paper's Note RNN", **paper}])
 
 
 def event_frequencies(melodies: Sequence[np.ndarray], source: str) -> pd.DataFrame:

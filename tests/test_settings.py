@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from repro.settings import ROOT, PriorSettings, SettingsError, TutorSettings, known_names, study
@@ -21,6 +23,16 @@ def test_the_paper_s_values_are_the_defaults() -> None:
     tutor = TutorSettings()
     assert (tutor.c, tutor.gamma, tutor.eta, tutor.clip) == (0.5, 0.5, 0.01, 5.0)
     assert PriorSettings().cells == 100 and study().melodies == 100_000
+
+
+def test_the_rebuilt_corpus_is_tuned_with_settings_of_its_own() -> None:
+    """Protects both experiments: one rate differs, and what a parameter changes is changed in both."""
+    for preset in ("smoke", "laptop", "paper"):
+        made = study(preset)
+        assert made.tutor.learning_rate == 1e-2 and made.rebuilt_tutor.learning_rate == 3e-3
+        assert dataclasses.replace(made.rebuilt_tutor, learning_rate=1e-2) == made.tutor
+    both = study("laptop", gamma=0.9, learning_rate=0.1)
+    assert both.tutor == both.rebuilt_tutor and both.tutor.gamma == 0.9
 
 
 def test_text_becomes_values() -> None:
