@@ -11,16 +11,18 @@ from __future__ import annotations
 import argparse
 import io
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pretty_midi
 import torch
 
 from repro import evaluation, kl_control, runs
-from repro.music import measures, rules
+from repro.music import measures, midi, rules
 from repro.music.domain import Music
 from repro.rnn import SequenceRNN
 from repro.settings import ROOT, TutorSettings
@@ -74,6 +76,34 @@ def music_measures(repeats: int) -> Iterator[Row]:
     yield "rewards of 128 melodies", 1000 * timed(lambda: rules.total_reward(batch), 20 * repeats), "ms"
 
 
+def song(numbers: np.random.Generator, bars: int = 64) -> pretty_midi.PrettyMIDI:
+    """A song as files have it: a melody in eighths, chords, a bass and drums, 26 notes a bar, at a tempo of its own."""
+    tempo = numbers.uniform(80, 160)
+    eighth, written = 30 / tempo, pretty_midi.PrettyMIDI(initial_tempo=tempo)
+    parts = {name: pretty_midi.Instrument(program, name == "drums", name)
+             for name, program in (("melody", 73), ("chords", 0), ("bass", 32), ("drums", 0))}  # fmt: skip
+    for step in range(8 * bars):
+        root = 48 + int(numbers.choice((0, 5, 7)))
+        played = [("melody", root + 24 + int(numbers.choice((0, 2, 4, 7))), 1), ("drums", 42, 1)]
+        if step % 2 == 0:
+            played.append(("bass", root - 12, 2))
+        if step % 4 == 0:
+            played += [("chords", root + third, 4) for third in (0, 4, 7)]
+        for name, pitch, length in played:
+            parts[name].notes.append(pretty_midi.Note(90, pitch, step * eighth, (step + length) * eighth))
+    written.instruments = list(parts.values())
+    return written
+
+
+def midi_folder(repeats: int, files: int = 500) -> Iterator[Row]:
+    """A folder of one's own MIDI files, as `midi_folder` reads it."""
+    numbers = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(files):
+            song(numbers).write(f"{folder}/{number}.mid")
+        yield f"convert {files} MIDI files of 64 bars and 1,664 notes", timed(lambda: midi.read(folder), repeats), "s"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Prints every row as it is measured, then writes them all."""
     parser = argparse.ArgumentParser(description="Measures the speeds on one core.")
@@ -84,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--repeats is {options.repeats}: it must be at least 1")
     torch.set_num_threads(1)
     rows = []
-    for workload in (music_loop, music_measures):
+    for workload in (music_loop, music_measures, midi_folder):
         for what, value, unit in workload(options.repeats):
             print(f"{what:70} {value:12,.2f} {unit}", flush=True)
             rows.append((what, float(f"{value:.4g}"), unit, 1, COMMAND))

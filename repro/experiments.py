@@ -122,6 +122,25 @@ def papers_choices(study: Study) -> list[Tuning]:
     ]
 
 
+def choices_table(tunings: Sequence[Tuning]) -> pd.DataFrame:
+    """Q and Psi of several experiments, means over seeds, a row each; last the paper's.
+
+    Returns:
+        Columns experiment, method, seeds and six measures.
+    """
+    metrics = ["repeated", "in_motif", "leaps_resolved", "starts_with_tonic", "autocorrelation_1", "log_p"]
+    rows = []
+    for tuning in tunings:
+        table = tuning.table().query("method in ('q', 'psi')")
+        for method, values in table.groupby("method", sort=False):
+            means = values.groupby("metric")["value"].mean()
+            seeds = values["seed"].nunique()
+            rows.append({"experiment": tuning.name, "method": method, "seeds": seeds, **means[metrics]})
+    published = {method: {metric: TABLE_1[metric][method] for metric in metrics[:-1]} for method in ("q", "psi")}
+    rows += [{"experiment": "paper", "method": method, **values} for method, values in published.items()]
+    return pd.DataFrame(rows, columns=["experiment", "method", "seeds", *metrics])
+
+
 def fewer_seeds(study: Study) -> Study:
     """The same study with its first temperature alone, and as many seeds as start from the rebuilt corpus."""
     c, seeds = study.seeds_at[0]

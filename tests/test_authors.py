@@ -224,3 +224,40 @@ def test_log_p_is_against_the_original_prior() -> None:
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=1e-6)
     for name in ("samples", "reward_parts", "probabilities"):
         assert numbers[name] == plain[name]
+
+
+def test_only_preset_paper_runs_the_schedule(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Protects the smaller presets from half an hour of training: they read the committed tables, or say what is
+    missing."""
+    monkeypatch.setattr(
+        authors_experiments, "authors_schedule", lambda *arguments: pytest.fail("a small preset trained")
+    )
+    for preset in ("smoke", "laptop"):
+        read = authors_experiments.schedule(study(preset), small_prior())
+        assert set(read.table["variant"]) == {"q", "psi", "g", "rl_only", "g, prior trained"} and not read.numbers
+        assert read.curves["environment_steps"].max() == 1_000_000
+        assert read.table.columns.tolist() == read.curves.columns.tolist() == authors_experiments.COLUMNS
+    made = authors_experiments.Variants({})
+    monkeypatch.setattr(made.__class__, "table", lambda self: "the table")
+    monkeypatch.setattr(made.__class__, "curves", lambda self: "the curves")
+    monkeypatch.setattr(authors_experiments, "authors_schedule", lambda *arguments: made)
+    assert authors_experiments.schedule(study("paper"), small_prior()).table == "the table"  # type: ignore[comparison-overlap]
+    monkeypatch.setattr(authors_experiments, "COMMITTED", tmp_path)
+    with pytest.raises(FileNotFoundError, match="authors_schedule.csv"):
+        authors_experiments.schedule(study("smoke"), small_prior())
+
+
+def test_three_columns_stand_beside_each_other() -> None:
+    """Protects the table: theirs, the mean of ours and the paper's value of the same method on one line."""
+    theirs = [
+        (v, 100, 9, m, x) for v, x in (("g", 0.25), ("g, prior trained", 0.5)) for m in ("repeated", "kl_trained")
+    ]
+    ours = [(method, 0.5, seed, "repeated", 0.1 * seed) for method in ("g", "rl_only") for seed in (1, 3)]
+    table = authors_experiments.beside(
+        pd.DataFrame(theirs, columns=authors_experiments.COLUMNS),
+        pd.DataFrame(ours, columns=["method", "c", "seed", "metric", "value"]),
+    )
+    expected = {("G", "their schedule"): "25.0 %", ("G", "ours"): "20.0 %", ("G", "paper"): "0.03 %"}
+    assert table.loc["notes excessively repeated"].to_dict() == expected | {
+        ("G, prior trained", "their schedule"): "50.0 %"
+    }
