@@ -16,13 +16,17 @@ EXACT = tuple(
     dataclasses.replace(claim, at_most=NEAR, domain="exact", experiment="exact", notebook="08_exact_optimum")
     for claim in (
         Claim("exact_psi", "Psi-learning's optimum is p exp(r/c) / Z", "method", "P", "an equation",
-              WORSE, lambda value: value("psi", "kl")),
+              WORSE, lambda value: value("psi", "kl"),
+          levels=("kl", "{psi}")),
         Claim("exact_g", "G-learning's optimum is p exp(r/c) / Z", "method", "P", "an equation",
-              WORSE, lambda value: value("g", "kl")),
+              WORSE, lambda value: value("g", "kl"),
+          levels=("kl", "{g}")),
         Claim("exact_q", "Q with log p in its reward optimises the same as Psi and G", "text", "P", "an equation",
-              WORSE, lambda value: value("q", "kl")),
+              WORSE, lambda value: value("q", "kl"),
+          levels=("kl", "{q}")),
         Claim("exact_paper_form", "regressing the taken action alone, as the paper does, finds that optimum", "method",
               "P", "an equation", f"{WORSE}, and of Psi and G",
-              lambda value: max(value("psi", "kl_paper_form"), value("g", "kl_paper_form"))),
+              lambda value: max(value("psi", "kl_paper_form"), value("g", "kl_paper_form")),
+          levels=("kl_paper_form", "{psi} / {g}")),
     )
 )  # fmt: skip

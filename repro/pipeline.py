@@ -21,12 +21,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from repro.executed import write_executed
 from repro.settings import OWN_RESULTS, PRESETS, ROOT
 
 # One thread a process: parallel work is processes, and thread counts change the order of floating-point sums.
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+
+INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 
 
 class BadInput(ValueError):
@@ -154,46 +157,6 @@ def kernel_environment(values: dict[str, str], scratch: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def anonymous(value: Any, root: Path = ROOT, table: str = "T_") -> Any:
-    """Returns a notebook's outputs (str, list or dict of them) without what the machine or chance put into them.
-
-    Paths become short names, addresses in memory go, and the random names of styled tables become `table`.
-    Base64 data pass unharmed: a path is replaced only where it cannot be the middle of a longer word.
-    """
-    if isinstance(value, dict):
-        return type(value)({key: anonymous(entry, root, table) for key, entry in value.items()})
-    if isinstance(value, list):
-        return [anonymous(entry, root, table) for entry in value]
-    if not isinstance(value, str):
-        return value
-    value = re.sub(re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/\d+\.py", "<cell>", value)
-    value = re.sub(r"\bT_[0-9a-f]{5}(?![0-9a-f])", table, re.sub(r" at 0x[0-9a-f]+>", ">", value))
-    places = {str(root): ".", sys.prefix: "<environment>", sys.base_prefix: "<python>", str(Path.home()): "~"}
-    for place, name in places.items():
-        if len(Path(place).parts) > 1:  # A home or prefix of "/" would match every path.
-            before = r"(^|[^\w+/=.-]|file://|\x1b\[[\d;]*m)"
-            value = re.sub(before + re.escape(place) + r"(?![\w+=-])", rf"\g<1>{name}", value)
-    return value
-
-
-def write_executed(executed: Path, target: Path, root: Path) -> None:
-    """Moves papermill's output to `target` without what would differ on another machine or another day."""
-    import nbformat
-
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        for noise in ("papermill", "execution"):
-            cell.metadata.pop(noise, None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell["id"] = "injected-parameters"  # papermill draws a random one.
-        if "outputs" in cell:
-            cell["outputs"] = anonymous(cell["outputs"], root, f"T_{cell['id']}")
-    part = target.with_name(f".{target.name}.part")
-    nbformat.write(notebook, part)
-    os.replace(part, target)  # Nothing half-written ever replaces a good copy.
-
-
 def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> Row:
     """Executes one notebook; a failure is a row of the table, not an exception.
 
@@ -227,7 +190,11 @@ def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> R
 
 
 def run_all(plan: Plan, root: Path = ROOT) -> int:
-    """Runs the plan, prints a line as each notebook starts and ends and a table at the end; returns the exit code."""
+    """Runs the plan and prints a line as each notebook starts and ends; then tables and the report's place.
+
+    Returns:
+        The exit code.
+    """
     rows: list[Row] = []
     count = len(plan.notebooks)
     code = 0
@@ -241,9 +208,23 @@ def run_all(plan: Plan, root: Path = ROOT) -> int:
         code = int(any(row.state != "ok" for row in rows))
     except KeyboardInterrupt:
         rows += [Row(notebook.path.stem, 0.0, "interrupted", "") for notebook in plan.notebooks[len(rows) :]]
-        code = 130
+        code = INTERRUPTED
     print(table(rows), flush=True)
+    if code != INTERRUPTED:
+        close(plan.output.parent, root)
     return code
+
+
+def close(results: Path, root: Path) -> None:
+    """Writes the report and prints the verdicts and the report's place; whatever goes wrong here fails no run."""
+    try:
+        from repro import html_report, verdict_tables
+
+        path = html_report.write(results)
+        print(f"\nVerdicts\n\n{verdict_tables.as_text(verdict_tables.read(results)) or 'none yet: run notebook 99'}")
+        print(f"\nThe report: {path.relative_to(root) if path.is_relative_to(root) else path}", flush=True)
+    except Exception as error:
+        print(f"\nThe report was not written: {type(error).__name__}: {error}", flush=True)
 
 
 def table(rows: Sequence[Row]) -> str:

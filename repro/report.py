@@ -1,6 +1,7 @@
 """Writes what came out: tables, figures, audio, verdicts and the numbers of all runs, into a results folder.
 
-    python -m repro.report        # ships the laptop's prior and one policy a method; renews the table in README.md
+    python -m repro.report           # renews the tables and the tagged numbers in README.md
+    python -m repro.report --ship    # the laptop's prior and one policy a method too
 
 Only this module, `runs` and `pipeline` write files. The same content gives the same bytes.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.io import wavfile
 
-from repro import experiments, runs
+from repro import experiments, runs, verdict_tables
 from repro.music import events
 from repro.settings import study
 from repro.stages import Tuning
@@ -27,6 +30,7 @@ from repro.tables import table_1
 KEY = ["experiment", "method", "c", "seed", "metric"]
 AUDIO_RATE = 16_000
 TABLE_BEGINS, TABLE_ENDS = "<!-- Table 1, written by python -m repro.report -->", "<!-- end of Table 1 -->"
+VERDICTS_BEGIN, VERDICTS_END = "<!-- verdicts, written by python -m repro.report -->", "<!-- end of the verdicts -->"
 
 
 def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
@@ -84,18 +88,20 @@ def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
 
 
 def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[str]) -> Path:
-    """Writes the verdicts of one domain into claims.json; those of other domains that stand there are kept."""
-    path = results / "claims.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    ours = [
-        {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
-        | {"domain": domain, "runs": digests}
+    """Writes verdicts of one domain into claims.json; other rows that stand there are kept, in their order."""
+    before = verdict_tables.read(results)
+    ours = {
+        (domain, row["id"]): {"comment": ""} | row | {"domain": domain, "runs": digests}
         for row in rows.to_dict("records")
-    ]
-    ledger = sorted(
-        [row for row in before if row["domain"] != domain] + ours, key=lambda row: (row["domain"], row["id"])
-    )
-    runs.write(path, (json.dumps(ledger, indent=1, sort_keys=True) + "\n").encode())
+    }
+    return write_ledger(results, list(({(row["domain"], row["id"]): row for row in before} | ours).values()))
+
+
+def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes the whole ledger into claims.json; what is not a number becomes null, as JSON wants it."""
+    plain = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
+    path = results / "claims.json"
+    runs.write(path, (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
     return path
 
 
@@ -148,17 +154,29 @@ def readme_table(results: Path, c: float) -> str:
     return "\n".join(lines)
 
 
+def renewed_readme(text: str, results: Path, c: float) -> str:
+    """README.md with Table 1, the verdicts and the tagged numbers of its prose as the results have them."""
+    rows = verdict_tables.read(results)
+    text = _between(text, TABLE_BEGINS, TABLE_ENDS, readme_table(results, c))
+    text = _between(text, VERDICTS_BEGIN, VERDICTS_END, verdict_tables.as_markdown(rows))
+    return verdict_tables.with_numbers(text, rows)
+
+
+def _between(text: str, begins: str, ends: str, content: str) -> str:
+    before, _, rest = text.partition(begins)
+    return f"{before}{begins}\n{content}\n{rest[rest.index(ends) :]}"
+
+
 def main() -> None:
-    """Ships the laptop's networks and renews the table in README.md."""
+    """Renews README.md from the results of the laptop preset; with --ship, also its networks."""
     laptop = study("laptop")
     main_c, seeds = laptop.seeds_at[0]
-    for tuning in (experiments.as_notated(laptop), experiments.from_rebuilt(laptop)):
-        for path in ship(tuning, main_c, seeds[0]):
-            print(f"shipped {shown(path)}")
+    if "--ship" in sys.argv[1:]:
+        for tuning in (experiments.as_notated(laptop), experiments.from_rebuilt(laptop)):
+            for path in ship(tuning, main_c, seeds[0]):
+                print(f"shipped {shown(path)}")
     readme = runs.ROOT / "README.md"
-    before, marked, after = readme.read_text(encoding="utf-8").partition(TABLE_BEGINS)
-    after = after[after.index(TABLE_ENDS) :]
-    runs.write(readme, f"{before}{marked}\n{readme_table(laptop.results, main_c)}\n{after}".encode())
+    runs.write(readme, renewed_readme(readme.read_text(encoding="utf-8"), laptop.results, main_c).encode())
 
 
 if __name__ == "__main__":

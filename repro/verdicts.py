@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from repro.stats import mean_interval
+from repro.verdict_tables import compact, number
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
 FITTED = "fitted, no verdict"
@@ -71,13 +71,18 @@ class Claim:
     fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
     rules: str = "ledger"  # which of RULES_COMMITS set the threshold
     after_runs: bool = False  # the runs had been seen when the threshold was set
+    unit: str = ""  # "%" shows a share as percent
+    levels: tuple[str, str] = ("", "")  # a metric, and a sentence of its means by method that compares with `paper`
 
     @property
     def rule(self) -> str:
         """The threshold in words."""
-        bounds = [f"at least {self.at_least:g}"] if self.at_least > -math.inf else []
-        bounds += [f"at most {self.at_most:g}"] if self.at_most < math.inf else []
+        bounds = [f"at least {self._bound(self.at_least)}"] if self.at_least > -math.inf else []
+        bounds += [f"at most {self._bound(self.at_most)}"] if self.at_most < math.inf else []
         return f"{self.quantity}: {' and '.join(bounds)} in every seed" if bounds else self.quantity or "no test"
+
+    def _bound(self, value: float) -> str:
+        return f"{100 * value:g} %" if self.unit == "%" and value else f"{value:g}"
 
     def passes(self, value: float) -> bool:
         """Whether one seed's number passes."""
@@ -102,8 +107,9 @@ def ledger(table: pd.DataFrame, c: float, claims: Sequence[Claim], notebook: str
         notebook: only the claims of this notebook.
 
     Returns:
-        One row a claim: id, domain, sentence, source, paper, paper_trust, ours, low, high (mean and 95 % interval over
-        seeds), seeds, rule, rules_commit, rule_before_runs, verdict, notebook.
+        One row a claim: id, domain, experiment, sentence, source, paper, paper_trust, ours, low, high (mean and 95 %
+        interval over seeds), unit, levels (our means in words), seeds, rule, rules_commit, rule_before_runs, verdict,
+        notebook.
     """
     there = set(table["experiment"])
     chosen = [claim for claim in claims if notebook in (None, claim.notebook)]
@@ -117,7 +123,9 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, object]:
     """One row of the ledger, from the table of the claim's experiment alone."""
     numbers: list[float] = []
     verdict = f"{UNTESTABLE}: {claim.untestable}"
-    if claim.number is not None:
+    if claim.number is not None and table.empty:
+        verdict = f"{NOT_TESTED}: there are no results of the experiment {claim.experiment}"
+    elif claim.number is not None:
         try:
             numbers = _numbers(claim, table, c)
             verdict = _verdict(claim, numbers)
@@ -125,11 +133,24 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, object]:
             verdict = f"{NOT_TESTED}: {_missing(missing.args[0], table)}"
     mean, low, high = mean_interval(numbers) if numbers else (math.nan,) * 3
     return {
-        "id": claim.id, "domain": claim.domain, "sentence": claim.sentence, "source": claim.source,
-        "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high,
+        "id": claim.id, "domain": claim.domain, "experiment": claim.experiment if claim.number else "",
+        "sentence": claim.sentence, "source": claim.source, "paper": claim.paper, "paper_trust": claim.trust,
+        "ours": mean, "low": low, "high": high, "unit": claim.unit, "levels": _levels(claim, table, c, mean),
         "seeds": len(numbers), "rule": claim.rule, "rules_commit": RULES_COMMITS[claim.rules],
         "rule_before_runs": not claim.after_runs, "verdict": verdict, "notebook": claim.notebook,
     }  # fmt: skip
+
+
+def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
+    """Our means by method in the claim's words; nothing where a number is missing."""
+    metric, words = claim.levels
+    rows = table[(table["metric"] == metric) & ((table["c"] == c) | (table["method"] == "prior"))]
+    means = rows.groupby("method")["value"].mean().to_dict() | {"ours": mean}
+    named = {str(method): number(value, claim.unit) for method, value in means.items()}
+    try:
+        return "" if math.isnan(mean) else compact(words.format_map(named))
+    except KeyError:
+        return ""
 
 
 def _numbers(claim: Claim, table: pd.DataFrame, main_c: float) -> list[float]:
@@ -175,22 +196,3 @@ def _verdict(claim: Claim, numbers: Sequence[float]) -> str:
     if share == 1 and claim.encloses(low, high) and claim.trust != UNVERIFIED:
         return REPRODUCED
     return PARTLY if share > 0.5 else NOT_REPRODUCED
-
-
-def shown(rows: pd.DataFrame) -> Styler:
-    """The ledger as a notebook shows it."""
-    if rows.empty:
-        return rows.style
-    ours = [estimate(row.ours, row.low, row.high) for row in rows.itertuples()]
-    columns = rows[["sentence", "paper", "rule", "verdict"]].assign(ours=ours)
-    order = ["sentence", "paper", "ours", "rule", "verdict"]
-    return columns[order].style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
-
-
-def estimate(mean: float | None, low: float | None, high: float | None) -> str:
-    """A number with its interval as text: 1.8 [1.77, 1.83]; nothing for a missing one."""
-    if mean is None or math.isnan(mean):
-        return ""
-    if low is None or high is None or math.isnan(low):
-        return f"{mean:.3g}"
-    return f"{mean:.3g} [{low:.3g}, {high:.3g}]"

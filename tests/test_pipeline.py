@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from repro import pipeline
+from repro import executed, pipeline
 
 # The tests share one run of four notebooks, so they belong on one worker.
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -88,8 +88,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_a_failure_stops_nothing_and_is_told(outcome: Outcome) -> None:
     """Protects: one broken notebook costs neither the others nor the exit code that a script looks at."""
     assert outcome.code == 1
-    table = outcome.printed.rsplit("\n\n", 1)[1].splitlines()
-    assert table[0].split() == ["notebook", "minutes", "state", "output"]
+    table = outcome.printed.partition("\nnotebook ")[2].partition("\n\n")[0].splitlines()
+    assert table[0].split() == ["minutes", "state", "output"]
     assert [(line.split()[0], line.split()[2], line.split()[3].split("/")[-1]) for line in table[1:]] == [
         ("00_report", "ok", "00_report.ipynb"),
         ("01_fails", "failed", "01_fails.failed.ipynb"),
@@ -97,6 +97,20 @@ def test_a_failure_stops_nothing_and_is_told(outcome: Outcome) -> None:
         ("99_end", "ok", "99_end.ipynb"),
     ]
     assert "ZeroDivisionError" in outcome.printed
+
+
+def test_the_end_tells_verdicts_and_report(outcome: Outcome) -> None:
+    """Protects: the last lines are the verdicts and where the report is, also where nothing has been judged."""
+    *_, verdicts, report = outcome.printed.strip().split("\n\n")
+    assert verdicts == "none yet: run notebook 99" and report == "The report: results/own/report.html"
+    assert "About 02_plain" in (outcome.root / "results" / "own" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_ledger_fails_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Protects: hours of runs end with their own exit code, whatever the report meets."""
+    (tmp_path / "claims.json").write_text("[{", encoding="utf-8")
+    pipeline.close(tmp_path, tmp_path)
+    assert "The report was not written: JSONDecodeError" in capsys.readouterr().out
 
 
 def test_progress_is_shown(outcome: Outcome) -> None:
@@ -146,9 +160,9 @@ def test_executed_notebooks_do_not_name_the_machine(outcome: Outcome) -> None:
 
 def test_anonymous_spares_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Protects: pictures and sounds, whose base64 can contain what looks like a short path, stay intact."""
-    monkeypatch.setattr(pipeline.Path, "home", lambda: Path("/ab"))
+    monkeypatch.setattr(executed.Path, "home", lambda: Path("/ab"))
     data = {"image/png": "iVBORw0/ab/cd==", "text/plain": ["\x1b[32m/ab/x.py\x1b[0m", f"File {tmp_path}/y, /ab."]}
-    assert pipeline.anonymous(data, tmp_path) == {
+    assert executed.anonymous(data, tmp_path) == {
         "image/png": "iVBORw0/ab/cd==",
         "text/plain": ["\x1b[32m~/x.py\x1b[0m", "File ./y, ~."],
     }
@@ -253,5 +267,5 @@ def test_a_second_run_writes_the_same_notebook() -> None:
     """Protects committed notebooks: random names of styled tables and addresses in memory do not make a difference."""
     outputs = [{"data": {"text/html": ["#T_3bfef th.x", "T_3bfef_row0"], "text/plain": "<Styler at 0x7f3c5a>"}}]
     again = [{"data": {"text/html": ["#T_61168 th.x", "T_61168_row0"], "text/plain": "<Styler at 0x7f0000>"}}]
-    assert pipeline.anonymous(outputs, table="T_04-05") == pipeline.anonymous(again, table="T_04-05")
-    assert pipeline.anonymous("T_3bfef_row0", table="T_04-05") == "T_04-05_row0"
+    assert executed.anonymous(outputs, table="T_04-05") == executed.anonymous(again, table="T_04-05")
+    assert executed.anonymous("T_3bfef_row0", table="T_04-05") == "T_04-05_row0"

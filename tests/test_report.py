@@ -60,21 +60,33 @@ def test_melodies_can_be_heard(tmp_path: Path) -> None:
     assert np.array_equal(from_midi(path.with_suffix(".mid")), canonical(melody))
 
 
-def test_claims_of_the_other_domain_stay(tmp_path: Path) -> None:
-    """Protects the ledger: each domain replaces its own rows; NaN becomes null, as JSON wants it."""
-    row = {"id": "key", "ours": float("nan"), "verdict": "reproduced"}
-    report.write_claims(tmp_path, "molecules", pd.DataFrame([row]), ["a"])
-    path = report.write_claims(tmp_path, "music", pd.DataFrame([row]), ["b"])
+def test_other_claims_stay(tmp_path: Path) -> None:
+    """Protects the ledger: a notebook replaces its own rows where they stand; NaN becomes null, as JSON wants it."""
+    for id_, verdict, digest in (("key", "partly", "a"), ("tonic", "partly", "b"), ("key", "reproduced", "c")):
+        row = {"id": id_, "ours": float("nan"), "verdict": verdict}
+        report.write_claims(tmp_path, "molecules", pd.DataFrame([row]), ["x"])
+        path = report.write_claims(tmp_path, "music", pd.DataFrame([row]), [digest])
     ledger = json.loads(path.read_text())
-    assert [(entry["domain"], entry["ours"], entry["runs"]) for entry in ledger] == [
-        ("molecules", None, ["a"]),
-        ("music", None, ["b"]),
+    assert [(entry["domain"], entry["id"], entry["verdict"], entry["ours"], entry["runs"]) for entry in ledger] == [
+        ("molecules", "key", "reproduced", None, ["x"]),
+        ("music", "key", "reproduced", None, ["c"]),
+        ("molecules", "tonic", "partly", None, ["x"]),
+        ("music", "tonic", "partly", None, ["b"]),
     ]
 
 
-def test_the_readme_s_table_is_that_of_the_results() -> None:
-    """Protects readers: what README.md says is what results/laptop holds, and no number in it was typed."""
+def test_the_readme_is_that_of_the_results() -> None:
+    """Protects readers: the tables, verdicts and tagged numbers of README.md are those that results/laptop holds."""
     readme = (report.runs.ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.partition(report.TABLE_BEGINS)[2].partition(report.TABLE_ENDS)[0].strip()
     laptop = study("laptop")
-    assert shown == report.readme_table(report.runs.ROOT / "results" / "laptop", laptop.main_c)
+    assert readme == report.renewed_readme(readme, laptop.results, laptop.main_c), "run python -m repro.report"
+    assert report.VERDICTS_BEGIN in readme
+
+
+def test_a_readme_that_disagrees_is_found() -> None:
+    """Protects the test above: a verdict or number that was changed by hand does not survive a renewal."""
+    laptop = study("laptop")
+    readme = (report.runs.ROOT / "README.md").read_text(encoding="utf-8") + "<!-- claim tonic ours -->9 %<!-- / -->"
+    renewed = report.renewed_readme(readme.replace("| reproduced |", "| partly |", 1), laptop.results, laptop.main_c)
+    assert "| partly |" in readme or renewed.count("| reproduced |") == readme.count("| reproduced |")
+    assert not renewed.endswith("-->9 %<!-- / -->")
