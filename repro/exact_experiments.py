@@ -1,13 +1,19 @@
 """Learning against the exact optimum: which domains, which settings, which runs. A notebook asks here.
 
+    python -m repro.exact_experiments    # ships the priors and one policy a method and domain, with their weights
+
 Every run measures the whole distribution of its policy as it learns: KL(pi || p*) and J are sums over all sequences.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +23,13 @@ from repro import runs, stages
 from repro.dueling import Dueling
 from repro.ending import EndingTutor
 from repro.exact import BRACKETS, TONES, Enumerable, Exact
-from repro.hyperparameters import DuelingSettings, PriorSettings, TutorSettings, known
+from repro.hyperparameters import DuelingSettings, PriorSettings, TutorSettings, known, need
 from repro.rnn import SequenceRNN
+from repro.settings import OWN_RESULTS, ROOT, given_values, parsed
 
+Settings = DuelingSettings | TutorSettings
+Task = tuple[Enumerable, Settings, int]  # what determines a run: domain, settings, seed
 DOMAINS = (BRACKETS, TONES)
-GAMMAS = (0.5, 0.95)  # the paper's discounts, for music and for molecules
 C = 0.5  # temperature: the paper's for music; KL(prior || p*) is 3.2 nats on brackets and 2.9 on tones
 SMALL_RNN = PriorSettings(
     cells=32, steps=600, windows=128, window_events=7, learning_rate=1e-2, l2=0.0, evaluate_every=100
@@ -40,28 +48,49 @@ LEARNING = ("repro.rnn", "repro.kl_control", "repro.tutor", "repro.episodes", "r
 
 @dataclass(frozen=True)
 class ExactStudy:
-    """How many runs, and how long."""
+    """What the notebook runs: how many runs, how long, at which temperature and discounts."""
 
+    preset: str = "laptop"
+    results: Path = ROOT / "results" / "laptop"  # where tables, figures and executed notebooks go
     seeds: tuple[int, ...] = (100, 101, 102, 103, 104)  # tuning used 0 to 2
-    steps: int = 1200
+    steps: int = 1200  # about five seconds of one core a run
+    c: float = C
+    gammas: tuple[float, ...] = (0.5, 0.95)  # the paper's discounts, for music and for molecules
+
+    def __post_init__(self) -> None:
+        need(len(self.seeds) > 0, "seeds is empty: name at least one, as 100 or 100,101")
+        need(len(set(self.seeds)) == len(self.seeds), f"seeds {self.seeds} name one twice")
+        need(min(self.seeds) >= 0, f"seed {min(self.seeds)} is below 0")
+        need(1.0 not in self.gammas, "gammas are the discounts beside 1, which is always run: leave 1 out")
+        for gamma in (1.0, *self.gammas):  # raises for steps, c or a gamma that cannot be
+            dataclasses.replace(DUELING, steps=self.steps, c=self.c, gamma=gamma)
 
 
-PRESETS = {
-    "smoke": ExactStudy(seeds=(0,), steps=40),
-    "laptop": ExactStudy(),
-    "paper": ExactStudy(seeds=tuple(range(100, 110))),
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"seeds": (0,), "steps": 40},
+    "laptop": {},
+    "paper": {"seeds": tuple(range(100, 110))},
 }
 
 
-def study(preset: str | None = None) -> ExactStudy:
-    """The study of a preset; without one, of `laptop`.
+def study(preset: str | None = None, **overrides: object) -> ExactStudy:
+    """Builds the study from a notebook's parameters; None, as well as an absent name, means the preset's value.
+
+    Args:
+        preset: smoke, laptop (the default) or paper.
+        **overrides: seeds, results, steps, c, gammas; values may be text, lists as "0,1". Results of changed settings
+            go to OWN_RESULTS unless `results` says where.
 
     Raises:
-        SettingsError: no such preset.
+        SettingsError: a name or value that does not exist; the sentence lists those that do.
     """
-    preset = "laptop" if preset is None else preset
+    preset = "laptop" if preset is None else str(preset)
     known("preset", preset, tuple(PRESETS))
-    return PRESETS[preset]
+    kinds = typing.get_type_hints(ExactStudy)
+    given = given_values(overrides, tuple(name for name in kinds if name != "preset"))
+    own = {name: parsed(name, value, kinds[name]) for name, value in given.items() if name != "results"}
+    results = ROOT / str(given.get("results", OWN_RESULTS if own else f"results/{preset}"))
+    return ExactStudy(preset=preset, results=results, **(PRESETS[preset] | own))
 
 
 def prior(domain: Enumerable) -> runs.Record:
@@ -74,40 +103,44 @@ def prior(domain: Enumerable) -> runs.Record:
     return stages.prior(f"exact-{domain.name}", splits, lambda: domain.vocabulary, SMALL_RNN, data)
 
 
-def exact(domain: Enumerable) -> Exact:
-    """The domain, its prior and the temperature of this study, written out in full."""
-    return Exact(domain, prior(domain).rnn(), C)
+def exact(domain: Enumerable, c: float = C) -> Exact:
+    """The domain, its prior and a temperature, written out in full."""
+    return Exact(domain, prior(domain).rnn(), c)
 
 
-def settings(form: str, method: str, gamma: float, steps: int) -> DuelingSettings | TutorSettings:
+def settings(form: str, method: str, gamma: float, plan: ExactStudy) -> Settings:
     """The settings of a run in one of the two forms, dueling and plain."""
     if form == "dueling":
-        return dataclasses.replace(DUELING, method=method, gamma=gamma, steps=steps)
+        return dataclasses.replace(DUELING, method=method, gamma=gamma, c=plan.c, steps=plan.steps)
     start = "zero_head" if method == "g" else "log_softmax"  # both begin as the prior
-    return dataclasses.replace(PLAIN, method=method, gamma=gamma, rounds=steps, start=start)
+    return dataclasses.replace(PLAIN, method=method, gamma=gamma, c=plan.c, rounds=plan.steps, start=start)
 
 
-def policy(
-    domain: Enumerable, chosen: DuelingSettings | TutorSettings, seed: int, with_weights: bool = False
-) -> runs.Record:
-    """One tuned policy; its numbers are `curve` (records of step, kl and objective), `settings` and `seed`."""
-    start = prior(domain)
+def policy_key(domain: Enumerable, chosen: Settings, seed: int) -> str:
+    """What determines a run: the domain, the prior's weights, all settings, the seed and the code."""
     form = "repro.dueling" if isinstance(chosen, DuelingSettings) else "repro.ending"
-    code = runs.source_digest((*LEARNING, form))
-    key = runs.digest(stage="exact", domain=domain.name, prior=start.digest, settings=chosen, seed=seed, code=code)
-    found = runs.find(key, with_weights=with_weights)
+    weights, code = runs.weights_digest(prior(domain).rnn()), runs.source_digest((*LEARNING, form))
+    return runs.digest(stage="exact", domain=domain.name, prior=weights, settings=chosen, seed=seed, code=code)
+
+
+def policy(domain: Enumerable, chosen: Settings, seed: int, with_weights: bool = False) -> runs.Record:
+    """One tuned policy; its numbers are `curve` (step, kl, objective), `settings`, `seed` and `core_seconds`."""
+    key = policy_key(domain, chosen, seed)
+    found = runs.find(key, runs.POLICIES, with_weights=with_weights)
     if found is not None:
         return found
-    network, curve = train(domain, start.rnn(), chosen, seed)
-    numbers = {"domain": domain.name, "settings": chosen, "seed": seed, "curve": curve}
+    torch.set_num_threads(1)
+    began = time.process_time()
+    network, curve = train(domain, prior(domain).rnn(), chosen, seed)
+    spent = round(time.process_time() - began, 1)
+    numbers = {"domain": domain.name, "settings": chosen, "seed": seed, "curve": curve, "core_seconds": spent}
     return runs.save_record(runs.cache_folder() / "runs", key, key, numbers, network)
 
 
 def train(
-    domain: Enumerable, start: SequenceRNN, chosen: DuelingSettings | TutorSettings, seed: int
+    domain: Enumerable, start: SequenceRNN, chosen: Settings, seed: int
 ) -> tuple[SequenceRNN, list[dict[str, float]]]:
     """Tunes a policy with the trainers of the other domains; the exact KL and J every `evaluate_every` steps."""
-    torch.set_num_threads(1)
     truth = Exact(domain, start, chosen.c)
     run: Dueling | EndingTutor
     advance: Callable[[], object]
@@ -127,86 +160,63 @@ def train(
     return run.policy.eval(), rows
 
 
-def tasks(plan: ExactStudy) -> list[tuple[Enumerable, DuelingSettings | TutorSettings, int]]:
-    """Every run: Q, Psi and G in the dueling form, Psi and G in the plain one, and Psi with the paper's discounts."""
+def tasks(plan: ExactStudy) -> list[Task]:
+    """Every run: Q, Psi and G in the dueling form, Psi and G in the plain one, and Psi with discounts."""
     kinds = [("dueling", method, 1.0) for method in ("q", "psi", "g")]
     kinds += [("plain", method, 1.0) for method in ("psi", "g")]
-    kinds += [("dueling", "psi", gamma) for gamma in GAMMAS]
-    return [(domain, settings(*kind, plan.steps), seed) for domain in DOMAINS for kind in kinds for seed in plan.seeds]
+    kinds += [("dueling", "psi", gamma) for gamma in plan.gammas]
+    return [(domain, settings(*kind, plan), seed) for domain in DOMAINS for kind in kinds for seed in plan.seeds]
 
 
-def learned(plan: ExactStudy) -> pd.DataFrame:
-    """All learning curves: domain, form, method, gamma, seed, step, kl (nats), objective."""
+@dataclass(frozen=True)
+class Learned:
+    """The finished runs of a study."""
+
+    plan: ExactStudy
+    records: list[runs.Record] = field(repr=False)
+
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """The numbers of all runs by digest, as `repro.report.write_runs_of` takes them."""
+        return {record.digest: record.numbers for record in self.records}
+
+    def curves(self) -> pd.DataFrame:
+        """All learning curves: domain, form, method, gamma, seed, step, kl (nats), objective."""
+        parts = []
+        for (domain, chosen, seed), record in zip(tasks(self.plan), self.records, strict=True):
+            form = "dueling" if isinstance(chosen, DuelingSettings) else "plain"
+            names = {"domain": domain.name, "form": form, "method": chosen.method, "gamma": chosen.gamma, "seed": seed}
+            parts.append(pd.DataFrame(record.numbers["curve"]).assign(**names))
+        columns = ["domain", "form", "method", "gamma", "seed", "step", "kl", "objective"]
+        return pd.concat(parts, ignore_index=True)[columns]
+
+    def core_seconds(self) -> float:
+        """What the slowest run took of one core."""
+        return max(record.numbers["core_seconds"] for record in self.records)
+
+
+def learned(plan: ExactStudy) -> Learned:
+    """All runs of a study; those that are missing are made in parallel."""
     for domain in DOMAINS:
         prior(domain)  # before the processes, so that it is made once
     wanted = tasks(plan)
-    parts = []
-    for (domain, chosen, seed), record in zip(wanted, runs.many(policy, wanted, "learning"), strict=True):
-        form = "dueling" if isinstance(chosen, DuelingSettings) else "plain"
-        names = {"domain": domain.name, "form": form, "method": chosen.method, "gamma": chosen.gamma, "seed": seed}
-        parts.append(pd.DataFrame(record.numbers["curve"]).assign(**names))
-    return pd.concat(parts, ignore_index=True)[["domain", "form", "method", "gamma", "seed", "step", "kl", "objective"]]
+    found = [runs.find(policy_key(*task), runs.POLICIES) for task in wanted]
+    made = runs.many(policy, [task for task, record in zip(wanted, found, strict=True) if record is None], "learning")
+    missing = iter(made)
+    return Learned(plan, [record or next(missing) for record in found])
 
 
-def final(curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end: KL(pi || p*) in nats, the mean and both extremes over seeds, and the mean of J."""
-    last = curves[curves["step"] == curves["step"].max()]
-    groups = last.groupby(["domain", "form", "method", "gamma"], sort=False)
-    return groups.agg(
-        kl=("kl", "mean"), lowest=("kl", "min"), highest=("kl", "max"), objective=("objective", "mean"),
-        seeds=("seed", "nunique"),
-    ).reset_index()  # fmt: skip
-
-
-def described() -> pd.DataFrame:
-    """The domains in numbers: sequences, those of the optimum that matter (exp entropy), KL, log Z and rewards."""
-    rows = []
+def ship(plan: ExactStudy) -> list[Path]:
+    """Copies the priors and one policy of Psi and G a domain, with weights, to results/priors and results/policies."""
+    shipped = []
     for domain in DOMAINS:
-        truth = exact(domain)
-        best, reward = truth.policy("psi"), C * truth.along(truth.reward)
-        start, optimum = truth.along(truth.log_prior), truth.log_optimum
-        rows.append({
-            "domain": domain.name,
-            "sequences": len(truth.sequences),
-            "effective under p*": float(torch.exp(-(optimum.exp() * optimum).sum())),
-            "KL(prior || p*)": truth.kl_to_optimum(truth.log_prior),
-            "log Z": truth.log_z,
-            "J of the prior": truth.objective(truth.log_prior),
-            "J of the optimum": truth.objective(best),
-            "reward of the prior": float((start.exp() * reward).sum()),
-            "reward of the optimum": float((optimum.exp() * reward).sum()),
-            "largest |log pi - log p*|": float((truth.along(best) - optimum).abs().max()),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+        shipped.append(runs.ship(prior(domain), runs.PRIORS, f"exact-{domain.name}"))
+        for method in ("psi", "g"):
+            record = policy(domain, settings("dueling", method, 1.0, plan), plan.seeds[0], with_weights=True)
+            name = f"exact-{domain.name}-{method}-c{plan.c:g}-seed{plan.seeds[0]}"
+            shipped.append(runs.ship(record, runs.POLICIES, name))
+    return shipped
 
 
-def discounts(gammas: Sequence[float] = tuple(np.linspace(0, 1, 41))) -> pd.DataFrame:
-    """What each method converges to at each gamma, without learning: domain, method, gamma, kl, objective."""
-    rows = []
-    for domain in DOMAINS:
-        truth = exact(domain)
-        for method in ("q", "psi", "g", "rl_only"):
-            for gamma in gammas:
-                table = truth.policy(method, gamma)
-                rows.append((domain.name, method, gamma, truth.kl_to_optimum(table), truth.objective(table)))
-    return pd.DataFrame(rows, columns=["domain", "method", "gamma", "kl", "objective"])
-
-
-def probabilities(plan: ExactStudy, methods: Sequence[str] = ("psi", "g")) -> pd.DataFrame:
-    """Every sequence of every domain with its exact and its learned log-probability, of the first seed.
-
-    Returns:
-        domain, method, text, prior, exact, learned; the last three in nats.
-    """
-    parts = []
-    for domain in DOMAINS:
-        truth = exact(domain)
-        texts = [domain.text(sequence) for sequence in truth.sequences]
-        for method in methods:
-            chosen = settings("dueling", method, 1.0, plan.steps)
-            network = policy(domain, chosen, plan.seeds[0], with_weights=True).rnn()
-            log_policy = truth.along(truth.policy_of(method, network))
-            columns = {"prior": truth.along(truth.log_prior), "exact": truth.log_optimum, "learned": log_policy}
-            numbers = {name: column.numpy() for name, column in columns.items()}
-            parts.append(pd.DataFrame({"domain": domain.name, "method": method, "text": texts} | numbers))
-    return pd.concat(parts, ignore_index=True)
+if __name__ == "__main__":
+    for path in ship(study("laptop")):
+        print(f"shipped {path.relative_to(ROOT)}")

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from repro import exact_experiments, exact_figures, runs
+from repro import claims, exact_experiments, exact_figures, exact_tables, runs
 from repro.episodes import alive, play_to_end
 from repro.exact import BRACKETS, TONES, Enumerable, Exact, Table, bracket_rules, tone_rules
+from repro.exact_claims import EXACT
 from repro.exact_experiments import SMALL_RNN, ExactStudy
 from repro.kl_control import METHODS
 from repro.prior import train as train_prior
@@ -202,35 +203,130 @@ def test_the_end_token_has_to_be_the_last() -> None:
 @pytest.mark.parametrize("method", ["psi", "g"])
 def test_the_trainer_learns_the_optimum(priors: dict[str, SequenceRNN], method: str) -> None:
     """Protects the claim in short: a fifth of the steps takes the dueling form from 3 nats to under .1."""
-    chosen = exact_experiments.settings("dueling", method, 1.0, 250)
+    chosen = exact_experiments.settings("dueling", method, 1.0, ExactStudy(steps=250))
     _, curve = exact_experiments.train(BRACKETS, priors["brackets"], chosen, seed=0)
     assert curve[0]["kl"] > 3
     assert curve[-1]["kl"] < 0.1
     assert [row["step"] for row in curve] == [*range(0, 250, 20), 250]
 
 
-def test_the_study_runs_once_and_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects the notebook: every run is made once, every figure shows it, an unknown preset is an error."""
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> ExactStudy:
+    """A study of seconds, with priors that have hardly learned."""
     monkeypatch.setenv("REPRO_JOBS", "1")
     monkeypatch.setenv("REPRO_NO_BARS", "1")
     monkeypatch.setattr(exact_experiments, "SMALL_RNN", dataclasses.replace(SMALL_RNN, steps=20))
-    plan = ExactStudy(seeds=(0,), steps=4)
-    curves = exact_experiments.learned(plan)
+    return ExactStudy(seeds=(0,), steps=4)
+
+
+def test_the_study_runs_once_and_is_drawn(plan: ExactStudy) -> None:
+    """Protects the notebook: every run is made once, the figures show all domains, forms and methods."""
+    curves = exact_experiments.learned(plan).curves()
     made = sorted((runs.cache_folder() / "runs").iterdir())
-    pd.testing.assert_frame_equal(exact_experiments.learned(plan), curves)
-    scatter = exact_experiments.probabilities(plan)
+    again = exact_experiments.learned(plan)
+    pd.testing.assert_frame_equal(again.curves(), curves)
+    assert len(again.numbers()) == len(exact_experiments.tasks(plan)) == 14
+    scatter = exact_tables.probabilities(plan)
     assert sorted((runs.cache_folder() / "runs").iterdir()) == made
     sums = np.exp(scatter[["prior", "exact", "learned"]]).groupby([scatter["domain"], scatter["method"]]).sum()
     np.testing.assert_allclose(sums, 1)
-    ends = exact_experiments.final(curves)
-    assert len(ends) == len(exact_experiments.tasks(plan)) == 14
-    described = exact_experiments.described()
+    assert len(exact_tables.final(curves)) == 14
+    described = exact_tables.described()
     log_z = dict(zip(described["domain"], described["log Z"], strict=True))
-    discounts = exact_experiments.discounts((0.5, 1.0))
-    drawn = exact_figures.against_exact(curves, discounts)
+    drawn = exact_figures.against_exact(curves, exact_tables.discounts(gammas=(0.5, 1.0)))
     assert len(drawn.axes) == 6
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in drawn.axes)
     assert len(exact_figures.objectives(curves, log_z).axes) == 2
     assert len(exact_figures.probabilities(scatter).axes) == 4
-    with pytest.raises(SettingsError, match="preset is 'huge'"):
-        exact_experiments.study("huge")
+
+
+def test_results_hold_every_run_and_what_is_judged(plan: ExactStudy) -> None:
+    """Protects the table that outsiders and the ledger read: the worse domain is judged, each form on its own."""
+    rows = []
+    for place, (domain, chosen, seed) in enumerate(exact_experiments.tasks(plan)):
+        form = "plain" if hasattr(chosen, "rounds") else "dueling"
+        for step, kl in ((0, 3.0), (4, place + 1.0)):
+            rows.append((domain.name, form, chosen.method, chosen.gamma, seed, step, kl, -kl))
+    columns = ["domain", "form", "method", "gamma", "seed", "step", "kl", "objective"]
+    table = exact_tables.results(plan, pd.DataFrame(rows, columns=columns))
+    assert not table.duplicated(["experiment", "method", "c", "seed", "metric"]).any()
+    names = {f"exact_{d}{k}" for d in ("brackets", "tones") for k in ("", "_plain", "_gamma0.5", "_gamma0.95")}
+    assert set(table["experiment"]) == names | {"exact"}
+    value = table.set_index(["experiment", "method", "metric"])["value"]
+    assert value["exact_brackets", "psi", "kl_to_optimum"] == 2
+    assert value["exact_tones_plain", "g", "objective"] == -12
+    assert value["exact", "psi", "kl"] == 9, "tones come second here, and are further away"
+    assert value["exact", "g", "kl_paper_form"] == 12
+    start = [value[f"exact_{domain}", "prior", "kl_to_optimum"] for domain in ("brackets", "tones")]
+    assert value["exact", "prior", "kl"] == max(start)
+    judged = claims.ledger(table, plan.c, EXACT).set_index("id")
+    assert judged.loc["exact_psi", "ours"] == 9 and judged.loc["exact_paper_form", "ours"] == 12
+
+
+def test_identities_are_numbers_that_notice() -> None:
+    """Protects the printed equations: all hold to rounding, and a wrong p* would be seen."""
+    assert exact_tables.identities(policies=3).to_numpy().max() < 1e-12
+    truth = exact_experiments.exact(BRACKETS)
+    policies = exact_tables.random_policies(truth, 2)
+    assert exact_tables.largest([a - b for a, b in zip(*policies, strict=True)]) > 1
+    wrong = truth.along(truth.policy("q")).exp() - truth.log_optimum.exp()
+    assert exact_tables.largest([wrong]) > 0.01
+
+
+def test_one_decision_by_hand() -> None:
+    """Protects the table of one choice: after "C(C" a closing bracket pays 1 / c = 2 and an end costs 2."""
+    table = exact_tables.decision(BRACKETS, "C(C")
+    assert table.index.tolist() == ["C", "(", ")", "."]
+    assert table["r / c"].tolist() == [0, 0, 2, -2]
+    assert table.loc[".", "value of what follows"] == 0
+    np.testing.assert_allclose(table["Psi*"], np.log(table["prior p"]) + table["G*"])
+    np.testing.assert_allclose(table["G*"], table["r / c"] + table["value of what follows"])
+    weights = table["prior p"] * np.exp(table["G*"])
+    np.testing.assert_allclose(table["best policy"], weights / weights.sum())
+    for wrong in ("C$", "CCCCCCC", "x"):
+        with pytest.raises(ValueError, match="fewer than 7 letters of C"):
+            exact_tables.decision(BRACKETS, wrong)
+
+
+def test_the_best_sequences() -> None:
+    """Protects the table of ten: sorted by p*, in per cent, with the reward of the whole sequence."""
+    truth = exact_experiments.exact(BRACKETS)
+    texts = [BRACKETS.text(sequence) for sequence in truth.sequences]
+    columns = {"prior": truth.along(truth.log_prior), "exact": truth.log_optimum, "learned": truth.log_optimum}
+    frame = pd.DataFrame({"domain": "brackets", "method": "psi", "text": texts} | columns)
+    table = exact_tables.best(frame, "brackets", count=3)
+    share = 100 * np.sort(truth.log_optimum.exp().numpy())[::-1][:3]
+    np.testing.assert_allclose(table["exact p*"], share)
+    np.testing.assert_allclose(table["learned psi"], share)
+    assert table.loc["C(C).", "reward"] == 1
+    assert table["exact Q"].gt(0).all()
+
+
+def test_the_temperature_moves_the_optimum_to_the_prior() -> None:
+    """Protects the table over c: the hotter, the smaller G*, the nearer the prior, and log Z is the mean of r / c."""
+    table = exact_tables.temperatures((0.5, 10.0, 1e6))
+    for _, own in table.groupby("domain"):
+        assert own["largest |G*|"].is_monotonic_decreasing and own["KL(prior || p*)"].is_monotonic_decreasing
+        assert own["largest |G*|"].iloc[-1] < 1e-4 and own["reward of p*"].is_monotonic_decreasing
+        assert own["log Z"].iloc[-1] == pytest.approx(own["reward of p*"].iloc[-1] / 1e6, rel=1e-4)
+
+
+def test_the_knobs_of_the_study() -> None:
+    """Protects parameters: text is read, changed settings go elsewhere, and mistakes are one sentence."""
+    assert exact_experiments.study() == exact_experiments.study("laptop")
+    assert exact_experiments.study("smoke").results.name == "smoke"
+    own = exact_experiments.study("smoke", seeds="3,4", c="2", gammas="0.9", steps="10")
+    assert (own.seeds, own.c, own.gammas, own.steps, own.results.name) == ((3, 4), 2.0, (0.9,), 10, "own")
+    assert all(chosen.c == 2 for _, chosen, _ in exact_experiments.tasks(own))
+    for given, sentence in (
+        ({"preset": "huge"}, "preset is 'huge'"),
+        ({"cells": 3}, "unknown setting cells"),
+        ({"seeds": "1,1"}, "name one twice"),
+        ({"seeds": ()}, "seeds is empty"),
+        ({"c": 0}, "it must be above 0"),
+        ({"gammas": "1.5"}, "gamma is 1.5"),
+        ({"gammas": "1"}, "leave 1 out"),
+        ({"steps": "many"}, "steps is 'many'"),
+    ):
+        with pytest.raises(SettingsError, match=sentence):
+            exact_experiments.study(**given)  # type: ignore[arg-type]
