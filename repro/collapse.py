@@ -67,7 +67,7 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a run: experiment, method, c, seed, distinct, entropy (as a share of the prior's), alarm ("" for a run
-        in order).
+        in order). Runs of which neither was measured are left out.
     """
     rows = []
     for experiment, measured in table.groupby("experiment", sort=False):
@@ -75,6 +75,8 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
         tuned = measured[measured["method"] != "prior"]
         for (method, c, seed), run in tuned.groupby(["method", "c", "seed"], sort=False):
             metrics = run.set_index("metric")["value"].to_dict()
+            if not {"unique", "unique_10k", "entropy"} & metrics.keys():
+                continue
             entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)
             reason = collapsed(metrics, of_prior, method)
             rows.append((experiment, method, c, seed, _distinct(metrics), entropy, reason))
@@ -82,7 +84,7 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(judged: pd.DataFrame) -> pd.DataFrame:
-    """What `alarms` returns, a row an experiment and method: runs, marked, the least of both shares, the first reason."""
+    """What `alarms` returns, a row an experiment and method: runs, marked, the least of both shares, one reason."""
     groups = judged.groupby(["experiment", "method"], sort=False)
     return groups.agg(
         runs=("alarm", "size"),

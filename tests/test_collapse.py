@@ -81,6 +81,7 @@ def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
         ("a", "prior", math.nan, 0, "unique", 1.0),
         ("a", "psi", 0.5, 7, "unique", 0.4), ("a", "psi", 0.5, 8, "unique", 0.9),
         ("b", "prior", math.nan, 0, "unique", 0.6), ("b", "psi", 0.5, 7, "unique", 0.4),
+        ("c", "psi", 0.5, 7, "held_out_nll", 4.0),
     ])  # fmt: skip
     judged = collapse.alarms(table)
     assert judged["alarm"].ne("").tolist() == [True, False, False]
