@@ -169,14 +169,20 @@ def best(frame: pd.DataFrame, domain: str, c: float = C, count: int = 10) -> pd.
     return table.sort_values("exact p*", ascending=False).head(count).rename(index=_without_dollar)
 
 
-def final(curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end: KL(pi || p*) in nats, the mean and both extremes over seeds, and the mean of J."""
+def final(curves: pd.DataFrame, c: float = C) -> pd.DataFrame:
+    """Where the runs end: KL(pi || p*) in nats, its mean and extremes over seeds, and what exact values would have.
+
+    Returns:
+        domain, form, method, gamma, kl, lowest, highest, exact_limit, seeds.
+    """
     last = curves[curves["step"] == curves["step"].max()]
     groups = last.groupby(["domain", "form", "method", "gamma"], sort=False)
-    return groups.agg(
-        kl=("kl", "mean"), lowest=("kl", "min"), highest=("kl", "max"), objective=("objective", "mean"),
-        seeds=("seed", "nunique"),
-    ).reset_index()  # fmt: skip
+    table = groups["kl"].agg(kl="mean", lowest="min", highest="max", seeds="count").reset_index()
+    truths = {domain.name: exact(domain, c) for domain in DOMAINS}
+    rows = zip(table["domain"], table["method"], table["gamma"], strict=True)
+    limits = [truths[name].kl_to_optimum(truths[name].policy(method, gamma)) for name, method, gamma in rows]
+    table.insert(7, "exact_limit", limits)
+    return table
 
 
 def results(plan: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:

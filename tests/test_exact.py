@@ -230,7 +230,10 @@ def test_the_study_runs_once_and_is_drawn(plan: ExactStudy) -> None:
     assert sorted((runs.cache_folder() / "runs").iterdir()) == made
     sums = np.exp(scatter[["prior", "exact", "learned"]]).groupby([scatter["domain"], scatter["method"]]).sum()
     np.testing.assert_allclose(sums, 1)
-    assert len(exact_tables.final(curves)) == 14
+    ends = exact_tables.final(curves).set_index(["domain", "form", "method", "gamma"])
+    assert len(ends) == 14
+    assert ends.loc["tones", "plain", "g", 1.0]["exact_limit"] == pytest.approx(0, abs=1e-9)
+    assert ends.loc["tones", "dueling", "psi", 0.5]["exact_limit"] > 0.01
     described = exact_tables.described()
     log_z = dict(zip(described["domain"], described["log Z"], strict=True))
     drawn = exact_figures.against_exact(curves, exact_tables.discounts(gammas=(0.5, 1.0)))
