@@ -89,12 +89,11 @@ def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
 
 def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[str]) -> Path:
     """Writes verdicts of one domain into claims.json; other rows that stand there are kept, in their order."""
-    before = verdict_tables.read(results)
-    ours = {
-        (domain, row["id"]): {"comment": ""} | row | {"domain": domain, "runs": digests}
-        for row in rows.to_dict("records")
-    }
-    return write_ledger(results, list(({(row["domain"], row["id"]): row for row in before} | ours).values()))
+    before = {(row["domain"], row["id"]): row for row in verdict_tables.read(results)}
+    for row in rows.to_dict("records"):
+        comment = before.get((domain, row["id"]), {}).get("comment", "")
+        before[domain, row["id"]] = row | {"domain": domain, "runs": digests, "comment": comment}
+    return write_ledger(results, list(before.values()))
 
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -91,10 +91,9 @@ def paper(row: Row) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """One row's texts under COLUMNS."""
-    quantity, _, threshold = row["rule"].partition(": ")
-    wanted = f"; {threshold}" if threshold else ""
-    mark = "" if row["rule_before_runs"] or not threshold else f" {AFTER_RUNS}"
-    tested = f"{quantity}: {estimate(row)}{wanted}{mark}" if estimate(row) else row["rule"]
+    quantity, _, threshold = row["rule"].rpartition(": ")
+    mark = "" if row["rule_before_runs"] else f" {AFTER_RUNS}"
+    tested = f"{quantity}: {estimate(row)}; {threshold}{mark}" if quantity and estimate(row) else row["rule"]
     verdict = row["verdict"] + (f" ({row['comment']})" if row.get("comment") else "")
     return row["sentence"], verdict, paper(row), row["levels"], tested
 
