@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from repro.figures import (
     METHOD_COLOURS,
@@ -43,19 +43,20 @@ class Panel:
     log_p_label: str
     reward_label: str
     nll_label: str
+    nll_unit: str
     uniform: float | None  # log p of uniform play, where it is drawn
     diversity: Mapping[str, tuple[str, float]]  # by metric, its name and the factor that it is shown with
 
 
 MUSIC = Panel(
     "melodies", "environment_steps", "events played", "under the Note RNN (nats per note)",
-    "reward r_MT per melody", "loss on held-out tunes (nats per event)", float(UNIFORM),
+    "reward r_MT per melody", "loss on held-out tunes", "nats per event", float(UNIFORM),
     {"unique": ("distinct of 10,000 (%)", 100), "edit_distance": ("edit distance (events)", 1),
      "entropy": ("entropy (nats per note)", 1)},
 )  # fmt: skip
 MOLECULES = Panel(
     "molecules", "sequences", "molecules sampled", "under the SMILES RNN (nats per molecule)",
-    "reward r per molecule", "loss on held-out molecules (nats per token)", None,
+    "reward r per molecule", "loss on held-out molecules", "nats per token", None,
     {"unique_10k": ("distinct of 10,000 (%)", 100), "diversity": ("internal diversity (0 to 1)", 1),
      "entropy": ("entropy (nats per molecule)", 1)},
 )  # fmt: skip
@@ -138,17 +139,22 @@ def held_out_loss(sides: Sides, priors: Mapping[str, float]) -> Figure:
             _along(ax, curves[curves["method"] == method], method, panel.steps, "held_out_nll")
         if panel.title in priors:
             ax.axhline(priors[panel.title], color=METHOD_COLOURS["prior"], lw=1.6, ls=METHOD_LINES["prior"])
-        ax.set(title=panel.title, xlabel=panel.steps_label, ylabel=panel.nll_label)
+        if panel.uniform is not None:
+            ax.axhline(-panel.uniform, color="black", lw=1, ls=(0, (1, 2)))
+        ax.set(title=panel.title, xlabel=panel.steps_label, ylabel=f"{panel.nll_label}\n({panel.nll_unit})")
         if curves["held_out_nll"].max() > 6 * curves["held_out_nll"].min():
             ax.set_yscale("log")
+            ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter("{x:g}")
-            ax.set_ylabel(f"{panel.nll_label}, logarithmic")
+            ax.set_ylabel(f"{panel.nll_label}\n({panel.nll_unit}, logarithmic)")
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.grid(alpha=0.25, which="both")
     methods = methods_in(method for _, curves in known for method in curves["method"])
     handles = [_stroke(method) for method in ("prior", *methods)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, handlelength=2.6)
+    if any(panel.uniform is not None for panel, _ in known):
+        handles.append(Line2D([], [], color="black", lw=1, ls=(0, (1, 2)), label="uniform play"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=2.6)
     return figure
 
 
