@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, LogLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from repro.figures import (
     METHOD_COLOURS,
@@ -79,6 +79,8 @@ def reward_against_log_p(sides: Sides) -> Figure:
         ax.set_xlabel(f"log p {panel.log_p_label}\n\u2190 unlike the data          like the data \u2192", fontsize=14)
         ax.set_ylabel(panel.reward_label, fontsize=14)
         ax.tick_params(labelsize=13)
+        ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.grid(alpha=0.2)
     methods = methods_in(method for _, curves in sides for method in curves["method"])
     handles = [_mark("prior", "start: the prior")] + [_mark(method, method_name(method)) for method in methods]
