@@ -30,9 +30,10 @@ from torch.nn.functional import one_hot
 
 from repro import kl_control
 from repro.domain import Domain
-from repro.episodes import alive, end_token, last_steps, play_to_end
-from repro.hyperparameters import DuelingSettings
-from repro.rnn import SequenceRNN, shifted
+from repro.episodes import HalfStepper, alive, end_token, last_steps, play_to_end
+from repro.hyperparameters import DuelingSettings, PriorSettings
+from repro.prior import precision
+from repro.rnn import SequenceRNN, Stepper, shifted
 from repro.tutor import Tuned, start_from
 
 
@@ -90,6 +91,7 @@ class Dueling:
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: DuelingSettings, seed: int) -> None:
         self.domain, self.settings = domain, settings
+        self.half = precision(PriorSettings(precision=settings.precision)) == "bfloat16"
         self.prior = prior.eval().requires_grad_(False)
         self.method = kl_control.METHODS[settings.method]
         self.policy = start_from(prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
@@ -110,13 +112,14 @@ class Dueling:
         settings, domain = self.settings, self.domain
         first = domain.first_inputs(settings.episodes, self.play_numbers)
         networks = [self.policy, self.prior] if self.method.plays_with_prior else [self.policy]
-        tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers)
+        tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers,
+                             stepper=HalfStepper if self.half else Stepper)  # fmt: skip
         reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).float() / settings.c
         belongs = alive(tokens, end_token(domain))
         longest = int(belongs.sum(dim=1).max())
         inputs = shifted(torch.from_numpy(first), tokens)[:, :longest]
-        with torch.no_grad():
-            log_prior = self.prior(inputs).log_softmax(dim=-1)
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
+            log_prior = self.prior(inputs).float().log_softmax(dim=-1)
         self.sequences += len(tokens)
         return {
             "inputs": inputs, "actions": tokens[:, :longest], "alive": belongs[:, :longest],
@@ -140,8 +143,11 @@ class Dueling:
         settings = self.settings
         mask = episodes["alive"]
         taken = episodes["actions"].unsqueeze(-1)
-        hidden, _ = self.policy.lstm(one_hot(episodes["inputs"], self.policy.vocabulary).float())
-        scores = self.method.scores(self.policy.head(hidden), episodes["log_prior"])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
+            hidden, _ = self.policy.lstm(one_hot(episodes["inputs"], self.policy.vocabulary).float())
+            values = self.policy.head(hidden)
+        hidden = hidden.float()
+        scores = self.method.scores(values.float(), episodes["log_prior"])
         log_policy_all = scores.log_softmax(dim=-1)
         log_policy = log_policy_all.gather(-1, taken).squeeze(-1) * mask
         value = self.value(hidden.detach()) * mask  # V's gradient would pull the policy's own network
@@ -189,6 +195,7 @@ def train(
     settings: DuelingSettings,
     seed: int,
     on_step: Callable[[], object] | None = None,
+    observe: Callable[[SequenceRNN], dict[str, float]] | None = None,
 ) -> Tuned:
     """Tunes a policy from the prior's weights; the same seed gives the same bytes.
 
@@ -199,6 +206,7 @@ def train(
         settings: every hyperparameter.
         seed: of all random numbers of this run.
         on_step: called after each step, for a progress bar.
+        observe: called with the policy at each row of the curve; what it returns stands in that row.
 
     Returns:
         The policy, and the curve: means over the sequences of every `evaluate_every` steps; the first row is the first
@@ -221,7 +229,8 @@ def train(
             )
         if number == 1 or number % settings.evaluate_every == 0 or number == settings.steps:
             counts: dict[str, float] = {"sequences": run.sequences, "step": number}
-            rows.append(counts | dict(pd.DataFrame(recent).mean()))
+            seen = observe(run.policy) if observe is not None else {}
+            rows.append(counts | dict(pd.DataFrame(recent).mean()) | seen)
             recent = []
         if on_step is not None:
             on_step()

@@ -21,6 +21,24 @@ from repro.tutor import visited
 BATCH = 250  # sequences sampled at once
 
 
+class HalfStepper(Stepper):
+    """`Stepper` with its products in bfloat16: four times as fast where the processor has instructions for it."""
+
+    def __init__(self, rnn: SequenceRNN, count: int) -> None:
+        super().__init__(rnn, count)
+        self.recurrent = self.recurrent.bfloat16()
+
+    @torch.no_grad()
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Feeds tokens (B,) and returns the logits (B, V) of what follows; states and sums are float32."""
+        gates = (self.hidden.bfloat16() @ self.recurrent).float().add_(self.input_rows[tokens])
+        enter, forget, candidate, leave = gates.chunk(4, dim=1)
+        # c = f * c + i * g;  h = o * tanh(c)
+        self.cell = forget.sigmoid().mul_(self.cell).addcmul_(enter.sigmoid(), candidate.tanh())
+        self.hidden = leave.sigmoid().mul_(self.cell.tanh())
+        return torch.addmm(self.bias, self.hidden, self.head)
+
+
 def end_token(domain: Domain) -> int | None:
     """The token that ends a sequence, or None where all sequences fill the horizon."""
     return getattr(domain, "end", None)
@@ -49,6 +67,7 @@ def play_to_end(
     end: int | None,
     generator: np.random.Generator,
     choose: Callable[[Tensor, Tensor], Tensor] = draw,
+    stepper: Callable[[SequenceRNN, int], Stepper] = Stepper,
 ) -> Tensor:
     """Plays B sequences in lockstep until all have ended, or to the horizon.
 
@@ -59,20 +78,21 @@ def play_to_end(
         end: the token that ends a sequence, or None.
         generator: one uniform number a sequence and step is taken from it, whenever the sequences end.
         choose: as in `repro.rnn.play`.
+        stepper: how a network is run one token at a time, `HalfStepper` where speed counts more than rounding.
 
     Returns:
         Tokens (B, T), int64; the end token stands at every step after the end.
     """
     count = len(first_inputs)
-    steppers = [Stepper(rnn, count) for rnn in rnns]
+    steppers = [stepper(rnn, count) for rnn in rnns]
     uniform = torch.from_numpy(generator.random((horizon, count), dtype=np.float32))
     tokens = torch.full((count, horizon), 0 if end is None else end, dtype=torch.int64)
     last = torch.from_numpy(np.asarray(first_inputs, dtype=np.int64))
     ended = torch.zeros(count, dtype=torch.bool)
     for step in range(horizon):
         scores = steppers[0](last)
-        for stepper in steppers[1:]:
-            scores = scores + stepper(last)
+        for other in steppers[1:]:
+            scores = scores + other(last)
         last = choose(scores, uniform[step])
         if end is not None:
             last = last.masked_fill(ended, end)

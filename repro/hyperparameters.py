@@ -196,9 +196,11 @@ class DuelingSettings:
     clip: float = 1.0  # gradient norm, of the policy and of V apart
     loss_scale: float = 10.0  # the loss is divided by it; with Adam it matters only through the clip
     evaluate_every: int = 5  # steps between two rows of the training curve
+    precision: str = "float32"  # of the RNN's products while a policy is tuned, as for the prior
 
     def __post_init__(self) -> None:
         known("method", self.method, METHODS)
+        known("precision", self.precision, PRECISIONS)
         finite = self.c > 0 and math.isfinite(self.c)
         need(finite, f"c is {self.c}: task rewards are divided by it, so it must be above 0")
         for name in ("gamma", "trace", "centre_rate"):

@@ -144,3 +144,13 @@ def test_what_the_prior_plays_is_the_first_batch() -> None:
         plain = play([prior], np.zeros(64, dtype=np.int64), 5, np.random.default_rng([3, 0]))
         mask = played["alive"]
         assert torch.equal(played["actions"][mask], plain[:, : mask.shape[1]][mask])
+
+
+def test_what_is_observed_stands_in_the_curve() -> None:
+    """Protects the hook that watches a policy while it learns: one call a row, and training does not notice."""
+    settings = DuelingSettings(steps=4, episodes=8, evaluate_every=2)
+    rnn = SequenceRNN(3, 4, seed=1)
+    plain = dueling.train(Bandit(), rnn, settings, seed=0)  # type: ignore[arg-type]
+    seen = dueling.train(Bandit(), rnn, settings, seed=0, observe=lambda policy: {"cells": float(policy.cells)})  # type: ignore[arg-type]
+    assert seen.curve["cells"].tolist() == [4.0] * len(plain.curve)
+    assert seen.curve.drop(columns="cells").equals(plain.curve)

@@ -7,7 +7,7 @@ import torch
 
 from repro import episodes
 from repro.kl_control import METHODS
-from repro.rnn import SequenceRNN, play
+from repro.rnn import SequenceRNN, Stepper, play
 
 
 class Toy:
@@ -65,3 +65,12 @@ def test_the_same_seed_gives_the_same_samples() -> None:
     one, again, other = (episodes.sampled(Toy(), [rnn], 50, seed)[1] for seed in (1, 1, 2))  # type: ignore[arg-type]
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_half_precision_steps_are_those_of_full_precision_up_to_rounding() -> None:
+    """Protects play in bfloat16: along the same tokens the logits differ by no more than its rounding."""
+    rnn, tokens = SequenceRNN(6, 64, seed=3), torch.from_numpy(np.random.default_rng(0).integers(6, size=(12, 50)))
+    full, half = Stepper(rnn, 50), episodes.HalfStepper(rnn, 50)
+    pairs = [(full(step), half(step)) for step in tokens]
+    differences = torch.stack([(one - other).abs().max() for one, other in pairs])
+    assert 0 < differences.max() < 2**-8 * max(one.abs().max() for one, _ in pairs) * 4
