@@ -58,7 +58,7 @@ FIRST = tuple(dataclasses.replace(claim, rules="molecules") for claim in (
           unit="%", levels=("unique_10k", "{psi}, {g}")),
 ))  # fmt: skip
 
-LATER = (
+LATER = tuple(dataclasses.replace(claim, after_runs=True) for claim in (
     Claim("rings_of_valid", "fewer valid molecules have a ring above six", TABLE, "U",
           "mean ring penalty -.096 -> -.001", f"valid molecules without a large ring: {LEAST}",
           least_gain("share_without_large_rings_of_valid"), at_least=0.0,
@@ -92,11 +92,15 @@ LATER = (
           "distinct molecules among 10,000, the lower of Psi and G above RL only",
           lambda value: least("unique_10k")(value) - value("rl_only", "unique_10k"), at_least=0.0,
           unit="%", levels=("unique_10k", "{rl_only} against {psi}, {g}")),
-    Claim("molecule_information", "KL-control keeps more of what was learned from data than RL only", "abstract", "I",
-          "no numbers", "held-out loss of RL only above the largest of Q, Psi and G, nats a token",
-          lambda value: value("rl_only", "held_out_nll") - max(value(m, "held_out_nll") for m in ("q", "psi", "g")),
-          at_least=0.0, notebook="09_rl_vs_rl_with_prior",
-          levels=("held_out_nll", "{rl_only} against {q}, {psi}, {g}")),
+))  # fmt: skip
+
+# Its threshold was set before the forgetting of any policy was measured.
+HELD_OUT = Claim(
+    "molecule_information", "KL-control keeps more of what was learned from data than RL only", "abstract", "I",
+    "no numbers", "held-out loss of RL only above the largest of Q, Psi and G, nats a token",
+    lambda value: value("rl_only", "held_out_nll") - max(value(m, "held_out_nll") for m in ("q", "psi", "g")),
+    at_least=0.0, notebook="09_rl_vs_rl_with_prior",
+    levels=("held_out_nll", "{rl_only} against {q}, {psi}, {g}"),
 )  # fmt: skip
 
 MOLECULES = tuple(
@@ -106,5 +110,5 @@ MOLECULES = tuple(
         experiment="terminal",
         notebook=SCORES if claim.notebook == Claim.notebook else claim.notebook,
     )
-    for claim in (*FIRST, *LATER)
+    for claim in (*FIRST, *LATER, HELD_OUT)
 )

@@ -70,7 +70,7 @@ class Claim:
     second_c: float | None = None  # another temperature that the number needs: only seeds that have both count
     fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
     rules: str = "ledger"  # which of RULES_COMMITS set the threshold
-    after_runs: bool = False  # the runs had been seen when the threshold was set
+    after_runs: bool = False  # runs of the experiment had been seen when the threshold was set
     unit: str = ""  # "%" shows a share as percent
     levels: tuple[str, str] = ("", "")  # a metric, and a sentence of its means by method that compares with `paper`
 
