@@ -132,13 +132,17 @@ def _items(cells: Sequence[dict[str, Any]]) -> Iterator[Item]:
 
 
 def _caption(cells: Sequence[dict[str, Any]], index: int) -> str:
-    """The paragraph in italics that follows an output; without one, the last paragraph before it."""
-    below = _source(cells[index + 1]).strip() if index + 1 < len(cells) else ""
-    if index + 1 < len(cells) and cells[index + 1]["cell_type"] == "markdown" and re.match(r"\*[^*\s]", below):
-        return below.split("\n\n")[0]
-    above = next((cell for cell in reversed(cells[:index]) if cell["cell_type"] == "markdown"), None)
-    paragraphs = _source(above).strip().split("\n\n") if above else []
-    return paragraphs[-1] if paragraphs and not paragraphs[-1].startswith(("#", "|", "$$")) else ""
+    """The paragraph in italics that follows an output; without one, the prose just above it, then that below it."""
+    following = cells[index + 1] if index + 1 < len(cells) else None
+    below = _prose(following) if following and following["cell_type"] == "markdown" else []
+    above = _prose(next((cell for cell in reversed(cells[:index]) if cell["cell_type"] == "markdown"), None))
+    if below and re.match(r"\*[^*\s]", below[0]):
+        return below[0]
+    return next((part for part in (*above[-1:], *below[:1]) if not part.startswith(("#", "|", "$$"))), "")
+
+
+def _prose(cell: dict[str, Any] | None) -> list[str]:
+    return _source(cell).strip().split("\n\n") if cell else []
 
 
 def sounds(results: Path, room: int) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,7 @@ def test_what_users_name_is_escaped(results: Path) -> None:
 
 
 def test_figures_have_their_captions(results: Path) -> None:
-    """Protects captions: the italic paragraph below, else the last prose above; a picture shown twice is there once."""
+    """Protects captions: italics below, else the prose above or below; a picture shown twice is there once."""
     chapter = html_report.chapter(results / "notebooks" / "02_<b>.ipynb")
     assert [(item.kind, item.heading) for item in chapter.items] == [("png", "First figure"), ("wav", "First figure")]
     assert chapter.items[0].caption.startswith("*Made from **two** runs") and "Not this" not in chapter.items[0].caption
