@@ -109,15 +109,15 @@ def trained_prior(study: Study, original: SequenceRNN) -> Variants:
     return _all(variants, seeds[:5], study, original)
 
 
-def trained_prior_one_step(study: Study, original: SequenceRNN, events: int = 200_000) -> Variants:
+def trained_prior_one_step(study: Study, original: SequenceRNN) -> Variants:
     """The same one step of the RNN at a time, on the authors' schedule, from up to two seeds.
 
     Args:
-        study: its first temperature and seeds.
+        study: its first temperature, seeds and `one_step_events`, in which the effect is there.
         original: the Note RNN.
-        events: environment steps; a fifth of the authors' million: the effect is there.
     """
-    alone = dataclasses.replace(authors_settings(study, "g", events), train_prior_with_g="one_step")
+    plain = authors_settings(study, "g", study.one_step_events)
+    alone = dataclasses.replace(plain, train_prior_with_g="one_step")
     variants: dict[str, Settings] = {
         "prior trained one step": dataclasses.replace(alone, start="prior_logits"),
         "prior trained one step, zero head": dataclasses.replace(alone, start="zero_head"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import math
@@ -195,7 +196,7 @@ def test_experiments_are_long_frames_and_done_once(monkeypatch: pytest.MonkeyPat
     prior = small_prior()
     both = [
         authors_experiments.trained_prior(tiny, prior),
-        authors_experiments.trained_prior_one_step(tiny, prior, events=64),
+        authors_experiments.trained_prior_one_step(dataclasses.replace(tiny, one_step_events=64), prior),
         authors_experiments.authors_schedule(tiny, prior, events=64),
     ]
     monkeypatch.setattr(authors_experiments, "tuned", lambda *arguments: pytest.fail("a finished run was done again"))
