@@ -27,8 +27,8 @@ GROUPS = {
 COLUMNS = ("the paper says", "verdict", "paper", "ours", "tested: our number, mean over seeds [95 % interval]")
 AFTER_RUNS = "†"  # marks rows whose threshold came after their runs
 NOTE = (
-    f"{AFTER_RUNS}: the threshold was set after runs of this experiment had been seen. Unverified: recalled, not checked against "
-    "the document, so that only the direction is judged. a -> b / c: the prior, then the tuned models."
+    f"{AFTER_RUNS}: the threshold was set after runs of this experiment had been seen. Unverified: recalled, not "
+    "checked against the document, so that only the direction is judged. a -> b / c: the prior, then the tuned models."
 )
 
 
