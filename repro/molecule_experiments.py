@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from repro import dueling, ending, episodes, kl_control, runs, stages
+from repro import dueling, ending, episodes, kl_control, optimum, runs, stages
+from repro.forgetting import held_out_nll
 from repro.hyperparameters import DuelingSettings, MoleculeSettings, PriorSettings, TutorSettings
 from repro.molecule_settings import MoleculeStudy
 from repro.molecules import corpus, moses, scores, smiles_file
@@ -21,7 +22,10 @@ from repro.rnn import SequenceRNN
 from repro.settings import ROOT
 
 Settings = DuelingSettings | TutorSettings
-TUNING = (*stages.TRAINING, "repro.episodes")  # the modules that a policy depends on, beside those of its form
+Real = Callable[[], list[np.ndarray]]  # returns real molecules that the prior did not learn from, as token arrays
+TUNING = (*stages.TRAINING, "repro.episodes", "repro.forgetting")  # a policy depends on these, and on those of its form
+ESTIMATED = ("valid", "logp", "qed", "sa")  # what the optimum is estimated in
+HELD_OUT, WATCHED = 1_000, 200  # real molecules that a policy's forgetting is measured on: tuned, and along training
 STRINGS = 1_000  # sampled strings that are kept with a model's measures, for pictures and distributions
 
 
@@ -58,6 +62,12 @@ def trained_on(settings: MoleculeSettings) -> frozenset[str]:
     return frozenset(molecules(settings).train)
 
 
+def held_out(settings: MoleculeSettings, vocabulary: Vocabulary, start_token: bool) -> list[np.ndarray]:
+    """Real molecules that the prior did not learn from, as it reads them."""
+    sequences = corpus.sequences(molecules(settings).test[:HELD_OUT], vocabulary)
+    return sequences if start_token else [tokens[1:] for tokens in sequences]
+
+
 def smiles_rnn(study: MoleculeStudy) -> tuple[runs.Record, Vocabulary]:
     """The SMILES RNN of a study, and the tokens that it knows; molecules are read only if it has to be trained."""
     return _prior(study.molecules, study.prior, start_token=True)
@@ -76,7 +86,8 @@ def strings_of_prior(study: MoleculeStudy) -> list[str]:
 def _measured_prior(study: MoleculeStudy) -> runs.Record:
     record, vocabulary = smiles_rnn(study)
     domain = terminal_domain(study, vocabulary)
-    return tuned_and_measured(domain, record.rnn(), None, 0, study.samples, study.temperature)[1]
+    real = partial(held_out, study.molecules, vocabulary, True)
+    return tuned_and_measured(domain, record.rnn(), None, 0, study.samples, study.temperature, real)[1]
 
 
 def authors_smiles_rnn(study: MoleculeStudy) -> tuple[runs.Record, Vocabulary]:
@@ -109,28 +120,31 @@ def terminal_domain(study: MoleculeStudy, vocabulary: Vocabulary) -> Molecules:
 def terminal(study: MoleculeStudy) -> stages.Tuning:
     """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form."""
     record, vocabulary = smiles_rnn(study)
-    return _tuned("terminal", record, terminal_domain(study, vocabulary), study.runs(), study.samples)
+    real = partial(held_out, study.molecules, vocabulary, True)
+    return _tuned("terminal", record, terminal_domain(study, vocabulary), study.runs(), study.samples, real)
 
 
 def terminal_plain(study: MoleculeStudy) -> stages.Tuning:
     """The same in the paper's form, one seed a method: how it collapses."""
     record, vocabulary = smiles_rnn(study)
-    return _tuned("terminal_plain", record, terminal_domain(study, vocabulary), study.plain_runs(), study.samples)
+    real = partial(held_out, study.molecules, vocabulary, True)
+    return _tuned("terminal_plain", record, terminal_domain(study, vocabulary), study.plain_runs(), study.samples, real)
 
 
 def authors(study: MoleculeStudy) -> stages.Tuning:
     """Q, Psi, G and RL only under the authors' reward of every character (Table 2, second block)."""
     record, vocabulary = authors_smiles_rnn(study)
     domain = AuthorsMolecules(vocabulary, training=partial(trained_on, study.molecules))
-    return _tuned("authors", record, domain, study.authors_runs(), study.samples)
+    real = partial(held_out, dataclasses.replace(study.molecules, tokeniser="characters"), vocabulary, False)
+    return _tuned("authors", record, domain, study.authors_runs(), study.samples, real)
 
 
 def _tuned(
-    name: str, record: runs.Record, domain: Molecules, tasks: Sequence[tuple[Settings, int]], count: int
+    name: str, record: runs.Record, domain: Molecules, tasks: Sequence[tuple[Settings, int]], count: int, real: Real
 ) -> stages.Tuning:
     rnn = record.rnn()
-    of_prior = (domain, rnn, None, 0, count, tasks[0][0].c)
-    arguments = [of_prior, *((domain, rnn, settings, seed, count, settings.c) for settings, seed in tasks)]
+    of_prior = (domain, rnn, None, 0, count, tasks[0][0].c, real)
+    arguments = [of_prior, *((domain, rnn, settings, seed, count, settings.c, real) for settings, seed in tasks)]
     (_, prior_measures), *policies = runs.many(tuned_and_measured, arguments, f"tuning and measuring: {name}")
     return stages.Tuning(name, record, rnn, prior_measures, [(t, m) for t, m in policies if t is not None])
 
@@ -142,15 +156,25 @@ def policy_key(domain: Molecules, weights: str, settings: Settings, seed: int) -
     return runs.digest(stage="policy", domain=domain.describe(), prior=weights, settings=settings, seed=seed, code=code)
 
 
-def policy(domain: Molecules, prior_rnn: SequenceRNN, settings: Settings, seed: int, with_weights: bool) -> runs.Record:
-    """One tuned policy; its numbers are `curve` (records), `settings`, `seed` and `seconds`."""
+def policy(
+    domain: Molecules, prior_rnn: SequenceRNN, settings: Settings, seed: int, real: Real, with_weights: bool
+) -> runs.Record:
+    """One tuned policy; its numbers are `curve` (records), `settings`, `precision`, `seed` and `seconds`.
+
+    In the dueling form a row of the curve has `held_out_nll`, nats a token, of some of the real molecules.
+    """
     key = policy_key(domain, runs.weights_digest(prior_rnn), settings, seed)
     found = runs.find(key, runs.POLICIES, with_weights=with_weights)
     if found is not None:
         return found
     began = time.process_time()
     if isinstance(settings, DuelingSettings):
-        tuned = dueling.train(domain, prior_rnn, settings, seed)
+        watched, method = real()[:WATCHED], kl_control.METHODS[settings.method]
+
+        def observe(network: SequenceRNN) -> dict[str, float]:
+            return {"held_out_nll": held_out_nll(method, network, prior_rnn, watched)}
+
+        tuned = dueling.train(domain, prior_rnn, settings, seed, observe=observe)
     else:
         tuned = ending.train(domain, prior_rnn, settings, seed)
     numbers = {
@@ -164,26 +188,55 @@ def policy(domain: Molecules, prior_rnn: SequenceRNN, settings: Settings, seed: 
 
 
 def tuned_and_measured(
-    domain: Molecules, prior_rnn: SequenceRNN, settings: Settings | None, seed: int, count: int, c: float
+    domain: Molecules,
+    prior_rnn: SequenceRNN,
+    settings: Settings | None,
+    seed: int,
+    count: int,
+    c: float,
+    real: Real,
 ) -> tuple[runs.Record | None, runs.Record]:
     """One policy and its measures, or those of the prior without settings: the unit of parallel work."""
     weights = runs.weights_digest(prior_rnn)
     key = weights if settings is None else policy_key(domain, weights, settings, seed)
-    modules = (*TUNING, "repro.evaluation", *domain.reward_modules, *domain.measure_modules)
+    modules = (*TUNING, "repro.evaluation", "repro.optimum", *domain.reward_modules, *domain.measure_modules)
     measured_key = runs.digest(
         stage="measures", policy=key, domain=domain.describe(), count=count, c=c, code=runs.source_digest(modules)
     )
     measured = runs.find(measured_key)
-    tuned = None if settings is None else policy(domain, prior_rnn, settings, seed, with_weights=measured is None)
+    tuned = None if settings is None else policy(domain, prior_rnn, settings, seed, real, measured is None)
     if measured is None:
         method = None if settings is None else kl_control.METHODS[settings.method]
         network = prior_rnn if tuned is None else tuned.rnn()
         numbers = episodes.evaluate(domain, method, network, prior_rnn, count, seed, c)
-        networks = episodes.players(method, network, prior_rnn)
-        _, tokens = episodes.sampled(domain, networks, min(count, STRINGS), seed)
-        numbers["strings"] = domain.tokens.decode(tokens)
+        measures = {"held_out_nll": held_out_nll(method, network, prior_rnn, real())}
+        first, tokens = episodes.sampled(domain, episodes.players(method, network, prior_rnn), count, seed)
+        numbers["metrics"] = dict(numbers["metrics"]) | measures  # type: ignore[call-overload]
+        numbers["strings"] = domain.tokens.decode(tokens[:STRINGS])
+        if isinstance(settings, DuelingSettings) and method is not None:
+            log_prior, log_policy = optimum.log_probabilities(domain, method, network, prior_rnn, first, tokens)
+            reward = domain.step_rewards(tokens).sum(axis=1) / c
+            means = {name: domain.last_scores[name].to_numpy(float) for name in ESTIMATED}
+            numbers["optimum"] = optimum.estimated(log_prior, log_policy, reward, means, count)
         measured = runs.save_record(runs.cache_folder() / "runs", measured_key, measured_key, numbers)
     return tuned, measured
+
+
+def optimum_estimates(tuning: stages.Tuning) -> pd.DataFrame:
+    """The optimum p exp(r/c) / Z as importance-weighted samples of each Psi and G policy show it: a row a policy.
+
+    Returns:
+        method, seed, J (of the policy), log_z, effective (samples), unique (of as many as were drawn), valid, and the
+        means of logp, qed and sa.
+    """
+    rows = [
+        {"method": tuned.numbers["settings"]["method"], "seed": tuned.numbers["seed"]}
+        | {"J": measured.numbers["metrics"]["objective"]}
+        | measured.numbers["optimum"]
+        for tuned, measured in tuning.policies
+        if tuned.numbers["settings"]["method"] in ("psi", "g") and "optimum" in measured.numbers
+    ]
+    return pd.DataFrame(rows)
 
 
 def priming(study: MoleculeStudy, count: int) -> pd.DataFrame:

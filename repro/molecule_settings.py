@@ -41,6 +41,13 @@ AUTHORS_SMILES_RNN = PriorSettings(
     l2=0.0,  # authors' code: recorded, unused
     evaluate_every=1_000,
 )
+# Tuned on seeds 0 and 1: many small steps at a low rate reach a higher J than few large ones at the same cost.
+DUELING = DuelingSettings(
+    steps=1300,  # ours: 41,600 molecules, under two minutes of one core
+    episodes=32,
+    evaluate_every=25,
+    precision="auto",
+)
 PLAIN = TutorSettings(
     c=0.25, gamma=1.0, rounds=75, games=128, gradient_steps=2, replay_episodes=1024, learning_rate=1e-3,
     temperature=1.0, evaluate_every=5, evaluation_games=128,
@@ -76,7 +83,7 @@ class MoleculeStudy:
     molecules: MoleculeSettings = field(default_factory=MoleculeSettings)
     prior: PriorSettings = SMILES_RNN
     authors_prior: PriorSettings = AUTHORS_SMILES_RNN
-    dueling: DuelingSettings = field(default_factory=DuelingSettings)
+    dueling: DuelingSettings = DUELING
     plain: TutorSettings = PLAIN
     authors: TutorSettings = AUTHORS
     reward: TerminalReward = field(default_factory=TerminalReward)
@@ -117,7 +124,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "seeds": (0,),
         "samples": 200,
-        "dueling": DuelingSettings(steps=4, episodes=16, evaluate_every=1),
+        "dueling": dataclasses.replace(DUELING, steps=4, episodes=16, evaluate_every=1),
         "plain": dataclasses.replace(
             PLAIN, rounds=2, games=16, batch_episodes=16, replay_episodes=64, evaluate_every=1, evaluation_games=16
         ),
