@@ -200,9 +200,9 @@ def learned(plan: ExactStudy) -> Learned:
         prior(domain)  # before the processes, so that it is made once
     wanted = tasks(plan)
     found = [runs.find(policy_key(*task), runs.POLICIES) for task in wanted]
-    made = runs.many(policy, [task for task, record in zip(wanted, found, strict=True) if record is None], "learning")
-    missing = iter(made)
-    return Learned(plan, [record or next(missing) for record in found])
+    missing = [task for task, record in zip(wanted, found, strict=True) if record is None]
+    made = iter(runs.many(policy, missing, "learning") if missing else ())
+    return Learned(plan, [record or next(made) for record in found])
 
 
 def ship(plan: ExactStudy) -> list[Path]:

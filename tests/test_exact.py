@@ -333,3 +333,19 @@ def test_the_knobs_of_the_study() -> None:
     ):
         with pytest.raises(SettingsError, match=sentence):
             exact_experiments.study(**given)  # type: ignore[arg-type]
+
+
+def test_what_is_reported_is_shipped_and_reaches_the_goal() -> None:
+    """Protects the clone that opens in seconds, and the claim: each seed of Psi and G within .03 nats and 2 minutes."""
+    laptop = exact_experiments.study("laptop")
+    assert min(laptop.seeds) >= 100, "tuning used the seeds below"
+    for domain, chosen, seed in exact_experiments.tasks(laptop):
+        record = runs.find(exact_experiments.policy_key(domain, chosen, seed))
+        assert record is not None
+        if exact_experiments.settings("dueling", chosen.method, 1.0, laptop) == chosen and chosen.method != "q":
+            assert record.numbers["curve"][-1]["kl"] <= 0.03
+            assert record.numbers["core_seconds"] <= 120
+    for domain, method in itertools.product(exact_experiments.DOMAINS, ("psi", "g")):
+        chosen = exact_experiments.settings("dueling", method, 1.0, laptop)
+        key = exact_experiments.policy_key(domain, chosen, laptop.seeds[0])
+        assert runs.find(key, runs.POLICIES, with_weights=True) is not None
