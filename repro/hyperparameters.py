@@ -188,7 +188,7 @@ class DuelingSettings:
     episodes: int = 128  # new sequences a step
     replayed: int = 0  # earlier batches trained on again after each step
     remembered: int = 50  # batches that these are drawn from
-    trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
+    trace: float = 1.0  # lambda (times gamma where that is below 1): 1 looks to the end of every path, 0 one step ahead
     learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: 5e-4, and 7e-4 for g, whose head starts at zero
     value_learning_rate: float = 3e-3  # of V, peak of a cosine
     value_cells: int = 128  # hidden units of V
