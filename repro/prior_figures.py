@@ -61,20 +61,30 @@ MOLECULES = Panel(
      "entropy": ("entropy (nats per molecule)", 1)},
 )  # fmt: skip
 PARTS = {"qed": "2 QED", "logp": "logP", "sa": "-SA score", "ring_penalty": "ring penalty", "invalid": "invalid"}
+SMALL = 0.1  # of a panel's width: runs that fill less are drawn once more, enlarged
 Sides = Sequence[tuple[Panel, pd.DataFrame]]
 
 
 @styled
-def reward_against_log_p(sides: Sides) -> Figure:
+def reward_against_log_p(sides: Sides, starts: Mapping[str, tuple[float, float]]) -> Figure:
     """Where training goes: reward against log p under the prior, one path a seed, from the prior to the final policy.
 
     Args:
-        sides: by domain, curves with the columns method, seed, log_p, task_reward and the domain's steps; one
-            temperature c a method. All methods but G start as the prior; that point is drawn as the prior's.
+        sides: by domain, curves with the columns method, seed, log_p, task_reward and the domain's steps, in the order
+            of time; one temperature c a method.
+        starts: by the title of a domain, log p and task reward of its prior.
     """
     figure, axes = new_figure(1, len(sides), (5.7 * len(sides), 5.9))
     for ax, (panel, curves) in zip(axes.flat, sides, strict=True):
-        _paths(ax, panel, curves)
+        _paths(ax, curves, starts[panel.title])
+        # G may start as the square of the prior, in music far below all others: its first step comes from outside
+        inside = curves[(curves["method"] != "g") | (curves[panel.steps] > curves[panel.steps].min())]
+        _limits(ax, inside, starts[panel.title], 0.07)
+        if panel.uniform is not None and curves["log_p"].min() < 0.8 * panel.uniform:
+            ax.axvline(panel.uniform, color="black", lw=1, ls=(0, (1, 2)))
+            ax.annotate("uniform play", (panel.uniform, 0.03), xycoords=("data", "axes fraction"), xytext=(4, 0),
+                        textcoords="offset points", rotation=90, va="bottom", fontsize=12)  # fmt: skip
+        _enlarged(ax, curves, starts[panel.title])
         ax.set_title(panel.title, fontsize=17)
         ax.set_xlabel(f"log p {panel.log_p_label}\n\u2190 unlike the data          like the data \u2192", fontsize=14)
         ax.set_ylabel(panel.reward_label, fontsize=14)
@@ -90,24 +100,34 @@ def reward_against_log_p(sides: Sides) -> Figure:
     return figure
 
 
-def _paths(ax: Axes, panel: Panel, curves: pd.DataFrame) -> None:
-    """All runs of a domain, and the prior where they begin."""
+def _paths(ax: Axes, curves: pd.DataFrame, start: tuple[float, float]) -> None:
+    """All runs of a domain, in the order of their rows, and the prior where they begin."""
     for method in methods_in(curves["method"]):
         for _, run in curves[curves["method"] == method].groupby("seed"):
-            _path(ax, run.sort_values(panel.steps), method)
-    first = curves[(curves[panel.steps] == curves[panel.steps].min()) & (curves["method"] != "g")]
-    if not first.empty:
-        start = first[["log_p", "task_reward"]].mean()
-        ax.plot(*start, METHOD_MARKERS["prior"], ms=19, mec="white", mew=1.5, color=METHOD_COLOURS["prior"], zorder=6)
-        # G may start as the square of the prior, in music far below all others: its first step comes from outside
-        inside = curves[(curves["method"] != "g") | (curves[panel.steps] > curves[panel.steps].min())]
-        for limit, column in ((ax.set_xlim, "log_p"), (ax.set_ylim, "task_reward")):
-            low, high = inside[column].min(), inside[column].max()
-            limit(low - 0.07 * (high - low), high + 0.07 * (high - low))
-    if panel.uniform is not None and curves["log_p"].min() < 0.8 * panel.uniform:
-        ax.axvline(panel.uniform, color="black", lw=1, ls=(0, (1, 2)))
-        ax.annotate("uniform play", (panel.uniform, 0.03), xycoords=("data", "axes fraction"), xytext=(4, 0),
-                    textcoords="offset points", rotation=90, va="bottom", fontsize=12)  # fmt: skip
+            _path(ax, run, method)
+    ax.plot(*start, METHOD_MARKERS["prior"], ms=19, mec="white", mew=1.5, color=METHOD_COLOURS["prior"], zorder=6)
+
+
+def _limits(ax: Axes, curves: pd.DataFrame, start: tuple[float, float], margin: float) -> None:
+    points = np.vstack([curves[["log_p", "task_reward"]].to_numpy(), start])
+    low, high = points.min(axis=0), points.max(axis=0)
+    (left, bottom), (right, top) = low - margin * (high - low), high + margin * (high - low)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+
+
+def _enlarged(ax: Axes, curves: pd.DataFrame, start: tuple[float, float]) -> None:
+    """The corner of the runs with the prior once more, where those without it leave no room to see them."""
+    kept = curves[curves["method"] != "rl_only"]
+    if kept.empty or np.ptp(kept["log_p"]) > SMALL * np.ptp(curves["log_p"]):
+        return
+    inset = ax.inset_axes((0.09, 0.09, 0.42, 0.4))
+    _paths(inset, curves, start)
+    _limits(inset, kept, start, 0.12)
+    inset.tick_params(labelsize=11)
+    inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    inset.grid(alpha=0.2)
+    inset.set_title("with the prior, enlarged", fontsize=12)
+    ax.indicate_inset_zoom(inset, edgecolor="#444444")
 
 
 def _path(ax: Axes, run: pd.DataFrame, method: str) -> None:

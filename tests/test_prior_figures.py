@@ -19,7 +19,7 @@ METHODS = ("psi", "g", "rl_only")
 def curves(steps: str, nll: bool = True) -> pd.DataFrame:
     """Three methods, two seeds, four evaluations; all but G start at (-1, -2)."""
     rows = [
-        {"method": m, "seed": seed, "c": 0.5, steps: 100 * i, "log_p": -1.0 - i * (m == "rl_only") - seed * i / 9,
+        {"method": m, "seed": seed, "c": 0.5, steps: 100 * i, "log_p": -1.0 - i * (m == "rl_only") - seed * i / 4,
          "task_reward": -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0, "held_out_nll": 1.0 + i}
         for m in METHODS for seed in (0, 1) for i in range(4)
     ]  # fmt: skip
@@ -41,32 +41,43 @@ def labelled(figure: Figure) -> None:
         assert ax.get_ylabel() and (ax.get_xlabel() or not ax.get_xticklabels()[0].get_text()[:1].isdigit())
 
 
+STARTS = {"melodies": (-1.0, -2.5), "molecules": (-1.1, -2.0)}
+
+
 def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:
     """Protects the picture of the README: a path a seed, in the method's colour, its mark where training ended."""
-    frame = curves("environment_steps")
-    figure = prior_figures.reward_against_log_p(
-        [(MUSIC, frame.sample(frac=1, random_state=0)), (MOLECULES, curves("sequences"))]
-    )
+    sides = [(MUSIC, curves("environment_steps")), (MOLECULES, curves("sequences"))]
+    figure = prior_figures.reward_against_log_p(sides, STARTS)
     labelled(figure)
     for ax in figure.axes:
         paths = [c for c in ax.collections if isinstance(c, LineCollection)]
         assert len(paths) == 6 and all(len(path.get_segments()) == 3 for path in paths)
         marks = {
             (to_hex(line.get_color()).upper(), *np.round(line.get_xydata()[0], 6))
-            for line in ax.lines
-            if len(line.get_xdata()) == 1
-        }
+            for line in ax.lines if len(line.get_xdata()) == 1
+        }  # fmt: skip
         assert (METHOD_COLOURS["rl_only"], -4.0, 7.0) in marks and (METHOD_COLOURS["psi"], -1.0, 7.0) in marks
-        assert (METHOD_COLOURS["prior"], -1.0, -2.0) in marks
+        assert (METHOD_COLOURS["prior"], *STARTS[ax.get_title()]) in marks
         # G's first step, far below the others, does not set the axis; all other points lie inside
         assert -10 < ax.get_ylim()[0] < -2 and ax.get_ylim()[1] > 7 and ax.get_xlim()[0] < -4.3
+        assert not ax.child_axes
+
+
+def test_runs_pressed_into_a_corner_are_enlarged() -> None:
+    """Where RL only goes far away, the runs with the prior are drawn once more at a scale that shows them."""
+    frame = curves("sequences")
+    far = frame.assign(log_p=frame["log_p"].where(frame["method"] != "rl_only", 40 * frame["log_p"]))
+    (inset,) = prior_figures.reward_against_log_p([(MOLECULES, far)], STARTS).axes[0].child_axes
+    kept = far[far["method"] != "rl_only"]
+    assert np.ptp(inset.get_xlim()) < 1.5 * np.ptp([*kept["log_p"], -1.1]) < 1.5
+    assert inset.get_xlim()[0] < kept["log_p"].min() and inset.get_xlim()[1] > kept["log_p"].max()
 
 
 def test_uniform_play_is_drawn_only_where_somebody_comes_near() -> None:
     """Protects the scale: the line of uniform play must not press all paths into a corner."""
     frame = curves("environment_steps")
-    near = prior_figures.reward_against_log_p([(MUSIC, frame)]).axes[0]
-    far = prior_figures.reward_against_log_p([(MUSIC, frame[frame["method"] != "rl_only"])]).axes[0]
+    near = prior_figures.reward_against_log_p([(MUSIC, frame)], STARTS).axes[0]
+    far = prior_figures.reward_against_log_p([(MUSIC, frame[frame["method"] != "rl_only"])], STARTS).axes[0]
     assert any(np.allclose(line.get_xdata(), MUSIC.uniform) for line in near.lines)
     assert not any(np.allclose(line.get_xdata(), MUSIC.uniform) for line in far.lines)
 
