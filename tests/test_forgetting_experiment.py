@@ -70,6 +70,7 @@ def test_distinct_games_are_counted_among_those_of_the_evaluation(monkeypatch: p
 def test_runs_are_found_again_and_tabled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects the ledger's input: a row a run, its last evaluation; a second call trains nothing."""
     monkeypatch.setattr(forgetting_experiment, "real_tunes", lambda study: REAL)
+    monkeypatch.setattr(forgetting_experiment, "TUNES", len(REAL))  # names other runs than those that are committed
     found = forgetting_experiment.forgetting(small())
     monkeypatch.setattr(forgetting_experiment, "watch", None)
     again = forgetting_experiment.forgetting(small())
@@ -88,7 +89,7 @@ def test_runs_are_found_again_and_tabled(monkeypatch: pytest.MonkeyPatch) -> Non
     # the policy's name is part of the run's: other settings are other runs
     other = study("smoke", rounds=3, games=32, replay_episodes=64, evaluate_every=1, evaluation_games=16, results="x")
     monkeypatch.setattr(forgetting_experiment, "watch", lambda *_: (None, found.curves().iloc[:1]))
-    assert not set(forgetting_experiment.forgetting(other).digests()[:]) <= set(found.digests())
+    assert not set(forgetting_experiment.forgetting(other).digests()) <= set(found.digests())
 
 
 def test_the_same_tunes_are_read_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
