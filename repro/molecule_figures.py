@@ -93,7 +93,8 @@ def molecule_curves(curves: pd.DataFrame) -> Figure:
             _curve(ax, curves[curves["method"] == method], method, value)
         ax.set_ylabel(label)
         ax.grid(alpha=0.25)
-    _floor(axes[1, 2], curves["objective"])
+    for ax, value in zip(axes[1, 1:], ("kl", "objective"), strict=True):
+        _far_apart(ax, curves[value])
     for ax in axes[1]:
         ax.set_xlabel("molecules sampled")
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -122,14 +123,14 @@ def collapse(dueling: pd.DataFrame, plain: pd.DataFrame) -> Figure:
             ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes[0, 0].set_ylabel(CURVES["valid"])
     axes[1, 0].set_ylabel(CURVES["objective"])
-    _floor(axes[1, 0], pd.concat([dueling["objective"], plain["objective"]]))
+    _far_apart(axes[1, 0], pd.concat([dueling["objective"], plain["objective"]]))
     figure.legend(handles=list(map(_line, methods)), loc="outside upper center", ncols=6, handlelength=2.6)
     return figure
 
 
-def _floor(ax: Axes, values: pd.Series) -> None:
-    """A symmetric logarithm where some run falls far below all others."""
-    if values.min() < -30:
+def _far_apart(ax: Axes, values: pd.Series) -> None:
+    """A symmetric logarithm where some run ends far from all others, in nats."""
+    if values.min() < -30 or values.max() > 60:
         ax.set_yscale("symlog", linthresh=20)
         ax.set_ylabel(f"{ax.get_ylabel()}\n(logarithmic beyond \u00b120)")
 
@@ -168,6 +169,9 @@ def comparison_2(table: pd.DataFrame) -> Figure:
         ax.set_xlim(-0.6, len(labels) - 0.4)
         ax.set_title(f"{row.name.replace('(', chr(10) + '(')}{' (%)' if row.fraction else ''}", fontsize=10)
         ax.grid(axis="y", alpha=0.25)
+        if metric in ("log_p", "objective"):
+            ax.set_ylabel("nats")
+            _far_apart(ax, means.loc[means["metric"] == metric, "mean"])
     handles = [Line2D([], [], ls="", marker="o", color="#444444", label="ours"),
                Line2D([], [], ls="", marker="o", ms=9, mfc="none", mew=1.5, color="#444444",
                       label="paper (unverified)")]  # fmt: skip

@@ -47,6 +47,7 @@ ROWS = {
     "entropy": Row("entropy of the policy (nats a molecule)", low=0),
     "objective": Row("J = E[r/c] - KL (nats a molecule)"),
     "task_reward": Row("task reward r a molecule"),
+    "held_out_nll": Row("loss on held-out molecules (nats a token)", decimals=3, low=0),
 }
 
 
