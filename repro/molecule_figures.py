@@ -60,13 +60,17 @@ def score_distributions(frame: pd.DataFrame) -> Figure:
     for ax, (score, label) in zip(axes.flat, SCORES.items(), strict=True):
         low, high = np.quantile(valid[score], [0.001, 0.999])
         grid = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), 300)
+        heights = []
         for method in [*([DATA] if DATA in set(valid["method"]) else []), *methods]:
             density = _density(valid.loc[valid["method"] == method, score].to_numpy(float), grid)
+            heights.append(np.nan_to_num(density).max())
             if method == DATA:
                 ax.fill_between(grid, density, color=DATA_COLOUR, lw=0)
             else:
                 ax.plot(grid, density, color=METHOD_COLOURS[method], ls=METHOD_LINES[method], lw=2)
-        ax.set(xlabel=label, ylabel="density", ylim=(0, None))
+        # a model that writes one kind of molecule is a spike: cut off, or nothing else could be seen
+        top = min(max(heights), 1.6 * float(np.median(heights)))
+        ax.set(xlabel=label, ylabel="density", ylim=(0, 1.05 * top or None))
     handles: list[Line2D | Patch] = [Patch(color=DATA_COLOUR, label="held-out data")]
     figure.legend(handles=[*handles, *map(_line, methods)], loc="outside upper center", ncols=6, handlelength=2.6)
     return figure
