@@ -32,33 +32,45 @@ from repro import kl_control
 from repro.domain import Domain
 from repro.episodes import HalfStepper, alive, end_token, last_steps, play_to_end
 from repro.hyperparameters import DuelingSettings, PriorSettings
+from repro.memory import Episodes, Memory
 from repro.prior import precision
 from repro.rnn import SequenceRNN, Stepper, shifted
 from repro.tutor import Tuned, start_from
 
 
 class Value(nn.Module):
-    """V(s): a small network on the policy's hidden state, whose last layer starts at zero."""
+    """V(s): reads the sequence with an LSTM of its own, beside the policy's state; its last layer starts at zero.
 
-    def __init__(self, cells: int, hidden: int, seed: int) -> None:
+    The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance of
+    what a path still earns, with the second LSTM 40 %.
+    """
+
+    def __init__(self, vocabulary: int, cells: int, hidden: int, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.first, self.last = nn.Linear(cells, hidden), nn.Linear(hidden, 1)
+            self.lstm = nn.LSTM(vocabulary, hidden, batch_first=True)
+            self.beside, self.first, self.last = (
+                nn.Linear(cells, hidden),
+                nn.Linear(2 * hidden, hidden),
+                nn.Linear(hidden, 1),
+            )
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, T, cells) -> (B, T)."""
-        return self.last(self.first(hidden).tanh()).squeeze(-1)
+    def forward(self, tokens: Tensor, hidden: Tensor) -> Tensor:
+        """One-hot inputs (B, T, V) and the policy's states (B, T, cells) -> (B, T)."""
+        read, _ = self.lstm(tokens)
+        both = torch.cat([read, self.beside(hidden).tanh()], dim=-1)
+        return self.last(self.first(both).tanh()).squeeze(-1)
 
 
 def path_errors(delta: Tensor, trace: float) -> Tensor:
-    """d_t = delta_t + lambda d_{t+1} along every path, (B, T) -> (B, T)."""
+    """d_t = delta_t + gamma lambda d_{t+1} along every path, (B, T) -> (B, T); `trace` is gamma lambda."""
     errors = torch.empty_like(delta)
     following = torch.zeros_like(delta[:, 0])
     for step in range(delta.shape[1] - 1, -1, -1):
-        # d_t = delta_t + lambda d_{t+1}
+        # d_t = delta_t + gamma lambda d_{t+1}
         following = delta[:, step] + trace * following
         errors[:, step] = following
     return errors
@@ -95,7 +107,7 @@ class Dueling:
         self.prior = prior.eval().requires_grad_(False)
         self.method = kl_control.METHODS[settings.method]
         self.policy = start_from(prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
-        self.value = Value(prior.cells, settings.value_cells, seed)
+        self.value = Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
         self.weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
         betas = (0.9, 0.99)  # ours: gradients change faster than Adam's default second moment follows
         self.adam = torch.optim.Adam(
@@ -104,10 +116,10 @@ class Dueling:
         )  # fmt: skip
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
-        self.remembered: list[dict[str, Tensor]] = []
+        self.memory = Memory(settings.remembered, settings.priority, self.replay_numbers)
         self.centre, self.steps, self.sequences, self.loss = math.nan, 0, 0, math.nan
 
-    def play(self) -> dict[str, Tensor]:
+    def play(self) -> Episodes:
         """Plays `episodes` sequences with the current policy: inputs (B, T), actions, alive, reward / c, log prior."""
         settings, domain = self.settings, self.domain
         first = domain.first_inputs(settings.episodes, self.play_numbers)
@@ -127,47 +139,74 @@ class Dueling:
         }  # fmt: skip
 
     def step(self) -> dict[str, float]:
-        """Plays, makes one gradient step, and returns the means of the sequences played."""
+        """Plays, makes one gradient step on new and remembered sequences, and returns the means of the new ones."""
         played = self.play()
-        row = self.update(played, new=True)
-        if self.settings.replayed:
-            self.remembered = [*self.remembered, played][-self.settings.remembered :]
-            chosen = self.replay_numbers.integers(len(self.remembered), size=self.settings.replayed)
-            for place in chosen:
-                self.update(self.remembered[place], new=False)
+        # what plain reinforcement learning follows is the gradient at the policy's own play, and nothing else
+        replayed = 0 if self.settings.method == "rl_only" else self.settings.replayed
+        places = self.memory.draw(replayed)
+        row, log_weights = self.update(self.memory.beside(played, places), new=len(played["actions"]))
+        self.memory.correct(places, log_weights[len(played["actions"]) :])
+        if replayed:
+            self.memory.add(played, log_weights[: len(played["actions"])])
         self.steps += 1
         return row
 
-    def update(self, episodes: dict[str, Tensor], new: bool) -> dict[str, float]:
-        """One gradient step on whole episodes; the centre follows new ones only."""
+    def update(self, episodes: Episodes, new: int) -> tuple[dict[str, float], np.ndarray]:
+        """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.
+
+        Returns:
+            The means of the new ones, and log w = R / c + sum(log p - log pi) of all (the module `memory`).
+        """
         settings = self.settings
         mask = episodes["alive"]
         taken = episodes["actions"].unsqueeze(-1)
+        tokens = one_hot(episodes["inputs"], self.policy.vocabulary).float()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
-            hidden, _ = self.policy.lstm(one_hot(episodes["inputs"], self.policy.vocabulary).float())
+            hidden, _ = self.policy.lstm(tokens)
             values = self.policy.head(hidden)
         hidden = hidden.float()
         scores = self.method.scores(values.float(), episodes["log_prior"])
         log_policy_all = scores.log_softmax(dim=-1)
         log_policy = log_policy_all.gather(-1, taken).squeeze(-1) * mask
-        value = self.value(hidden.detach()) * mask  # V's gradient would pull the policy's own network
+        value = self.value(tokens, hidden.detach()) * mask  # V's gradient would pull the policy's own network
+        value = torch.cat([value[:new], value[new:].detach()])
         with torch.no_grad():
             log_prior = episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask
             earned = episodes["reward"].sum(dim=1)
-            kept = 0.0 if settings.method == "rl_only" else (log_prior - log_policy).sum(dim=1)
-            if new:
-                # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
-                mean = float((earned + kept).mean())
-                self.centre = mean if math.isnan(self.centre) else torch.lerp(
-                    torch.tensor(self.centre), torch.tensor(mean), settings.centre_rate).item()  # fmt: skip
+            log_weights = earned + (log_prior - log_policy).sum(dim=1)
+            # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
+            self.follow(earned[:new] if settings.method == "rl_only" else log_weights[:new])
             # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
             reward = episodes["reward"] - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
             best = log_policy_all.amax(dim=-1) * mask
             delta = step_errors(settings.method, reward, log_prior, log_policy, best, value, settings.gamma)
-            errors = path_errors(delta, settings.trace)
+            errors = path_errors(delta, settings.gamma * settings.trace)
             goal = log_policy + value + errors
         # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / 10
         loss = 0.5 * (goal - log_policy - value).square().sum(dim=1).mean() / settings.loss_scale
+        self.descend(loss)
+        kl = kl_control.kl_divergence(log_policy_all.detach(), episodes["log_prior"]) * mask
+        earned, kl, log_prior, mask = (tensor[:new] for tensor in (earned, kl, log_prior, mask))
+        row = {
+            "loss": self.loss,
+            "task_reward": float(earned.mean()) * settings.c,
+            "kl": float(kl.sum(dim=1).mean()),
+            "log_p": float(log_prior.sum(dim=1).mean()),
+            "objective": float(earned.mean() - kl.sum(dim=1).mean()),
+            "centre": self.centre,
+            "length": float(mask.sum(dim=1).float().mean()),
+        }
+        return row, log_weights.double().numpy()
+
+    def follow(self, totals: Tensor) -> None:
+        """Moves the centre towards the mean of what new sequences total."""
+        mean = float(totals.mean())
+        rate = self.settings.centre_rate
+        self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean
+
+    def descend(self, loss: Tensor) -> None:
+        """One step of Adam, gradients clipped, rates on their cosine."""
+        settings = self.settings
         self.adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, settings.clip)
@@ -177,16 +216,6 @@ class Dueling:
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * progress))
         self.adam.step()
         self.loss = loss.item()
-        kl = kl_control.kl_divergence(log_policy_all.detach(), episodes["log_prior"]) * mask
-        return {
-            "loss": self.loss,
-            "task_reward": float(earned.mean()) * settings.c,
-            "kl": float(kl.sum(dim=1).mean()),
-            "log_p": float(log_prior.sum(dim=1).mean()),
-            "objective": float(earned.mean() - kl.sum(dim=1).mean()),
-            "centre": self.centre,
-            "length": float(mask.sum(dim=1).float().mean()),
-        }
 
 
 def train(

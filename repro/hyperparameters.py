@@ -186,12 +186,15 @@ class DuelingSettings:
     gamma: float = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
     steps: int = 200  # one batch of new sequences and one gradient step each
     episodes: int = 128  # new sequences a step
-    replayed: int = 0  # earlier batches trained on again after each step
-    remembered: int = 50  # batches that these are drawn from
-    trace: float = 1.0  # lambda (times gamma where that is below 1): 1 looks to the end of every path, 0 one step ahead
+    replayed: int = (
+        0  # earlier sequences trained on again in each step; none for rl_only, whose gradient needs new ones
+    )
+    remembered: int = 4096  # latest sequences that these are drawn from
+    priority: float = 0.5  # they are drawn in proportion to (p exp(r / c) / pi) ** priority; 0: all alike
+    trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: 5e-4, and 7e-4 for g, whose head starts at zero
     value_learning_rate: float = 3e-3  # of V, peak of a cosine
-    value_cells: int = 128  # hidden units of V
+    value_cells: int = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
     centre_rate: float = 0.2  # of the moving average that is subtracted from the reward at the end
     clip: float = 1.0  # gradient norm, of the policy and of V apart
     loss_scale: float = 10.0  # the loss is divided by it; with Adam it matters only through the clip
@@ -209,7 +212,7 @@ class DuelingSettings:
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
         for name in ("value_learning_rate", "clip", "loss_scale"):
             need(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be above 0")
-        for name in ("learning_rate", "replayed"):
+        for name in ("learning_rate", "replayed", "priority"):
             need(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must be at least 0")
 
     def rate(self) -> float:

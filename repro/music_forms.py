@@ -31,14 +31,14 @@ def settings(study: Study, method: str, gamma: float) -> DuelingSettings:
     """The settings of one run; `smoke` has as few steps as its other runs have rounds."""
     steps = min(DUELING.steps, 2 * study.tutor.rounds)
     return DuelingSettings(
-        method=method, c=study.main_c, gamma=gamma, trace=gamma, steps=steps, episodes=study.tutor.games,
+        method=method, c=study.main_c, gamma=gamma, steps=steps, episodes=study.tutor.games,
         learning_rate=DUELING.learning_rate, evaluate_every=DUELING.evaluate_every,
     )  # fmt: skip
 
 
 def finished(rnn: SequenceRNN, chosen: DuelingSettings, seed: int, count: int) -> runs.Record:
     """One policy, tuned in the dueling form and measured; its numbers are those of `evaluate`, settings, seed, cost."""
-    modules = ("repro.dueling", "repro.episodes", *stages.MEASURING, *MUSIC.reward_modules, *MUSIC.measure_modules)
+    modules = ("repro.dueling", "repro.memory", "repro.episodes", *stages.MEASURING, *MUSIC.reward_modules, *MUSIC.measure_modules)
     key = runs.digest(
         stage="dueling music", prior=runs.weights_digest(rnn), settings=chosen, seed=seed, count=count,
         code=runs.source_digest(modules),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import ClassVar
 
@@ -69,7 +70,8 @@ def test_the_policy_learns_by_its_error_and_the_value_leaves_the_network_alone()
     run = dueling.Dueling(Bandit(), SequenceRNN(3, 4, seed=1), DuelingSettings(clip=1e9), seed=0)  # type: ignore[arg-type]
     played = run.play()
     run.centre = 0.3
-    run.update(played, new=False)
+    run.settings = dataclasses.replace(run.settings, centre_rate=0.0)
+    run.update(played, new=len(played["actions"]))
     inputs, taken = played["inputs"], played["actions"].unsqueeze(-1)
     again = dueling.Dueling(Bandit(), SequenceRNN(3, 4, seed=1), DuelingSettings(), seed=0)  # type: ignore[arg-type]
     log_pi = again.policy(inputs).log_softmax(-1).gather(-1, taken).squeeze(-1)
@@ -89,7 +91,7 @@ def test_the_same_seed_gives_the_same_bytes(method: str) -> None:
     """Protects determinism, the finite loss of all methods, and the prior, which is not changed."""
     prior = SequenceRNN(3, 4, seed=1)
     before = [weight.clone() for weight in prior.parameters()]
-    settings = DuelingSettings(method=method, steps=4, episodes=8, replayed=1, evaluate_every=2)
+    settings = DuelingSettings(method=method, steps=4, episodes=8, replayed=4, evaluate_every=2)
     one, again = (dueling.train(Ending(), prior, settings, 5) for _ in range(2))  # type: ignore[arg-type]
     for left, right in zip(one.policy.parameters(), again.policy.parameters(), strict=True):
         assert torch.equal(left, right)

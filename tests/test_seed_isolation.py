@@ -43,7 +43,7 @@ def music_epsilon_greedy(seed: int) -> tutor.Tuned:
 
 def strings(seed: int) -> tutor.Tuned:
     """The dueling form on sequences that end, with its memory of earlier batches."""
-    settings = DuelingSettings(steps=5, episodes=16, replayed=2, remembered=3, evaluate_every=2)
+    settings = DuelingSettings(steps=5, episodes=16, replayed=8, remembered=40, evaluate_every=2)
     return dueling.train(BRACKETS, SequenceRNN(4, 12, seed=9), settings, seed)
 
 
