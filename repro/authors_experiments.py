@@ -25,7 +25,7 @@ from pandas.io.formats.style import Styler
 from repro import authors, kl_control, runs, stages, tables
 from repro.authors import AuthorsSettings
 from repro.domain import Domain
-from repro.evaluation import BATCH, MAPPED, mean_probabilities, players, sampled
+from repro.evaluation import BATCH, MAPPED, mean_probabilities, measured, sampled
 from repro.experiments import MUSIC
 from repro.figures import method_name
 from repro.paper import TABLE_1
@@ -33,6 +33,7 @@ from repro.rnn import SequenceRNN
 from repro.settings import ROOT, Study
 from repro.trained_prior import PriorTrainingSettings, TunedPair, visited_apart
 from repro.trained_prior import train as train_lockstep
+from repro.tutor import players
 
 Settings = PriorTrainingSettings | AuthorsSettings
 SHOWN = ("not_in_key", "starts_with_tonic", "leaps_resolved")  # where the paper's G differs most from its Q and Psi
@@ -243,9 +244,9 @@ def finished(domain: Domain, original: SequenceRNN, settings: Settings, seed: in
     key = run_key(domain, runs.weights_digest(original), settings, seed)
     modules = (*stages.MEASURING, "repro.trained_prior", *domain.reward_modules, *domain.measure_modules)
     measures_key = runs.digest(stage="measures", run=key, count=count, code=runs.source_digest(modules))
-    trained, measured = runs.find(key), runs.find(measures_key)
-    if trained is not None and measured is not None:
-        return trained, measured
+    trained, judged = runs.find(key), runs.find(measures_key)
+    if trained is not None and judged is not None:
+        return trained, judged
     trained, acting = tuned(domain, original, settings, seed)
     method = settings.method if isinstance(settings, AuthorsSettings) else settings.tutor.method
     numbers = measures(domain, kl_control.METHODS[method], trained.rnn(), acting.rnn(), original, count, seed)
@@ -271,17 +272,8 @@ def measures(
     batches = [slice(start, start + BATCH) for start in range(0, count, BATCH)]
     parts = [visited_apart(method, policy, acting, original, first[b], torch.from_numpy(tokens[b])) for b in batches]
     by_step = {name: torch.cat([part[name] for part in parts]).double().mean(dim=0).numpy() for name in parts[0]}
-    reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in domain.reward_parts(tokens).items()}
-    means = {name: float(value.mean()) for name, value in by_step.items()}
-    totals = {"log_p_last": float(by_step["log_p"][-1]), "task_reward": sum(reward_parts.values())}
     probabilities = mean_probabilities(method, policy, acting, first[:MAPPED], tokens[:MAPPED])
-    return {
-        "samples": count,
-        "metrics": dict(domain.measures(tokens)) | means | totals,
-        "reward_parts": reward_parts,
-        "by_step": {name: value.round(6).tolist() for name, value in by_step.items()},
-        "probabilities": probabilities.round(6).tolist(),
-    }
+    return measured(domain, tokens, by_step, probabilities)
 
 
 def shown(ranges: pd.DataFrame) -> Styler:

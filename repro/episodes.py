@@ -1,4 +1,4 @@
-"""Sequences that may end before the horizon: playing them, which steps count, and what they measure.
+"""Sequences that may end before the horizon: playing them, and which of their steps count.
 
 A domain whose sequences can end has an attribute `end`, the token that ends one; it belongs to the sequence, and what
 stands after it does not. Melodies have none: all their steps count.
@@ -12,13 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro import kl_control
 from repro.domain import Domain
-from repro.evaluation import SAMPLING_SEED, players
 from repro.rnn import SequenceRNN, Stepper, draw
-from repro.tutor import visited
-
-BATCH = 250  # sequences sampled at once
 
 
 class HalfStepper(Stepper):
@@ -101,73 +96,3 @@ def play_to_end(
         if end is not None and bool(ended.all()):
             break
     return tokens
-
-
-def sampled(domain: Domain, networks: list[SequenceRNN], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """First inputs (count,) and sequences (count, T), drawn from a policy without exploration."""
-    torch.set_num_threads(1)  # sums in another order would draw other sequences
-    generator = np.random.default_rng([seed, SAMPLING_SEED])
-    first = domain.first_inputs(count, generator)
-    tokens = np.empty((count, domain.horizon), dtype=np.int64)
-    for start in range(0, count, BATCH):
-        part = slice(start, start + BATCH)
-        tokens[part] = play_to_end(networks, first[part], domain.horizon, end_token(domain), generator).numpy()
-    return first, tokens
-
-
-def against_prior(
-    domain: Domain,
-    method: kl_control.Q | None,
-    network: SequenceRNN,
-    prior_rnn: SequenceRNN,
-    first: np.ndarray,
-    tokens: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Policy against prior over whole sequences, in nats, each (B,).
-
-    Returns:
-        log_p: log p of the sequence under the prior; kl: the sum over its steps of KL(pi || p), exact over the
-        vocabulary; entropy: the sum over its steps of the policy's entropy.
-    """
-    sums: dict[str, list[np.ndarray]] = {name: [] for name in ("log_p", "kl", "entropy")}
-    for start in range(0, len(tokens), BATCH):
-        part = torch.from_numpy(tokens[start : start + BATCH])
-        belongs = alive(part, end_token(domain))
-        longest = int(belongs.sum(dim=1).max())
-        steps = visited(method, network, prior_rnn, first[start : start + BATCH], part[:, :longest])
-        for name, values in steps.items():
-            sums[name].append((values.double() * belongs[:, :longest]).sum(dim=1).numpy())
-    return {name: np.concatenate(values) for name, values in sums.items()}
-
-
-def evaluate(
-    domain: Domain,
-    method: kl_control.Q | None,
-    network: SequenceRNN,
-    prior_rnn: SequenceRNN,
-    count: int,
-    seed: int,
-    c: float,
-) -> dict[str, object]:
-    """Samples a policy without exploration and measures the samples.
-
-    Args:
-        domain: what is played and what it is worth.
-        method: how the policy is read off the network; None for the prior itself.
-        network: the tuned network, or the prior.
-        prior_rnn: the prior.
-        count: how many sequences.
-        seed: of their priming tokens and draws.
-        c: the temperature of the objective J = E[r / c] - KL(pi || p).
-
-    Returns:
-        `metrics` (the domain's; log_p, kl, entropy in nats and task_reward, means a sequence; objective, J) and
-        `reward_parts` (means a sequence).
-    """
-    first, tokens = sampled(domain, players(method, network, prior_rnn), count, seed)
-    means = {n: float(v.mean()) for n, v in against_prior(domain, method, network, prior_rnn, first, tokens).items()}
-    reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in domain.reward_parts(tokens).items()}
-    reward = sum(reward_parts.values())
-    # J(pi) = E_pi[r / c] - KL(pi || p)
-    metrics = dict(domain.measures(tokens)) | means | {"task_reward": reward, "objective": reward / c - means["kl"]}
-    return {"samples": count, "metrics": metrics, "reward_parts": reward_parts}

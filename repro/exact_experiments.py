@@ -43,7 +43,7 @@ PLAIN = TutorSettings(
     c=C, gamma=1.0, eta=0.1, rounds=1200, games=64, gradient_steps=2, batch_episodes=64, replay_episodes=3200,
     learning_rate=1e-2, temperature=1.0, evaluate_every=20,
 )  # fmt: skip
-LEARNING = ("repro.rnn", "repro.kl_control", "repro.tutor", "repro.episodes", "repro.exact")
+LEARNING = (*stages.TRAINING, "repro.exact")
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def read_digests(results: Path) -> dict[str, list[str]]:
     path = results / "runs.json"
     found: dict[str, list[str]] = {}
     for digest, run in sorted(json.loads(path.read_text(encoding="utf-8")).items() if path.exists() else ()):
-        found.setdefault(run["experiment"], []).append(digest)
+        for experiment in run["experiments"]:
+            found.setdefault(experiment, []).append(digest)
     return found
 
 

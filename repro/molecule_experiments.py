@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from repro import dueling, ending, episodes, kl_control, optimum, runs, stages
+from repro import dueling, ending, evaluation, kl_control, optimum, runs, stages
+from repro.episodes import play_to_end
 from repro.forgetting import held_out_nll
 from repro.hyperparameters import DuelingSettings, MoleculeSettings, PriorSettings, TutorSettings
 from repro.molecule_settings import MoleculeStudy
@@ -23,7 +24,7 @@ from repro.settings import ROOT
 
 Settings = DuelingSettings | TutorSettings
 Real = Callable[[], list[np.ndarray]]  # returns real molecules that the prior did not learn from, as token arrays
-TUNING = (*stages.TRAINING, "repro.episodes", "repro.forgetting")  # a policy depends on these, and on those of its form
+TUNING = (*stages.TRAINING, "repro.forgetting")  # a policy depends on these, and on those of its form
 ESTIMATED = ("valid", "logp", "qed", "sa")  # what the optimum is estimated in
 HELD_OUT, WATCHED = 1_000, 200  # real molecules that a policy's forgetting is measured on: tuned, and along training
 STRINGS = 1_000  # sampled strings that are kept with a model's measures, for pictures and distributions
@@ -208,16 +209,13 @@ def tuned_and_measured(
     if measured is None:
         method = None if settings is None else kl_control.METHODS[settings.method]
         network = prior_rnn if tuned is None else tuned.rnn()
-        numbers = episodes.evaluate(domain, method, network, prior_rnn, count, seed, c)
+        numbers, sample = evaluation.evaluate_to_end(domain, method, network, prior_rnn, count, seed, c)
         measures = {"held_out_nll": held_out_nll(method, network, prior_rnn, real())}
-        first, tokens = episodes.sampled(domain, episodes.players(method, network, prior_rnn), count, seed)
         numbers["metrics"] = dict(numbers["metrics"]) | measures  # type: ignore[call-overload]
-        numbers["strings"] = domain.tokens.decode(tokens[:STRINGS])
-        if isinstance(settings, DuelingSettings) and method is not None:
-            log_prior, log_policy = optimum.log_probabilities(domain, method, network, prior_rnn, first, tokens)
-            reward = domain.step_rewards(tokens).sum(axis=1) / c
+        numbers["strings"] = domain.tokens.decode(sample.tokens[:STRINGS])
+        if isinstance(settings, DuelingSettings):
             means = {name: domain.last_scores[name].to_numpy(float) for name in ESTIMATED}
-            numbers["optimum"] = optimum.estimated(log_prior, log_policy, reward, means, count)
+            numbers["optimum"] = optimum.estimated(sample.log_p, sample.log_pi, sample.task_reward / c, means, count)
         measured = runs.save_record(runs.cache_folder() / "runs", measured_key, measured_key, numbers)
     return tuned, measured
 
@@ -253,7 +251,7 @@ def priming(study: MoleculeStudy, count: int) -> pd.DataFrame:
     rows = []
     ways = ((uniform, "uniform", False), (uniform, "uniform", True), (by_data, "as in the data", True))
     for first, name, counts in ways:
-        tokens = episodes.play_to_end([rnn], first, domain.horizon, domain.end, np.random.default_rng(1)).numpy()
+        tokens = play_to_end([rnn], first, domain.horizon, domain.end, np.random.default_rng(1)).numpy()
         strings = vocabulary.decode(np.concatenate([first[:, None], tokens], axis=1) if counts else tokens)
         valid = np.mean([scores.parse(string)[0] is not None for string in strings])
         rows.append((name, "yes" if counts else "no", float(valid)))

@@ -113,11 +113,16 @@ def write_runs(results: Path, *tunings: Tuning) -> Path:
 
 
 def write_runs_of(results: Path, experiment: str, numbers: dict[str, dict[str, Any]]) -> Path:
-    """Writes one experiment's runs, numbers by digest, into runs.json; runs of other experiments there are kept."""
+    """Writes one experiment's runs, numbers by digest, into runs.json; runs of other experiments there are kept.
+
+    Experiments may share a run, as the measures of one prior: `experiments` of each run lists all that it belongs to,
+    so that the file does not depend on which of them was written last.
+    """
     path = results / "runs.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    kept = {key: value for key, value in before.items() if value["experiment"] != experiment}
-    ours = {key: value | {"experiment": experiment} for key, value in numbers.items()}
+    others = {key: [name for name in value["experiments"] if name != experiment] for key, value in before.items()}
+    kept = {key: value | {"experiments": others[key]} for key, value in before.items() if others[key]}
+    ours = {key: value | {"experiments": sorted([*others.get(key, []), experiment])} for key, value in numbers.items()}
     runs.write(path, (json.dumps(kept | ours, sort_keys=True, separators=(",", ":")) + "\n").encode())
     return path
 

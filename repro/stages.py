@@ -16,15 +16,15 @@ import pandas as pd
 
 from repro import kl_control, runs
 from repro.domain import Domain
-from repro.evaluation import evaluate, players, sampled
+from repro.evaluation import evaluate, sampled
 from repro.prior import held_out_scores, precision
 from repro.prior import train as train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, TutorSettings
-from repro.tutor import train
+from repro.tutor import players, train
 
 Pair = tuple[runs.Record, runs.Record]  # a policy's training and its measures
-TRAINING = ("repro.rnn", "repro.kl_control", "repro.tutor")  # the modules that a policy depends on
+TRAINING = ("repro.rnn", "repro.kl_control", "repro.episodes", "repro.tutor")  # the modules that a policy depends on
 MEASURING = (*TRAINING, "repro.evaluation")  # and its measures
 
 

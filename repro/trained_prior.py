@@ -21,9 +21,10 @@ from torch import Tensor
 
 from repro import kl_control
 from repro.domain import Domain
+from repro.episodes import last_steps
 from repro.rnn import SequenceRNN, play, shifted
 from repro.settings import TutorSettings, known, need
-from repro.tutor import EVALUATION_SEED, Tutor, clip_each, start_from
+from repro.tutor import EVALUATION_SEED, Tutor, players, start_from
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,12 @@ class PriorTrainingTutor(Tutor):
             trained = [weight for weight in self.prior.parameters() if weight.requires_grad]
             # the authors' optimiser takes all variables
             self.adam = torch.optim.Adam([*self.weights, *trained], lr=settings.tutor.learning_rate, fused=True)
+            self.trained = [self.policy, self.prior]
 
-    def update(self, episodes: dict[str, Tensor]) -> None:
-        """One gradient step of policy and acting prior on whole episodes, then one of the target's moving average."""
+    def residual(self, episodes: dict[str, Tensor]) -> Tensor:
+        """The same loss, whose target moves with the acting prior where that is trained."""
         if not self.trains_prior:
-            return super().update(episodes)
+            return super().residual(episodes)
         settings, inputs, task_reward = self.settings, episodes["inputs"], episodes["task_reward"]
         actions = inputs[:, 1:]
         with torch.no_grad():
@@ -75,19 +77,9 @@ class PriorTrainingTutor(Tutor):
         next_log_prior = self.prior(inputs)[:, 1:].log_softmax(dim=-1)
         y = kl_control.targets(
             self.method, task_reward, torch.zeros_like(task_reward), next_values, next_log_prior, settings.gamma,
-            terminal=self.terminal(actions) if settings.terminal_mask else None,
+            terminal=last_steps(torch.ones_like(actions, dtype=torch.bool)) if settings.terminal_mask else None,
         )  # fmt: skip
-        loss = kl_control.bellman_loss(self.policy(inputs[:, :-1]), actions, y)
-        self.adam.zero_grad()
-        loss.backward()
-        for network in (self.policy, self.prior):
-            clip_each(network, settings.clip)
-        self.adam.param_groups[0]["lr"] = self.learning_rate()
-        self.adam.step()
-        # theta' <- (1 - eta) theta' + eta theta
-        torch._foreach_lerp_(self.target_weights, self.weights, settings.eta)
-        self.gradient_steps += 1
-        self.loss = loss.item()
+        return kl_control.bellman_loss(self.policy(inputs[:, :-1]), actions, y)
 
     def evaluate(self) -> dict[str, float]:
         """Plays fresh games without exploration; training does not notice. The columns are those of `look`."""
@@ -114,7 +106,7 @@ def look(
         entropy, task_reward, task_reward_last; the domain's own measures.
     """
     first = domain.first_inputs(count, numbers)
-    tokens = play([policy, acting] if method.plays_with_prior else [policy], first, domain.horizon, numbers)
+    tokens = play(players(method, policy, acting), first, domain.horizon, numbers)
     steps = visited_apart(method, policy, acting, original, first, tokens)
     reward = domain.step_rewards(tokens.numpy())
     return {name: value.mean().item() for name, value in steps.items()} | {

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from repro import kl_control
 from repro.domain import Domain
-from repro.rnn import SequenceRNN, draw, epsilon_greedy, play, shifted
+from repro.episodes import alive, end_token, last_steps, play_to_end
+from repro.rnn import SequenceRNN, draw, epsilon_greedy, shifted
 from repro.settings import TutorSettings
 
 EVALUATION_SEED = 1_000_003  # every evaluation of a run plays with fresh numbers that training never draws
@@ -70,6 +71,7 @@ class Tutor:
         self.method = kl_control.METHODS[settings.method]
         self.policy = start_from(prior, settings.start)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
+        self.trained = [self.policy]  # the networks that the loss moves
         pairs = list(zip(self.policy.parameters(), self.target.parameters(), strict=True))
         self.weights: list[Tensor] = [weight for weight, _ in pairs if weight.requires_grad]
         self.target_weights: list[Tensor] = [follower for weight, follower in pairs if weight.requires_grad]
@@ -90,18 +92,18 @@ class Tutor:
         """Plays a batch of games with the current policy and stores them with their rewards."""
         settings, domain = self.settings, self.domain
         first = domain.first_inputs(settings.games, self.play_numbers)
-        tokens = play(self.players(), first, domain.horizon, self.play_numbers, self.choice())
-        task_reward = torch.from_numpy(domain.step_rewards(tokens.numpy())).float() / settings.c
+        tokens = play_to_end(self.players(), first, domain.horizon, end_token(domain), self.play_numbers, self.choice())
+        task_reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).float() / settings.c
         inputs = shifted(torch.from_numpy(first), tokens)
         logits = self.prior(inputs)
         log_partition = logits.logsumexp(dim=-1, keepdim=True)
         offset = log_partition if settings.start == "log_softmax" else torch.zeros_like(log_partition)
         self.replay.add(inputs=inputs, task_reward=task_reward, log_prior=logits - log_partition, offset=offset)
-        self.environment_steps += tokens.numel()
+        self.environment_steps += int(alive(tokens, end_token(domain)).sum())
 
     def players(self) -> list[SequenceRNN]:
-        """The networks whose logits add up to the policy's scores."""
-        return [self.policy, self.prior] if self.method.plays_with_prior else [self.policy]
+        """The networks that play the policy."""
+        return players(self.method, self.policy, self.prior)
 
     def choice(self) -> Callable[[Tensor, Tensor], Tensor]:
         """How the next token is chosen in play, from scores and uniform numbers."""
@@ -115,27 +117,35 @@ class Tutor:
 
     def update(self, episodes: dict[str, Tensor]) -> None:
         """One gradient step on whole episodes, then one step of the target network's moving average."""
+        loss = self.residual(episodes)
+        self.adam.zero_grad()
+        loss.backward()
+        for network in self.trained:
+            clip_each(network, self.settings.clip)
+        self.adam.param_groups[0]["lr"] = self.learning_rate()
+        self.adam.step()
+        # theta' <- (1 - eta) theta' + eta theta
+        torch._foreach_lerp_(self.target_weights, self.weights, self.settings.eta)
+        self.gradient_steps += 1
+        self.loss = loss.item()
+
+    def residual(self, episodes: dict[str, Tensor]) -> Tensor:
+        """The loss: the squared Bellman residual, averaged over the steps that were played."""
         settings = self.settings
-        inputs, log_prior, offset = episodes["inputs"], episodes["log_prior"], episodes["offset"]
+        belongs = alive(episodes["inputs"][:, 1:], end_token(self.domain))
+        longest = int(belongs.sum(dim=1).max())
+        belongs = belongs[:, :longest]
+        inputs, log_prior, offset = (episodes[name][:, : longest + 1] for name in ("inputs", "log_prior", "offset"))
         actions = inputs[:, 1:]
         with torch.no_grad():
             next_values = (self.target(inputs) - offset)[:, 1:]
             taken_log_prior = log_prior[:, :-1].gather(-1, actions.unsqueeze(-1)).squeeze(-1)
             y = kl_control.targets(
-                self.method, episodes["task_reward"], taken_log_prior, next_values, log_prior[:, 1:], settings.gamma,
-                terminal=self.terminal(actions) if settings.terminal_mask else None,
+                self.method, episodes["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
+                settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
             )  # fmt: skip
         values = self.policy(inputs[:, :-1]) - offset[:, :-1]
-        loss = kl_control.bellman_loss(values, actions, y)
-        self.adam.zero_grad()
-        loss.backward()
-        clip_each(self.policy, settings.clip)
-        self.adam.param_groups[0]["lr"] = self.learning_rate()
-        self.adam.step()
-        # theta' <- (1 - eta) theta' + eta theta
-        torch._foreach_lerp_(self.target_weights, self.weights, settings.eta)
-        self.gradient_steps += 1
-        self.loss = loss.item()
+        return kl_control.bellman_loss(values[belongs], actions[belongs], y[belongs])
 
     def learning_rate(self) -> float:
         """The learning rate of the next gradient step."""
@@ -144,17 +154,11 @@ class Tutor:
         total = self.settings.rounds * self.settings.gradient_steps
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, self.gradient_steps / total)))
 
-    def terminal(self, actions: Tensor) -> Tensor:
-        """True (B, T) at the last step of the horizon: nothing follows."""
-        last = torch.zeros_like(actions, dtype=torch.bool)
-        last[:, -1] = True
-        return last
-
     def evaluate(self) -> dict[str, float]:
         """Plays fresh games without exploration and averages what `visited` measures; training does not notice."""
         numbers = np.random.default_rng([self.seed, EVALUATION_SEED, self.environment_steps])
         first = self.domain.first_inputs(self.settings.evaluation_games, numbers)
-        tokens = play(self.players(), first, self.domain.horizon, numbers)
+        tokens = play_to_end(self.players(), first, self.domain.horizon, end_token(self.domain), numbers)
         steps = visited(self.method, self.policy, self.prior, first, tokens)
         reward = self.domain.step_rewards(tokens.numpy())
         return {
@@ -168,6 +172,11 @@ class Tutor:
             "kl": steps["kl"].mean().item(),
             "entropy": steps["entropy"].mean().item(),
         }
+
+
+def players(method: kl_control.Q | None, network: SequenceRNN, prior: SequenceRNN) -> list[SequenceRNN]:
+    """The networks whose logits add up to the policy's scores; without a method the network is the prior itself."""
+    return [network, prior] if method is not None and method.plays_with_prior else [network]
 
 
 def start_from(prior: SequenceRNN, start: str) -> SequenceRNN:
@@ -202,14 +211,15 @@ def visited(
         tokens: (B, T), what was played.
 
     Returns:
-        log_p: log p(a|s) of the played tokens under the prior; kl: KL(pi(.|s) || p(.|s)), exact over the vocabulary;
-        entropy: of pi(.|s).
+        log_p, log_pi: log p(a|s) and log pi(a|s) of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the
+        vocabulary; entropy: of pi(.|s).
     """
     inputs = shifted(torch.from_numpy(np.asarray(first_inputs)), tokens)[:, :-1]
     log_prior = prior(inputs).log_softmax(dim=-1)
     log_policy = log_prior if method is None else method.scores(policy(inputs), log_prior).log_softmax(dim=-1)
     return {
         "log_p": log_prior.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
+        "log_pi": log_policy.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
         "kl": kl_control.kl_divergence(log_policy, log_prior),
         "entropy": kl_control.entropy(log_policy),
     }

@@ -1,4 +1,4 @@
-"""Sequences that end: what belongs to them, how they are played, what they sum to."""
+"""Sequences that end: what belongs to them, how they are played."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ import numpy as np
 import torch
 
 from repro import episodes
-from repro.kl_control import METHODS
 from repro.rnn import SequenceRNN, Stepper, play
-
-
-class Toy:
-    """Four tokens, of which 0 ends a sequence."""
-
-    name, vocabulary, horizon, end = "toy", ("end", "a", "b", "c"), 6, 0
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The end token."""
-        return np.zeros(count, dtype=np.int64)
 
 
 def test_a_sequence_goes_up_to_its_first_end_token() -> None:
@@ -41,30 +30,6 @@ def test_playing_to_the_end_is_playing_with_what_follows_left_out() -> None:
     assert (ended[~belongs] == 0).all()
     assert 0 < (~belongs).sum() < belongs.numel()
     assert torch.equal(episodes.play_to_end([rnn], first, 6, None, np.random.default_rng(5)), whole)
-
-
-def test_sums_over_a_sequence_leave_out_what_follows_its_end() -> None:
-    """Protects log p, KL and J: they are sums over the steps that belong, worked out here one sequence at a time."""
-    prior, policy = SequenceRNN(4, 8, seed=1), SequenceRNN(4, 8, seed=2)
-
-    first, tokens = episodes.sampled(Toy(), [policy], 40, seed=7)  # type: ignore[arg-type]
-    sums = episodes.against_prior(Toy(), METHODS["psi"], policy, prior, first, tokens)  # type: ignore[arg-type]
-    for row in range(0, 40, 7):
-        length = int(episodes.alive(torch.from_numpy(tokens[row : row + 1]), 0).sum())
-        inputs = torch.tensor([[0, *tokens[row, : length - 1]]])
-        log_p, log_pi = (rnn(inputs).log_softmax(dim=-1)[0].detach() for rnn in (prior, policy))
-        expected = sum(log_p[step, tokens[row, step]].item() for step in range(length))
-        assert abs(sums["log_p"][row] - expected) < 1e-4
-        assert abs(sums["kl"][row] - (log_pi.exp() * (log_pi - log_p)).sum().item()) < 1e-4
-        assert abs(sums["entropy"][row] + (log_pi.exp() * log_pi).sum().item()) < 1e-4
-
-
-def test_the_same_seed_gives_the_same_samples() -> None:
-    """Protects determinism, and that other seeds give others."""
-    rnn = SequenceRNN(4, 8, seed=1)
-    one, again, other = (episodes.sampled(Toy(), [rnn], 50, seed)[1] for seed in (1, 1, 2))  # type: ignore[arg-type]
-    assert np.array_equal(one, again)
-    assert not np.array_equal(one, other)
 
 
 def test_half_precision_steps_are_those_of_full_precision_up_to_rounding() -> None:

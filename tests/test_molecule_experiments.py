@@ -29,7 +29,7 @@ def test_all_reported_numbers_are_shipped(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("REPRO_JOBS", "1")
     for name in ("dueling", "ending"):
         monkeypatch.setattr(f"repro.{name}.train", lambda *_: pytest.fail("a policy was trained"))
-    monkeypatch.setattr("repro.episodes.evaluate", lambda *_: pytest.fail("samples were measured"))
+    monkeypatch.setattr("repro.evaluation.evaluate_to_end", lambda *_: pytest.fail("samples were measured"))
     for experiment, count in (("terminal", 12), ("terminal_plain", 4), ("authors", 4)):
         tuning = getattr(molecule_experiments, experiment)(LAPTOP)
         assert len(tuning.policies) == count

@@ -21,6 +21,19 @@ def rows(experiment: str, value: float) -> pd.DataFrame:
     return pd.DataFrame([(experiment, *model, "log_p", value) for model in models], columns=[*report.KEY, "value"])
 
 
+def test_runs_of_experiments_that_share_one_do_not_depend_on_their_order(tmp_path: Path) -> None:
+    """Protects runs.json: a shared run belongs to both, whoever is written last, and stays while one of them has it."""
+    first, second = {"shared": {"n": 1}, "a": {"n": 2}}, {"shared": {"n": 1}, "b": {"n": 3}}
+    report.write_runs_of(tmp_path / "one", "terminal", first)
+    report.write_runs_of(tmp_path / "one", "terminal_plain", second)
+    path = report.write_runs_of(tmp_path / "one", "terminal", first)
+    report.write_runs_of(tmp_path / "other", "terminal_plain", second)
+    other = report.write_runs_of(tmp_path / "other", "terminal", first)
+    assert path.read_bytes() == other.read_bytes()
+    assert json.loads(path.read_text())["shared"]["experiments"] == ["terminal", "terminal_plain"]
+    assert set(json.loads(report.write_runs_of(tmp_path / "one", "terminal", {}).read_text())) == {"shared", "b"}
+
+
 def test_a_table_keeps_other_experiments(tmp_path: Path) -> None:
     """Protects what other notebooks wrote: an experiment replaces its own rows and no others; order is fixed."""
     for experiment, value in (("as_notated", 1.0), ("rebuilt", 2.0), ("as_notated", 3.0)):
