@@ -116,13 +116,16 @@ class Dueling:
         )  # fmt: skip
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        # what plain reinforcement learning follows is the gradient at the policy's own play, and nothing else
+        self.replayed = 0 if settings.method == "rl_only" else settings.replayed
         self.memory = Memory(settings.remembered, settings.priority, self.replay_numbers)
         self.centre, self.steps, self.sequences, self.loss = math.nan, 0, 0, math.nan
 
     def play(self) -> Episodes:
         """Plays `episodes` sequences with the current policy: inputs (B, T), actions, alive, reward / c, log prior."""
         settings, domain = self.settings, self.domain
-        first = domain.first_inputs(settings.episodes, self.play_numbers)
+        count = settings.episodes + settings.replayed - self.replayed
+        first = domain.first_inputs(count, self.play_numbers)
         networks = [self.policy, self.prior] if self.method.plays_with_prior else [self.policy]
         tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers,
                              stepper=HalfStepper if self.half else Stepper)  # fmt: skip
@@ -141,13 +144,12 @@ class Dueling:
     def step(self) -> dict[str, float]:
         """Plays, makes one gradient step on new and remembered sequences, and returns the means of the new ones."""
         played = self.play()
-        # what plain reinforcement learning follows is the gradient at the policy's own play, and nothing else
-        replayed = 0 if self.settings.method == "rl_only" else self.settings.replayed
-        places = self.memory.draw(replayed)
-        row, log_weights = self.update(self.memory.beside(played, places), new=len(played["actions"]))
-        self.memory.correct(places, log_weights[len(played["actions"]) :])
-        if replayed:
-            self.memory.add(played, log_weights[: len(played["actions"])])
+        new = len(played["actions"])
+        places = self.memory.draw(self.replayed)
+        row, log_weights = self.update(self.memory.beside(played, places), new)
+        self.memory.correct(places, log_weights[new:])
+        if self.replayed:
+            self.memory.add(played, log_weights[:new])
         self.steps += 1
         return row
 

@@ -177,6 +177,9 @@ class MoleculeSettings:
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
+RATES = {"q": 1.25e-4, "psi": 5e-4, "g": 8e-4, "rl_only": 5e-4}  # ours, of the dueling form; g's head starts at zero
+
+
 @dataclass(frozen=True)
 class DuelingSettings:
     """How one policy is tuned by KL-control in the dueling form, Psi = log pi + V. All values are ours but c."""
@@ -192,7 +195,7 @@ class DuelingSettings:
     remembered: int = 4096  # latest sequences that these are drawn from
     priority: float = 0.5  # they are drawn in proportion to (p exp(r / c) / pi) ** priority; 0: all alike
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
-    learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: 5e-4, and 7e-4 for g, whose head starts at zero
+    learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: that of `rate`
     value_learning_rate: float = 3e-3  # of V, peak of a cosine
     value_cells: int = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
     centre_rate: float = 0.2  # of the moving average that is subtracted from the reward at the end
@@ -216,5 +219,5 @@ class DuelingSettings:
             need(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must be at least 0")
 
     def rate(self) -> float:
-        """The policy's learning rate."""
-        return self.learning_rate or (7e-4 if self.method == "g" else 5e-4)
+        """The policy's learning rate: by default low for Q, which settles on fewer sequences the longer it learns."""
+        return self.learning_rate or RATES[self.method]

@@ -152,8 +152,8 @@ def _tuned(
 
 def policy_key(domain: Molecules, weights: str, settings: Settings, seed: int) -> str:
     """What determines a tuned policy: the episode and its reward, the prior's weights, all settings, seed and code."""
-    form = "repro.dueling" if isinstance(settings, DuelingSettings) else "repro.ending"
-    code = runs.source_digest((*TUNING, form, *domain.reward_modules))
+    form = stages.DUELING if isinstance(settings, DuelingSettings) else ("repro.ending",)
+    code = runs.source_digest((*TUNING, *form, *domain.reward_modules))
     return runs.digest(stage="policy", domain=domain.describe(), prior=weights, settings=settings, seed=seed, code=code)
 
 

@@ -38,7 +38,7 @@ def settings(study: Study, method: str, gamma: float) -> DuelingSettings:
 
 def finished(rnn: SequenceRNN, chosen: DuelingSettings, seed: int, count: int) -> runs.Record:
     """One policy, tuned in the dueling form and measured; its numbers are those of `evaluate`, settings, seed, cost."""
-    modules = ("repro.dueling", "repro.memory", "repro.episodes", *stages.MEASURING, *MUSIC.reward_modules, *MUSIC.measure_modules)
+    modules = (*stages.DUELING, "repro.episodes", *stages.MEASURING, *MUSIC.reward_modules, *MUSIC.measure_modules)
     key = runs.digest(
         stage="dueling music", prior=runs.weights_digest(rnn), settings=chosen, seed=seed, count=count,
         code=runs.source_digest(modules),

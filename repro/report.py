@@ -21,7 +21,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.io import wavfile
 
-from repro import experiments, runs, verdict_tables
+from repro import experiments, molecule_experiments, runs, verdict_tables
+from repro.molecule_settings import MoleculeStudy, molecule_study
 from repro.music import events
 from repro.settings import study
 from repro.stages import Tuning
@@ -143,6 +144,13 @@ def ship(tuning: Tuning, c: float, seed: int) -> list[Path]:
     return shipped
 
 
+def ship_smiles_rnns(study: MoleculeStudy) -> list[Path]:
+    """Copies both SMILES RNNs to results/priors; the policies, 4.5 MB each, are not shipped."""
+    made = (molecule_experiments.smiles_rnn(study), molecule_experiments.authors_smiles_rnn(study))
+    names = ("molecules-regex", "molecules-authors")
+    return [runs.ship(record, runs.PRIORS, name) for (record, _), name in zip(made, names, strict=True)]
+
+
 def readme_table(results: Path, c: float) -> str:
     """Table 1 for README.md: a line a metric, ours with its interval above the paper's value."""
     frame = pd.read_csv(results / "tables" / "music.csv")
@@ -179,6 +187,8 @@ def main() -> None:
         for tuning in (experiments.as_notated(laptop), experiments.from_rebuilt(laptop)):
             for path in ship(tuning, main_c, seeds[0]):
                 print(f"shipped {shown(path)}")
+        for path in ship_smiles_rnns(molecule_study("laptop")):
+            print(f"shipped {shown(path)}")
     readme = runs.ROOT / "README.md"
     runs.write(readme, renewed_readme(readme.read_text(encoding="utf-8"), laptop.results, main_c).encode())
 

@@ -25,6 +25,7 @@ from repro.tutor import players, train
 
 Pair = tuple[runs.Record, runs.Record]  # a policy's training and its measures
 TRAINING = ("repro.rnn", "repro.kl_control", "repro.episodes", "repro.tutor")  # the modules that a policy depends on
+DUELING = ("repro.dueling", "repro.memory")  # what the dueling form adds to them
 MEASURING = (*TRAINING, "repro.evaluation")  # and its measures
 
 
