@@ -18,7 +18,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from repro.molecules import measures, scores
 from repro.molecules.reward import LATEST, AuthorsReward, TerminalReward, prefix_parts, terminal_parts
-from repro.molecules.tokens import END_INDEX, START_INDEX, Vocabulary, ended
+from repro.molecules.tokens import END_INDEX, START_INDEX, Vocabulary, before_end, ended
 
 HORIZON = 72  # tokens; the longest of the 1.58 million training molecules has 53
 AUTHORS_HORIZON = 120  # authors' code: characters
@@ -58,7 +58,7 @@ def _checked(values: np.ndarray, smiles: list[str]) -> np.ndarray:
 
 def at_the_end(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:
     """Values (B,) at the last step of each sequence (B, T), zero elsewhere."""
-    steps = np.minimum((np.cumsum(sequences == END_INDEX, axis=1) == 0).sum(axis=1), sequences.shape[1] - 1)
+    steps = np.minimum(before_end(sequences), sequences.shape[1] - 1)
     rewards = np.zeros(sequences.shape)
     rewards[np.arange(len(sequences)), steps] = values
     return rewards
@@ -132,7 +132,7 @@ class Molecules:
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The rows of Table 2."""
-        lengths = (np.cumsum(sequences == END_INDEX, axis=1) == 0).sum(axis=1) + ended(sequences)
+        lengths = before_end(sequences) + ended(sequences)
         table = measures.per_molecule(self.tokens.decode(sequences), ended(sequences), lengths)
         known = self.training() if self.training is not None else None
         return measures.summarise(table, known, DIVERSITY_AMONG)
@@ -178,10 +178,8 @@ class AuthorsMolecules(Molecules):
         """The parts of the authors' reward, each (B, T)."""
         smiles, finished = self.tokens.decode(sequences), ended(sequences)
         self.last_scores = _scored(smiles).assign(smiles=smiles)
-        characters = [[self.vocabulary[t] for t in row if t != END_INDEX] for row in _until_end(sequences)]
+        characters = [
+            [self.vocabulary[token] for token in row[:length]]
+            for row, length in zip(sequences, before_end(sequences), strict=True)
+        ]
         return prefix_parts(characters, finished, self.authors, sequences.shape[1])
-
-
-def _until_end(sequences: np.ndarray) -> list[np.ndarray]:
-    lengths = (np.cumsum(sequences == END_INDEX, axis=1) == 0).sum(axis=1)
-    return [row[:length] for row, length in zip(sequences, lengths, strict=True)]

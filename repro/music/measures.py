@@ -29,7 +29,6 @@ TITLES = {
     "in_motif": "Notes in a motif",
     "in_repeated_motif": "Notes in a repeated motif",
 }
-WANTED = {entry: "zero" if position < 5 else "up" for position, entry in enumerate(TITLES)}  # as Table 1 is read
 PER_EVENT = ("repeated", "not_in_key", "in_motif", "in_repeated_motif")  # counted at events; the others once a melody
 
 # The authors count in-key thirds nowhere: their comparison catches in-key fifths only. `in_key_thirds` is ours.
