@@ -193,7 +193,7 @@ class DuelingSettings:
         0  # earlier sequences trained on again in each step; none for rl_only, whose gradient needs new ones
     )
     remembered: int = 4096  # latest sequences that these are drawn from
-    priority: float = 0.5  # they are drawn in proportion to (p exp(r / c) / pi) ** priority; 0: all alike
+    priority: float = 1.0  # they are drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: that of `rate`
     value_learning_rate: float = 3e-3  # of V, peak of a cosine

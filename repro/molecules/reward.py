@@ -1,16 +1,19 @@
 """The two task rewards of molecules, as pure functions of what was sampled.
 
-    terminal_parts(table, ended, settings)   # 2 QED - SA + logP + ring penalty, or -2: paid once, at the end, (B,)
-    prefix_parts(sequences, ended)           # the authors' reward, paid at every token, (B, T)
+    terminal(smiles, ended)          # (B,): one reward a molecule, paid when it ends
+    prefix_rewards(sequences, ended) # (B, T): the authors' reward, paid at every token
 
-Both come before the division by the temperature c, and in the parts that add up to them.
+Both come before the division by the temperature c, and apart into the parts that add up to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,7 @@ from repro.molecules import scores
 
 REMEMBERED = 2**17  # prefixes; short ones come again in nearly every molecule
 CARBON = "C"
+Weights = TypeVar("Weights", "TerminalReward", "AuthorsReward")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,21 @@ LATEST = AuthorsReward()  # the authors' final run; they multiply by .35: c = 2.
 TRAIN = AuthorsReward(qed=40.0)  # their earlier training script; they multiply by .4: c = 2.5
 
 
+def weighted(settings: Weights, weights: Mapping[str, float]) -> Weights:
+    """Returns the settings with some of their values replaced.
+
+    Raises:
+        ValueError: an unknown name, with the known ones, or a value that is no finite number.
+    """
+    known = {field.name for field in dataclasses.fields(settings)}
+    for name, value in weights.items():
+        if name not in known:
+            raise ValueError(f"unknown weight {name!r}; the weights are {', '.join(sorted(known))}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"the weight {name} is {value!r}: it must be a finite number")
+    return dataclasses.replace(settings, **weights)  # type: ignore[arg-type]
+
+
 def _flags(ended: Iterable[bool], count: int) -> np.ndarray:
     """Returns which of `count` sequences ended as booleans (B,)."""
     flags = np.asarray(ended, dtype=bool)
@@ -96,6 +115,28 @@ def terminal_parts(table: pd.DataFrame, ended: Iterable[bool], settings: Termina
         for name, sign in signs.items()
     }
     return parts | {"invalid": np.where(finished, 0.0, settings.invalid)}
+
+
+def terminal(
+    smiles: Iterable[str],
+    ended: Iterable[bool],
+    settings: TerminalReward | None = None,
+    processes: int = 1,
+) -> np.ndarray:
+    """Returns 2 QED - SA + logP + ring penalty of each finished valid molecule, -2 for the others: float (B,).
+
+    Args:
+        smiles: B strings without their end token.
+        ended: which of them ended before the horizon, (B,).
+        settings: other weights than these.
+        processes: as in `scores.score`.
+
+    Raises:
+        ValueError: not a list of strings, flags of another length.
+        ScoringError: RDKit fails on a valid molecule.
+    """
+    table = scores.score(smiles, processes=processes)
+    return reduce(np.add, terminal_parts(table, ended, settings or TerminalReward()).values())
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -157,7 +198,27 @@ def prefix_parts(
     settings: AuthorsReward = LATEST,
     steps: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Returns the parts of the authors' reward of every token, given the tokens before it.
+    """Returns the parts of `prefix_rewards`, by their names in PARTS, each float (B, T). Takes and raises the same."""
+    flags = _flags(ended, len(sequences))
+    lengths = [len(sequence) + flag for sequence, flag in zip(sequences, flags, strict=True)]
+    limit = settings.max_length if steps is None else min(steps, settings.max_length)
+    for row, length in enumerate(lengths):
+        if length > limit:
+            raise ValueError(f"sequence {row} has {length} tokens with its end; at most {limit} are rewarded")
+    rewards = np.zeros((len(PARTS), len(sequences), max(lengths, default=0) if steps is None else steps))
+    for row, (sequence, flag, length) in enumerate(zip(sequences, flags, lengths, strict=True)):
+        if length:
+            rewards[:, row, :length] = np.array(_steps(sequence, bool(flag), settings)).T
+    return dict(zip(PARTS, rewards, strict=True))
+
+
+def prefix_rewards(
+    sequences: Sequence[Sequence[str]],
+    ended: Iterable[bool],
+    settings: AuthorsReward = LATEST,
+    steps: int | None = None,
+) -> np.ndarray:
+    """Returns the authors' reward of every token, given the tokens before it.
 
     Every prefix is parsed. One that parses earns a bonus and its quality, whether or not it is the molecule meant; the
     end of a molecule pays once more, and much more. The paper describes the four scores, the authors' code this sum.
@@ -170,20 +231,10 @@ def prefix_parts(
         steps: T; the longest sequence with its end token unless given.
 
     Returns:
-        By their names in PARTS, each float (B, T), 0 after the end.
+        Float (B, T), 0 after the end.
 
     Raises:
         ValueError: more tokens than `steps` or `settings.max_length`, flags of another length.
         ScoringError: RDKit fails on a valid molecule.
     """
-    flags = _flags(ended, len(sequences))
-    lengths = [len(sequence) + flag for sequence, flag in zip(sequences, flags, strict=True)]
-    limit = settings.max_length if steps is None else min(steps, settings.max_length)
-    for row, length in enumerate(lengths):
-        if length > limit:
-            raise ValueError(f"sequence {row} has {length} tokens with its end; at most {limit} are rewarded")
-    rewards = np.zeros((len(PARTS), len(sequences), max(lengths, default=0) if steps is None else steps))
-    for row, (sequence, flag, length) in enumerate(zip(sequences, flags, lengths, strict=True)):
-        if length:
-            rewards[:, row, :length] = np.array(_steps(sequence, bool(flag), settings)).T
-    return dict(zip(PARTS, rewards, strict=True))
+    return reduce(np.add, prefix_parts(sequences, ended, settings, steps).values())

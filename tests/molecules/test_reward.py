@@ -22,22 +22,10 @@ RING_NAMES = {"logp_multiplier": "logp", "ringp_multiplier": "ring_penalty"}
 NAMES = RING_NAMES | {"qed_multiplier": "qed", "sa_multiplier": "sa"}
 
 
-def terminal(smiles: list[str], ended: list[bool], weights: TerminalReward | None = None) -> np.ndarray:
-    """The whole terminal reward of each molecule."""
-    return sum(reward.terminal_parts(scores.score(smiles), ended, weights or TerminalReward()).values())
-
-
-def prefix_rewards(
-    sequences: list, ended: list[bool], weights: AuthorsReward = LATEST, steps: int | None = None
-) -> np.ndarray:
-    """The whole of the authors' reward at each step."""
-    return sum(reward.prefix_parts(sequences, ended, weights, steps).values())
-
-
 def as_settings(config: str) -> AuthorsReward:
     """Returns a setting of the authors' code in our names; `data_scalar` weighs log p, which is no reward."""
     values = {NAMES.get(name, name): value for name, value in GOLDEN["meta"]["configs"][config].items()}
-    return AuthorsReward(**{name: value for name, value in values.items() if name != "data_scalar"})
+    return reward.weighted(AuthorsReward(), {name: v for name, v in values.items() if name != "data_scalar"})
 
 
 def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.ndarray:
@@ -62,7 +50,7 @@ def test_presets_are_the_authors_settings() -> None:
 def test_every_step_pays_what_the_authors_code_pays(config: str) -> None:
     """Protects the per-prefix reward at every token of 100 molecules, also where every term is at work."""
     weights = as_settings(config)
-    ours = prefix_rewards(STRINGS, ENDED, weights, steps=120)
+    ours = reward.prefix_rewards(STRINGS, ENDED, weights, steps=120)
     assert ours.shape == (len(STRINGS), 120)
     for row, molecule in zip(ours, MOLECULES, strict=True):
         expected = authors_reward(molecule, config, weights)
@@ -97,7 +85,7 @@ def test_terminal_reward_by_hand() -> None:
     """Protects the formula, and -2 for what is invalid, empty or unfinished."""
     table = scores.score(["CCO"]).loc[0]
     expected = 2 * table["qed"] - table["sa"] + table["logp"]
-    rewards = terminal(["CCO", "CCO", "CC(", "", "C1CCCCCCC1"], [True, False, True, True, True])
+    rewards = reward.terminal(["CCO", "CCO", "CC(", "", "C1CCCCCCC1"], [True, False, True, True, True])
     np.testing.assert_allclose(rewards[:4], [expected, -2, -2, -2], rtol=0, atol=1e-12)
     ring = scores.score(["C1CCCCCCC1"]).loc[0]
     assert rewards[4] == pytest.approx(2 * ring["qed"] - ring["sa"] + ring["logp"] - 2)
@@ -110,34 +98,37 @@ def test_terminal_weights_are_settings() -> None:
     scored = {"qed": row["qed"], "sa": -row["sa"], "logp": row["logp"], "ring_penalty": row["ring_penalty"]}
     nothing = dict.fromkeys([*scored, "invalid"], 0.0)
     for name, value in scored.items():
-        weights = TerminalReward(**nothing | {name: 3.0})
-        assert terminal(["C1CCCCCCC1C", "C("], [True, True], weights).tolist() == pytest.approx([3 * value, 0])
-    weights = TerminalReward(**nothing | {"invalid": -7.0})
-    assert terminal(["C1CCCCCCC1C", "C("], [True, True], weights).tolist() == [0.0, -7.0]
+        weights = reward.weighted(TerminalReward(), nothing | {name: 3.0})
+        assert reward.terminal(["C1CCCCCCC1C", "C("], [True, True], weights).tolist() == pytest.approx([3 * value, 0])
+    weights = reward.weighted(TerminalReward(), nothing | {"invalid": -7.0})
+    assert reward.terminal(["C1CCCCCCC1C", "C("], [True, True], weights).tolist() == [0.0, -7.0]
 
 
-def test_parts_have_the_names_of_their_weights() -> None:
-    """Protects the parts that figures show by name, and the shape of a batch."""
+def test_parts_add_up() -> None:
+    """Protects the parts from leaving something out of the whole."""
     parts = reward.prefix_parts(STRINGS[:20], ENDED[:20])
     assert tuple(parts) == reward.PARTS
+    np.testing.assert_allclose(sum(parts.values()), reward.prefix_rewards(STRINGS[:20], ENDED[:20]), atol=1e-12)
     table = scores.score(STRINGS[:20])
-    assert list(reward.terminal_parts(table, ENDED[:20], TerminalReward())) == [f.name for f in fields(TerminalReward)]
+    parts = reward.terminal_parts(table, ENDED[:20], TerminalReward())
+    assert list(parts) == [field.name for field in fields(TerminalReward)]
+    np.testing.assert_allclose(sum(parts.values()), reward.terminal(STRINGS[:20], ENDED[:20]), atol=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(STRINGS), st.integers(0, 119))
 def test_rewards_of_a_prefix_stay(smiles: str, length: int) -> None:
     """Protects the design of training: the reward of a token depends on the tokens before it alone."""
-    whole = prefix_rewards([smiles], [len(smiles) < 120])[0]
-    part = prefix_rewards([smiles[:length]], [False])[0]
+    whole = reward.prefix_rewards([smiles], [len(smiles) < 120])[0]
+    part = reward.prefix_rewards([smiles[:length]], [False])[0]
     np.testing.assert_array_equal(part, whole[: len(part)])
 
 
 def test_molecules_do_not_influence_one_another() -> None:
     """Protects the cache of prefixes: a batch is its molecules one by one, in any order."""
-    batch = prefix_rewards(STRINGS[:10], ENDED[:10], steps=120)
+    batch = reward.prefix_rewards(STRINGS[:10], ENDED[:10], steps=120)
     for row, smiles, ended in list(zip(batch, STRINGS, ENDED, strict=False))[::-1]:
-        np.testing.assert_array_equal(row, prefix_rewards([smiles], [ended], steps=120)[0])
+        np.testing.assert_array_equal(row, reward.prefix_rewards([smiles], [ended], steps=120)[0])
 
 
 def test_the_horizon_ends_a_molecule() -> None:
@@ -147,22 +138,33 @@ def test_the_horizon_ends_a_molecule() -> None:
     assert validity[1, -2:].tolist() == [LATEST.any_valid_bonus, 0.0]
 
 
+@pytest.mark.parametrize("preset", [TerminalReward(), LATEST])
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [({"druglikeness": 1.0}, "the weights are .*qed"), ({"qed": float("nan")}, "finite"), ({"qed": "2"}, "finite")],
+)
+def test_bad_weights_are_refused(preset: TerminalReward | AuthorsReward, weights: dict, sentence: str) -> None:
+    """Protects from misspelt weights, which the authors' library read as nothing, and from rewards that are nan."""
+    with pytest.raises(ValueError, match=sentence):
+        reward.weighted(preset, weights)
+
+
 def test_bad_batches_are_refused() -> None:
     """Protects from flags that belong to another batch, and from molecules beyond the horizon."""
     with pytest.raises(ValueError, match="flags"):
-        terminal(["CCO"], [True, False])
+        reward.terminal(["CCO"], [True, False])
     with pytest.raises(ValueError, match="flags"):
-        prefix_rewards(["CCO"], [])
+        reward.prefix_rewards(["CCO"], [])
     with pytest.raises(ValueError, match="sequence 1 has 121 tokens"):
-        prefix_rewards(["CC", "C" * 120], [True, True])
+        reward.prefix_rewards(["CC", "C" * 120], [True, True])
     with pytest.raises(ValueError, match="at most 3"):
-        prefix_rewards(["CCO"], [True], steps=3)
+        reward.prefix_rewards(["CCO"], [True], steps=3)
     with pytest.raises(ValueError, match="list of SMILES"):
-        terminal("CCO", [True])
+        reward.terminal("CCO", [True])
 
 
 def test_nothing_has_no_rewards() -> None:
     """Protects empty batches, and the end token that comes first: an empty molecule is invalid."""
-    assert prefix_rewards([], []).shape == (0, 0)
-    assert terminal([], []).shape == (0,)
-    assert prefix_rewards([""], [True]).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]
+    assert reward.prefix_rewards([], []).shape == (0, 0)
+    assert reward.terminal([], []).shape == (0,)
+    assert reward.prefix_rewards([""], [True]).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]
