@@ -69,7 +69,10 @@ def find_notebooks(folder: Path) -> tuple[Notebook, ...]:
     """Returns the numbered notebooks of `folder`, in order; raises BadInput if there are none."""
     found = tuple(read_notebook(path) for path in sorted(folder.glob("[0-9][0-9]*.ipynb")))
     if not found:
-        raise BadInput(f"there are no notebooks (NN_name.ipynb) in {folder}.")
+        raise BadInput(
+            f"there are no notebooks (NN_name.ipynb) in {folder}: they belong to the repository, and a wheel holds the "
+            "package alone."
+        )
     return found
 
 

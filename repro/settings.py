@@ -34,6 +34,7 @@ __all__ = [
 OWN_RESULTS = "results/own"  # where results with changed settings go, so that the reference results stay
 KINDS: dict[object, str] = {int: "a whole number", float: "a number", str: "a word"}
 REBUILT_LEARNING_RATE = 3e-3
+SMOKE_PRIOR = {"prior_steps": 200, "prior_evaluate_every": 50}  # of a Note RNN that is not shipped: seconds of one core
 T = typing.TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent  # the repository: paths in settings are relative to it
 
@@ -146,12 +147,16 @@ def given_values(overrides: Mapping[str, object], names: tuple[str, ...]) -> dic
     return given
 
 
+def prior_names() -> tuple[str, ...]:
+    """The names that change what a Note RNN learns from or how, so that no shipped one will do."""
+    corpus = tuple(f.name for part in (TuneSettings, RebuiltSettings) for f in dataclasses.fields(part))
+    return corpus + tuple(f"prior_{f.name}" for f in dataclasses.fields(PriorSettings))
+
+
 def known_names() -> tuple[str, ...]:
     """The names that `study` accepts."""
-    prior = tuple(f"prior_{f.name}" for f in dataclasses.fields(PriorSettings))
     tutor = tuple(f.name for f in dataclasses.fields(TutorSettings) if f.name != "method")
-    corpus = tuple(f.name for part in (TuneSettings, RebuiltSettings) for f in dataclasses.fields(part))
-    return ("preset", "seeds", "results", "methods", "melodies") + tutor + corpus + prior
+    return ("preset", "seeds", "results", "methods", "melodies") + tutor + prior_names()
 
 
 def study(preset: str | None = None, **overrides: object) -> Study:
@@ -184,6 +189,8 @@ def study(preset: str | None = None, **overrides: object) -> Study:
         seeds_at = tuple((c, seeds) for c, _ in seeds_at)
     changes = given.keys() - {"results"}
     results = ROOT / str(given.get("results", OWN_RESULTS if changes else base.results))
+    if preset == "smoke" and changes & set(prior_names()):
+        given = SMOKE_PRIOR | given
     return dataclasses.replace(
         base,
         results=results,

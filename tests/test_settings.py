@@ -49,6 +49,15 @@ def test_none_means_the_preset_s_value() -> None:
     assert study(None, seeds=None, c=None, methods=None, results=None) == study("laptop")
 
 
+def test_smoke_is_quick_where_no_note_rnn_is_shipped() -> None:
+    """Protects `--preset smoke -p midi_folder my_songs` from minutes of training; the other presets train in full."""
+    assert study("smoke", methods="psi", seeds="0", c="2").prior == study("laptop").prior  # the shipped one
+    for given in ({"midi_folder": "songs"}, {"silences": "0"}, {"prior_cells": "50"}):
+        assert study("smoke", **given).prior.steps == 200  # type: ignore[arg-type]
+        assert study("laptop", **given).prior.steps == 8000  # type: ignore[arg-type]
+    assert study("smoke", midi_folder="songs", prior_steps="5").prior.steps == 5
+
+
 def test_runs_are_every_method_and_seed() -> None:
     """Protects the list of work: no run is left out or done twice."""
     runs = study(methods="g,psi", c="0.5,1", seeds="3,4").runs()

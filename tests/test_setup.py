@@ -251,6 +251,14 @@ def test_the_tests_are_pytests_own(tmp_path: Path) -> None:
     assert tests.startswith("-m pytest -q -n auto ")
 
 
+@pytest.mark.parametrize(("user", "options"), [("1000", ""), ("0", " --allow-root")])
+def test_lab_opens_jupyterlab(tmp_path: Path, user: str, options: str) -> None:
+    """Protects `bash run_all.sh --lab`: it sets up likewise and starts JupyterLab, also as root in a container."""
+    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=STAND_IN, id=f"echo {user}"))
+    assert bash("run_all.sh", "--lab", cwd=root, PATH=path).returncode == 0
+    assert calls(root) == ["-m venv --clear .venv", INSTALL, f"-m jupyterlab{options}"]
+
+
 def test_list_installs_nothing(tmp_path: Path) -> None:
     """Protects: looking at what there is does not cost an installation."""
     root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=f"exec '{sys.executable}' \"$@\""))

@@ -1,0 +1,23 @@
+"""The speeds: that the command measures and writes every row, with workloads far smaller than its own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from repro import benchmark
+from repro.settings import ROOT
+
+
+def test_the_command_writes_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects `python -m repro.benchmark` and the committed file: the same rows in the same order, all above zero."""
+    monkeypatch.setattr(benchmark, "MELODIES", 20)
+    monkeypatch.setattr(benchmark, "music_loop", partial(benchmark.music_loop, rounds=1))
+    monkeypatch.setattr(benchmark, "midi_folder", partial(benchmark.midi_folder, files=4))
+    benchmark.main(["--repeats", "1", "--output", str(tmp_path / "speeds.csv")])
+    measured, committed = pd.read_csv(tmp_path / "speeds.csv"), pd.read_csv(ROOT / "results" / "benchmark.csv")
+    assert (measured["value"] > 0).all()
+    assert [what.replace(" 4 MIDI", " 500 MIDI") for what in measured["what"]] == committed["what"].tolist()
