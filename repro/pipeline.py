@@ -172,6 +172,7 @@ def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> R
     executed.unlink(missing_ok=True)
     journal.unlink(missing_ok=True)
     os.environ["REPRO_JOURNAL"] = str(journal)
+    code = provenance.commit(root)
     bad.unlink(missing_ok=True)
     config = Config(KernelManager={"transport_encryption": "auto"})  # Otherwise each kernel warns of plain text.
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "start_timeout": 300}
@@ -180,7 +181,6 @@ def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> R
         # A loaded notebook, not its path: papermill would take braces in a path for parameters to fill in.
         source = papermill.iorw.load_notebook_node(str(notebook.path))
         papermill.execute_notebook(source, executed, parameters, cwd=root, config=config, **options)
-        code = provenance.commit(root)
         write_executed(executed, good, root, provenance.sentence(code, parameters))
         rows = provenance.record(plan.output.parent, name, parameters, journal, code)
         (plan.output.parent / provenance.INDEX).write_text(rows, encoding="utf-8")
