@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from repro.provenance import without_commit
 from repro.settings import ROOT
 
 
@@ -34,8 +35,15 @@ def anonymous(value: Any, root: Path = ROOT, table: str = "T_") -> Any:
     return value
 
 
-def write_executed(executed: Path, target: Path, root: Path) -> None:
-    """Moves papermill's output to `target` without what would differ on another machine or another day."""
+def write_executed(executed: Path, target: Path, root: Path, made: str = "") -> None:
+    """Moves papermill's output to `target` without what would differ on another machine or another day.
+
+    Args:
+        executed: what papermill wrote.
+        target: where it goes; a copy there that differs in nothing but the commit is left alone.
+        root: the repository.
+        made: `provenance.sentence`, the last cell of the copy.
+    """
     import nbformat
 
     notebook = nbformat.read(executed, as_version=4)
@@ -47,6 +55,13 @@ def write_executed(executed: Path, target: Path, root: Path) -> None:
             cell["id"] = "injected-parameters"  # papermill draws a random one.
         if "outputs" in cell:
             cell["outputs"] = anonymous(cell["outputs"], root, f"T_{cell['id']}")
+    if made:
+        notebook.cells.append(nbformat.v4.new_markdown_cell(made, id="provenance"))
     part = target.with_name(f".{target.name}.part")
     nbformat.write(notebook, part)
-    os.replace(part, target)  # Nothing half-written ever replaces a good copy.
+    if target.exists() and without_commit(target.read_text(encoding="utf-8")) == without_commit(
+        part.read_text(encoding="utf-8")
+    ):
+        part.unlink()
+    else:
+        os.replace(part, target)  # Nothing half-written ever replaces a good copy.

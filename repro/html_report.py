@@ -21,10 +21,10 @@ import jinja2
 import mistune
 from markupsafe import Markup
 
-from repro import runs, verdict_tables
+from repro import pictures, provenance, runs, verdict_tables
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-LARGEST = 12_000_000  # bytes; sounds that would make the file larger are left to the folder audio
+LARGEST = 5_500_000  # bytes; sounds that would make the file larger are left to the folder audio
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
 MODELS = {"prior": "prior", "q": "Q", "psi": "Psi", "g": "G", "rl_only": "RL only"}
 caption_of = mistune.create_markdown(escape=True)
@@ -34,10 +34,12 @@ caption_of = mistune.create_markdown(escape=True)
 class Item:
     """A figure or a sound of a notebook, with what is said about it."""
 
-    kind: str  # png or wav
+    kind: str  # webp or wav
     data: str  # base64
     heading: str
     caption: str  # Markdown
+    width: int = 0  # of a picture, in pixels
+    height: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Chapter:
     title: str
     link: str  # relative to the report
     settings: str  # what the run was told and what the settings became
+    commit: str  # of the code that made it
     items: tuple[Item, ...]
 
 
@@ -63,7 +66,7 @@ def render(results: Path) -> str:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     chapters = [chapter(path) for path in executed(results)]
-    room = LARGEST - sum(len(item.data) for one in chapters for item in one.items) - 1_000_000
+    room = LARGEST - sum(len(item.data) for one in chapters for item in one.items) - 200_000
     return page.render(
         name=results.name,
         counts=verdict_tables.counts(rows),
@@ -72,6 +75,7 @@ def render(results: Path) -> str:
         note=verdict_tables.NOTE,
         commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}),
         chapters=chapters,
+        index=provenance.INDEX if provenance.read(results) else "",
         sounds=list(sounds(results, room)),
         markdown=lambda text: Markup(caption_of(text)),
     )
@@ -88,13 +92,15 @@ def chapter(path: Path) -> Chapter:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError):
-        return Chapter(f"{path.stem} is damaged and was left out", link, "", ())
+        return Chapter(f"{path.stem} is damaged and was left out", link, "", "", ())
     prose = "\n".join(_source(cell) for cell in cells if cell["cell_type"] == "markdown")
     heading = re.search(r"^# (.+)$", prose, re.MULTILINE)
+    made = provenance.MADE.search(prose)
     return Chapter(
         title=heading[1] if heading else path.stem,
         link=link,
         settings=_settings(cells),
+        commit=made[1] if made else "",
         items=tuple(_items(cells)),
     )
 
@@ -128,7 +134,19 @@ def _items(cells: Sequence[dict[str, Any]]) -> Iterator[Item]:
             mark = hashlib.sha256(content.encode()).digest()
             if content and mark not in seen:
                 seen.add(mark)
-                yield Item(kind, content, heading, _caption(cells, index))
+                yield _item(kind, base64.b64decode(content), heading, _caption(cells, index))
+
+
+def _item(kind: str, content: bytes, heading: str, caption: str) -> Item:
+    """A figure as WebP or a sound at the report's rate: what a page of a few megabytes has room for."""
+    if kind == "wav":
+        return Item(kind, _base64(pictures.smaller_sound(content)), heading, caption)
+    webp, width, height = pictures.as_webp(content)
+    return Item("webp", _base64(webp), heading, caption, width, height)
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _caption(cells: Sequence[dict[str, Any]], index: int) -> str:
@@ -150,7 +168,7 @@ def sounds(results: Path, room: int) -> Iterator[tuple[str, str]]:
     order = {name: place for place, name in enumerate(MODELS)}
     paths = [(*path.stem.rpartition("_")[::2], path) for path in (results / "audio").glob("*.wav")]
     for model, index, path in sorted(paths, key=lambda entry: (order.get(entry[0], len(order)), entry)):
-        content = base64.b64encode(path.read_bytes()).decode()
+        content = _base64(pictures.smaller_sound(path.read_bytes()))
         room -= len(content)
         if room >= 0:
             yield f"{MODELS.get(model, model)} {index}", content

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from repro import provenance
 from repro.executed import write_executed
 from repro.settings import OWN_RESULTS, PRESETS, ROOT
 
@@ -169,9 +170,12 @@ def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> R
     from traitlets.config import Config
 
     start = time.monotonic()
-    name, executed = notebook.path.stem, scratch / "executed.ipynb"
+    name, executed, journal = notebook.path.stem, scratch / "executed.ipynb", scratch / "journal"
     good, bad = plan.output / f"{name}.ipynb", plan.output / f"{name}.failed.ipynb"
     executed.unlink(missing_ok=True)
+    journal.unlink(missing_ok=True)
+    os.environ["REPRO_JOURNAL"] = str(journal)
+    code = provenance.commit(root)
     bad.unlink(missing_ok=True)
     config = Config(KernelManager={"transport_encryption": "auto"})  # Otherwise each kernel warns of plain text.
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False, "start_timeout": 300}
@@ -180,7 +184,9 @@ def run_notebook(notebook: Notebook, plan: Plan, scratch: Path, root: Path) -> R
         # A loaded notebook, not its path: papermill would take braces in a path for parameters to fill in.
         source = papermill.iorw.load_notebook_node(str(notebook.path))
         papermill.execute_notebook(source, executed, parameters, cwd=root, config=config, **options)
-        write_executed(executed, good, root)
+        write_executed(executed, good, root, provenance.sentence(code, parameters))
+        rows = provenance.record(plan.output.parent, name, parameters, journal, code)
+        (plan.output.parent / provenance.INDEX).write_text(rows, encoding="utf-8")
         state, output = "ok", good
     except Exception as error:  # Whatever went wrong with this one, the others still run.
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip().splitlines() or [type(error).__name__]

@@ -3,7 +3,8 @@
     python -m repro.report           # renews the tables and the tagged numbers in README.md
     python -m repro.report --ship    # the laptop's prior and one policy a method too
 
-Only this module, `runs` and `pipeline` write files. The same content gives the same bytes.
+Only this module, `runs` and `pipeline` write files. The same content gives the same bytes. What a notebook writes here
+in a pipeline gets its row in provenance.csv.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from IPython.display import Image
 from matplotlib.figure import Figure
 from scipy.io import wavfile
 
-from repro import experiments, molecule_experiments, runs, verdict_tables
+from repro import experiments, molecule_experiments, pictures, provenance, runs, verdict_tables
 from repro.molecule_settings import MoleculeStudy, molecule_study
 from repro.music import events
 from repro.settings import study
@@ -53,39 +54,34 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
         before = pd.read_csv(path)
         frame = pd.concat([before[~before["experiment"].isin(frame["experiment"])], frame])
     text = frame.sort_values(KEY)[[*KEY, "value"]].to_csv(index=False, float_format="%.8g", lineterminator="\n")
-    runs.write(path, text.encode())
-    return path
+    return _write(results, path, text.encode())
 
 
 def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
     """Writes any other table, as it is, into tables/NAME.csv."""
-    path = results / "tables" / f"{name}.csv"
-    runs.write(path, frame.to_csv(index=False, float_format="%.8g", lineterminator="\n").encode())
-    return path
+    text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    return _write(results, results / "tables" / f"{name}.csv", text.encode())
 
 
-def write_figure(results: Path, name: str, figure: Figure) -> Figure:
-    """Writes figures/NAME.svg and .png, and returns the figure for the notebook to show."""
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        for kind, options in (
-            ("svg", {"metadata": {"Date": None}}),
-            ("png", {"dpi": 110, "metadata": {"Software": None}}),
-        ):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, **options)
-            runs.write(results / "figures" / f"{name}.{kind}", buffer.getvalue())
-    return figure
+def write_figure(results: Path, name: str, figure: Figure) -> Image:
+    """Writes figures/NAME.svg and .png, and returns the picture for the notebook to show: the bytes of the file."""
+    source = f"figures/{name}, settings and commit in {provenance.INDEX}"
+    png = pictures.as_png(figure, source)
+    _write(results, results / "figures" / f"{name}.svg", pictures.as_svg(figure, name, source))
+    _write(results, results / "figures" / f"{name}.png", png)
+    return Image(png, width=round(100 * figure.get_figwidth()))  # points: half as wide as its pixels, or a little more
 
 
 def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
     """Writes audio/NAME.mid and .wav (16 kHz mono, 16 bits) and returns the audio's path."""
     path = results / "audio" / f"{name}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
-    events.to_midi(melody, path.with_suffix(".mid"))
+    midi = path.with_suffix(".mid")
+    events.to_midi(melody, midi)
+    _note(results, midi)
     buffer = io.BytesIO()
     wavfile.write(buffer, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
-    runs.write(path, buffer.getvalue())
-    return path
+    return _write(results, path, buffer.getvalue())
 
 
 def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[str]) -> Path:
@@ -100,9 +96,7 @@ def write_claims(results: Path, domain: str, rows: pd.DataFrame, digests: list[s
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Writes the whole ledger into claims.json; what is not a number becomes null, as JSON wants it."""
     plain = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
-    path = results / "claims.json"
-    runs.write(path, (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
-    return path
+    return _write(results, results / "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
 def write_runs(results: Path, *tunings: Tuning) -> Path:
@@ -124,8 +118,14 @@ def write_runs_of(results: Path, experiment: str, numbers: dict[str, dict[str, A
     others = {key: [name for name in value["experiments"] if name != experiment] for key, value in before.items()}
     kept = {key: value | {"experiments": others[key]} for key, value in before.items() if others[key]}
     ours = {key: value | {"experiments": sorted([*others.get(key, []), experiment])} for key, value in numbers.items()}
+    provenance.note(experiment=experiment)
     runs.write(path, (json.dumps(kept | ours, sort_keys=True, separators=(",", ":")) + "\n").encode())
+    _note(results, path)
     return path
+
+
+def _note(results: Path, path: Path) -> None:
+    provenance.note(results=str(results), file=path.relative_to(results).as_posix())
 
 
 def shown(path: Path) -> str:
