@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from browser import PATIENCE, Browser
+from browser import PATIENCE, Browser, need_chromium
 
 from repro.settings import ROOT
 
@@ -23,7 +25,11 @@ exec '{sys.executable}' "$@"
 """
 CONFIG = {
     "ServerApp": {"open_browser": False, "ip": "127.0.0.1", "port": 0},  # 0: a free port, which the server tells
-    "LabApp": {"expose_app_in_browser": True, "news_url": None},
+    "LabApp": {
+        "expose_app_in_browser": True,
+        "check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        "extension_manager": "readonly",  # as the line above: nothing is asked of the network
+    },
 }
 READY = """['docmanager:open', 'notebook:run-all-cells'].every(name => window.jupyterapp?.commands.hasCommand(name))
     && !document.querySelector('#jupyterlab-splash')"""
@@ -39,8 +45,8 @@ window.jupyterapp.commands.execute('docmanager:open', {path: PATH, factory: 'Not
 RUN = """window.jupyterapp.shell.activateById(seen.panel.id);
 window.jupyterapp.commands.execute('notebook:run-all-cells')
     .then(() => { seen.ran = 'ended'; }, error => { seen.ran = String(error); });"""
-CLOSE = """seen.panel.sessionContext.shutdown().catch(() => null)
-    .then(() => { seen.panel.dispose(); seen.closed = true; })"""
+CLOSE = """Promise.resolve(seen.panel?.sessionContext.shutdown()).catch(() => null)
+    .then(() => { seen.panel?.dispose(); seen.closed = true; })"""
 # A cell is shown when prose is rendered, code has its editor, and each output has its place and each image its answer.
 CELLS = """seen.panel.content.widgets.map(cell => {
     const images = [...cell.node.querySelectorAll('img')], model = cell.model;
@@ -49,7 +55,7 @@ CELLS = """seen.panel.content.widgets.map(cell => {
     const place = cell.node.querySelector(model.type === 'code' ? '.cm-content' : '.jp-RenderedMarkdown');
     return {
         type: model.type, source: model.sharedModel.source, count: model.executionCount,
-        shown: cell.node.isConnected && (!model.sharedModel.source.trim() || !!place?.textContent.trim())
+        shown: cell.node.isConnected && (!model.sharedModel.source.trim() || images.length || place?.textContent.trim())
             && drawn >= outputs.length && images.every(image => image.complete),
         images: images.length,
         broken: images.filter(image => image.complete && !image.naturalWidth)
@@ -70,6 +76,7 @@ class Lab:
     """
 
     def __init__(self, folder: Path) -> None:
+        need_chromium()
         self.root = _copy(folder / "repository")
         self.log = folder / "jupyterlab.log"
         private = {f"JUPYTER_{kind}_DIR": str(folder / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
@@ -104,21 +111,27 @@ class Lab:
             time.sleep(0.1)
         raise TimeoutError("JupyterLab did not start:\n" + self.log.read_text(encoding="utf-8")[-2000:])
 
-    def open(self, path: str, kernel: bool = False) -> None:
-        """Opens a notebook, `path` from the root, and waits until all its cells are shown."""
+    @contextmanager
+    def opened(self, path: str, kernel: bool = False) -> Iterator[None]:
+        """Opens a notebook, `path` from the root, until all its cells are shown; closes it afterwards without saving."""
         preference = json.dumps({"shouldStart": kernel, "canStart": kernel, "autoStartDefault": kernel})
         self.page.evaluate(OPEN.replace("PATH", json.dumps(path)).replace("PREFERENCE", preference))
-        self.page.wait("seen.panel || seen.failed", f"{path} opens")
-        assert not (failed := self.page.evaluate("seen.failed")), f"{path} cannot be opened: {failed}"
-        self.page.wait("seen.panel.content.widgets.length && " + CELLS + ".every(cell => cell.shown)",
-                       f"{path} shows all its cells")  # fmt: skip
+        try:
+            self.page.wait("seen.panel || seen.failed", f"{path} opens")
+            assert not (failed := self.page.evaluate("seen.failed")), f"{path} cannot be opened: {failed}"
+            self.page.wait(f"seen.panel.content.widgets.length && {CELLS}.every(cell => cell.shown)",
+                           f"{path} shows all its cells")  # fmt: skip
+            yield
+        finally:
+            self.page.evaluate(CLOSE)
+            self.page.wait("seen.closed", f"{path} closes")
 
     def run(self, seconds: float = PATIENCE) -> None:
         """Runs all cells of the open notebook; returns when the last has ended, one has failed, or the kernel died."""
         self.page.wait("seen.panel.sessionContext.session?.kernel?.status === 'idle'", "a kernel starts")
         self.page.evaluate(RUN)
         self.page.wait("seen.ran || seen.died", "the notebook ends", seconds)
-        self.page.wait("seen.died || " + CELLS + ".every(cell => cell.shown)", "the outputs are shown")
+        self.page.wait(f"seen.died || {CELLS}.every(cell => cell.shown)", "the outputs are shown")
 
     def faults(self, path: str, executed: bool = False) -> list[str]:
         """One sentence for each thing that is wrong with the open notebook; none is right."""
@@ -137,11 +150,6 @@ class Lab:
     def images(self) -> int:
         """How many images the open notebook shows."""
         return sum(cell["images"] for cell in self.page.evaluate(CELLS))
-
-    def leave(self) -> None:
-        """Shuts the open notebook's kernel down and closes it without saving."""
-        self.page.evaluate(CLOSE)
-        self.page.wait("seen.closed", "the notebook closes")
 
     @property
     def page(self) -> Browser:
@@ -165,9 +173,11 @@ def _copy(root: Path) -> Path:
     """Copies the repository with an environment that is this one: whatever is run there changes nothing here."""
     unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "smoke", "own")
     root.mkdir()
-    for name in COPIED:
-        source = ROOT / name
-        _ = shutil.copytree(source, root / name, ignore=unwanted) if source.is_dir() else shutil.copy(source, root)
+    for source in (ROOT / name for name in COPIED):
+        if source.is_dir():
+            shutil.copytree(source, root / source.name, ignore=unwanted)
+        else:
+            shutil.copy(source, root)
     (root / ".venv" / "bin").mkdir(parents=True)
     (root / ".venv" / "share").symlink_to(Path(sys.prefix) / "share")
     python = root / ".venv" / "bin" / "python"

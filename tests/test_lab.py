@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+import browser
 import nbformat
 import pytest
-from browser import need_chromium
 from lab import Lab
 
 from repro.settings import ROOT
@@ -26,7 +26,6 @@ PIXEL = (
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab on a copy of the repository, with its browser."""
-    need_chromium()
     started = Lab(tmp_path_factory.mktemp("lab"))
     yield started
     started.close()
@@ -34,13 +33,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def looked_at(lab: Lab, path: str, run: bool = False) -> list[str]:
     """Opens a notebook, runs it if so told, closes it, and returns what was wrong."""
-    lab.open(path, kernel=run)
-    try:
+    with lab.opened(path, kernel=run):
         if run:
             lab.run()
         return lab.faults(path, executed=run)
-    finally:
-        lab.leave()
 
 
 def made(lab: Lab, name: str, *cells: nbformat.NotebookNode) -> str:
@@ -72,10 +68,9 @@ def test_a_notebook_runs_to_its_end(lab: Lab) -> None:
     changed = given.replace("preset = None", "preset = 'smoke'")
     assert changed != given
     (lab.root / path).write_text(changed, encoding="utf-8")
-    lab.open(path, kernel=True)
-    lab.run()
-    faults, images = lab.faults(path, executed=True), lab.images()
-    lab.leave()
+    with lab.opened(path, kernel=True):
+        lab.run()
+        faults, images = lab.faults(path, executed=True), lab.images()
     assert not faults, "\n".join(faults)
     assert images and tree() == before
 
@@ -110,3 +105,14 @@ def test_a_broken_image_is_found_out(lab: Lab) -> None:
         "images.ipynb, cell 2 (![a](attachment", "images.ipynb, cell 3 (![b](gone.png))", "images.ipynb, cell 4 (f())"
     ]  # fmt: skip
     assert all("an image is broken or missing" in fault for fault in faults)
+
+
+def test_a_missing_browser_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects CI: where there is no Chromium these tests are skipped with a reason, but in CI they fail."""
+    monkeypatch.setattr(browser, "CHROMIUM", None)
+    monkeypatch.setenv("CI", "false")
+    with pytest.raises(pytest.skip.Exception, match="there is no chromium here"):
+        browser.need_chromium()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(AssertionError, match="there is no chromium"):
+        browser.need_chromium()
