@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from browser import PATIENCE, Browser, need_chromium
@@ -113,7 +113,7 @@ class Lab:
 
     @contextmanager
     def opened(self, path: str, kernel: bool = False) -> Iterator[None]:
-        """Opens a notebook, `path` from the root, until all its cells are shown; closes it afterwards without saving."""
+        """Opens a notebook, `path` from the root, until its cells are shown; closes it afterwards without saving."""
         preference = json.dumps({"shouldStart": kernel, "canStart": kernel, "autoStartDefault": kernel})
         self.page.evaluate(OPEN.replace("PATH", json.dumps(path)).replace("PREFERENCE", preference))
         try:
@@ -135,6 +135,8 @@ class Lab:
 
     def faults(self, path: str, executed: bool = False) -> list[str]:
         """One sentence for each thing that is wrong with the open notebook; none is right."""
+        with suppress(TimeoutError):  # JupyterLab looks attachments and files up after it has drawn their images
+            self.page.wait(f"{CELLS}.every(cell => !cell.broken.length)", "all images are there", seconds=10)
         died = self.page.evaluate("seen.died")
         found = [f"{path}: its kernel died ({died})"] if died else []
         for number, cell in enumerate(self.page.evaluate(CELLS), start=1):
