@@ -127,9 +127,7 @@ class Lab:
             self.page.wait("seen.panel || seen.failed", f"{path} opens")
             assert not (failed := self.page.evaluate("seen.failed")), f"{path} cannot be opened: {failed}"
             with suppress(TimeoutError):  # `faults` names the cells that are not shown
-                self.page.wait(
-                    f"seen.panel.content.widgets.length && {CELLS}.every(cell => cell.shown)", "all is shown"
-                )
+                self.page.wait(SHOWN, "all cells are shown")
             yield
         finally:
             self.page.evaluate(CLOSE)
