@@ -119,13 +119,13 @@ def write_runs_of(results: Path, experiment: str, numbers: dict[str, dict[str, A
     kept = {key: value | {"experiments": others[key]} for key, value in before.items() if others[key]}
     ours = {key: value | {"experiments": sorted([*others.get(key, []), experiment])} for key, value in numbers.items()}
     provenance.note(experiment=experiment)
-    runs.write(path, (json.dumps(kept | ours, sort_keys=True, separators=(",", ":")) + "\n").encode())
-    _note(results, path)
-    return path
+    return _write(results, path, (json.dumps(kept | ours, sort_keys=True, separators=(",", ":")) + "\n").encode())
 
 
-def _note(results: Path, path: Path) -> None:
+def _write(results: Path, path: Path, content: bytes) -> Path:
+    runs.write(path, content)
     provenance.note(results=str(results), file=path.relative_to(results).as_posix())
+    return path
 
 
 def shown(path: Path) -> str:

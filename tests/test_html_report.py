@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,25 +12,18 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-import websocket
+from browser import Browser
 
 from repro import html_report
 from repro.settings import ROOT
 
 LAPTOP = ROOT / "results" / "laptop"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--remote-debugging-port=0", "--remote-allow-origins=*",
-)  # fmt: skip
 SILENCE = base64.b64decode("UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA==")  # one sample at 8 kHz
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = "<img src=x onerror=alert(1)>"
 SEEN = """({images: document.images.length, scripts: document.scripts.length,
     broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).length,
     wide: document.documentElement.scrollWidth, text: document.body.innerText})"""
-
-COMPLAINTS = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Network.loadingFailed")
 
 
 def notebook(path: Path, *cells: Any) -> None:
@@ -132,82 +121,14 @@ def test_the_committed_report_stands_alone() -> None:
     assert text.index('id="verdicts"') < text.index("<figure>")
 
 
-class Browser:
-    """A headless Chromium that is spoken to through its DevTools protocol."""
-
-    def __init__(self, profile: Path, page: Path) -> None:
-        assert CHROMIUM is not None
-        self.process = subprocess.Popen(
-            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self.events: list[dict[str, Any]] = []
-        self.sent = 0
-        try:
-            self.socket = websocket.create_connection(self._address(profile / "DevToolsActivePort"), timeout=60)
-            target = self.call("Target.createTarget", url="about:blank")["targetId"]
-            self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            for domain in ("Log", "Runtime", "Network", "Page"):
-                self.call(f"{domain}.enable")
-            self.call("Page.navigate", url=page.as_uri())
-            while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-                self.events.append(json.loads(self.socket.recv()))
-        except BaseException:
-            self.close()
-            raise
-
-    session: str | None = None
-
-    def _address(self, told: Path) -> str:
-        for _ in range(300):
-            if told.exists() and len(lines := told.read_text().split()) == 2:
-                return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
-            time.sleep(0.1)
-        raise TimeoutError("the browser did not start within 30 seconds")
-
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Sends a command and returns its result; events that come first are kept."""
-        self.sent += 1
-        message = {"id": self.sent, "method": method, "params": parameters}
-        self.socket.send(json.dumps(message | ({"sessionId": self.session} if self.session else {})))
-        while True:
-            answer = json.loads(self.socket.recv())
-            if answer.get("id") == self.sent:
-                assert "error" not in answer, answer
-                return answer["result"]
-            self.events.append(answer)
-
-    def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
-        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return told["result"]["value"]
-
-    def close(self) -> None:
-        """Ends the browser that was started here."""
-        self.process.terminate()
-        self.process.wait(timeout=30)
-
-    def problems(self) -> list[str]:
-        """What a reader would miss: broken images, requests that leave the file, errors on the console."""
-        seen, asked = self.evaluate(SEEN), []
-        found = ["a broken image"] * seen["broken"] + ["a script"] * seen["scripts"]
-        for event in self.events:
-            if event["method"] == "Network.requestWillBeSent":
-                asked.append(event["params"]["request"]["url"].partition(":")[0])
-            elif event["method"] in COMPLAINTS:
-                found.append(event["method"])
-        return found + [f"a request by {scheme}" for scheme in asked if scheme not in ("file", "data")]
-
-
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Callable[[Path], Browser]]:
+def opened(tmp_path: Path) -> Iterator[Callable[[Path], Browser]]:
     """Opens pages in Chromium, and closes them."""
-    if CHROMIUM is None and os.environ.get("CI") != "true":
-        pytest.skip("there is no chromium here: install it, for instance with apt-get install chromium")
     pages: list[Browser] = []
 
     def opened(page: Path) -> Browser:
-        pages.append(Browser(tmp_path / f"profile{len(pages)}", page))
+        pages.append(Browser(tmp_path / f"profile{len(pages)}"))
+        pages[-1].open(page.as_uri())
         return pages[-1]
 
     yield opened
@@ -215,26 +136,34 @@ def browser(tmp_path: Path) -> Iterator[Callable[[Path], Browser]]:
         page.close()
 
 
-def test_the_report_opens_in_a_browser(browser: Callable[[Path], Browser]) -> None:
+def problems(page: Browser) -> list[str]:
+    """What a reader would miss: broken images, requests that leave the file, errors on the console."""
+    seen = page.evaluate(SEEN)
+    asked = [address.partition(":")[0] for address in page.requests()]
+    found = ["a broken image"] * seen["broken"] + ["a script"] * seen["scripts"] + page.complaints()
+    return found + [f"a request by {scheme}" for scheme in asked if scheme not in ("file", "data")]
+
+
+def test_the_report_opens_in_a_browser(opened: Callable[[Path], Browser]) -> None:
     """Protects what people see: nothing asks the network, no console error, no broken image, no sideways scrolling."""
-    opened = browser(LAPTOP / "report.html")
+    page = opened(LAPTOP / "report.html")
     for width in (1280, 390):
-        opened.call(
+        page.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500
         )
-        seen = opened.evaluate(SEEN)
+        seen = page.evaluate(SEEN)
         assert seen["images"] >= 20 and seen["wide"] <= width
         assert "Is it true?" in seen["text"] and "not reproduced" in seen["text"]
-    assert opened.problems() == []
+    assert problems(page) == []
 
 
-def test_a_page_with_faults_is_found_out(browser: Callable[[Path], Browser], tmp_path: Path) -> None:
+def test_a_page_with_faults_is_found_out(opened: Callable[[Path], Browser], tmp_path: Path) -> None:
     """Protects the test above: the browser does see each kind of fault."""
     page = tmp_path / "page.html"
     page.write_text(
         '<img src="data:image/png;base64,AAAA"><img src="gone.png"><img src="http://127.0.0.1:9/x.png">'
         "<script>console.error('no')</script>"
     )
-    found = browser(page).problems()
+    found = problems(opened(page))
     assert found.count("a broken image") == 3 and "a script" in found and "a request by http" in found
     assert {"Runtime.consoleAPICalled", "Network.loadingFailed"} <= set(found)
