@@ -124,8 +124,12 @@ def write_runs_of(results: Path, experiment: str, numbers: dict[str, dict[str, A
 
 def _write(results: Path, path: Path, content: bytes) -> Path:
     runs.write(path, content)
-    provenance.note(results=str(results), file=path.relative_to(results).as_posix())
+    _note(results, path)
     return path
+
+
+def _note(results: Path, path: Path) -> None:
+    provenance.note(results=str(results), file=path.relative_to(results).as_posix())
 
 
 def shown(path: Path) -> str:
