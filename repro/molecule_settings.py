@@ -17,7 +17,7 @@ from repro.hyperparameters import (
     need,
 )
 from repro.molecules.reward import TerminalReward
-from repro.settings import OWN_RESULTS, ROOT, changed, given_values, parsed
+from repro.settings import OWN_RESULTS, ROOT, SMOKE_PRIOR, changed, given_values, parsed
 
 FORMS = ("dueling", "paper")
 SMILES_RNN = PriorSettings(
@@ -168,12 +168,17 @@ def molecule_study(preset: str | None = None, **overrides: object) -> MoleculeSt
     kinds = typing.get_type_hints(MoleculeStudy)
     own = {name: parsed(name, given[name], kinds[name]) for name in ("seeds", "methods", "form", "samples")
            if name in given}  # fmt: skip
+    of_data = [f.name for f in dataclasses.fields(MoleculeSettings)] + [
+        f"prior_{f.name}" for f in dataclasses.fields(PriorSettings)
+    ]
+    few = SMOKE_PRIOR if preset == "smoke" and given.keys() & set(of_data) else {}  # else both are shipped
     shared = {name: value for name, value in given.items() if name in ("c", "gamma", "learning_rate")}
     return dataclasses.replace(
         base,
         results=ROOT / str(given.get("results", OWN_RESULTS if given.keys() - {"results"} else base.results)),
         molecules=changed(base.molecules, given),
-        prior=changed(base.prior, given, "prior_"),
+        prior=changed(base.prior, few | given, "prior_"),
+        authors_prior=changed(base.authors_prior, few, "prior_"),
         dueling=changed(base.dueling, given),
         plain=changed(base.plain, shared),
         reward=changed(base.reward, given, "weight_"),

@@ -66,7 +66,7 @@ def _with_fewer_colours(drawn: Image.Image) -> Image.Image:
 def _smaller_inside(found: re.Match[str]) -> str:
     """A picture within an SVG, base64 of PNG, with fewer colours; one with transparent parts stays."""
     picture = Image.open(io.BytesIO(base64.b64decode(found[2])))
-    if picture.convert("RGBA").getextrema()[3] != (255, 255):
+    if picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
         return found[0]
     small = io.BytesIO()
     _with_fewer_colours(picture.convert("RGB")).save(small, "PNG", optimize=True)

@@ -34,7 +34,7 @@ __all__ = [
 OWN_RESULTS = "results/own"  # where results with changed settings go, so that the reference results stay
 KINDS: dict[object, str] = {int: "a whole number", float: "a number", str: "a word"}
 REBUILT_LEARNING_RATE = 3e-3
-SMOKE_PRIOR = {"prior_steps": 200, "prior_evaluate_every": 50}  # of a Note RNN that is not shipped: seconds of one core
+SMOKE_PRIOR = {"prior_steps": 200, "prior_evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
 T = typing.TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent  # the repository: paths in settings are relative to it
 

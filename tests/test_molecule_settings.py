@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from repro.molecule_settings import PRESETS, molecule_study
@@ -48,3 +50,13 @@ def test_the_paper_form_is_one_setting() -> None:
     """Protects `form`: the same reward and temperature, learned by regression of the action taken."""
     (settings, _), *_ = molecule_study("laptop", form="paper", c=0.3).runs()
     assert type(settings).__name__ == "TutorSettings" and settings.c == 0.3
+
+
+def test_smoke_trains_few_steps_of_networks_that_are_not_shipped(tmp_path: Path) -> None:
+    """Protects smoke on one's own molecules: seconds, unless steps are asked for; the shipped networks as they are."""
+    own = molecule_study("smoke", smiles_file=str(tmp_path / "own.smi"))
+    assert (own.prior.steps, own.authors_prior.steps) == (200, 200)
+    asked = molecule_study("smoke", prior_steps=7)
+    assert (asked.prior.steps, asked.authors_prior.steps) == (7, 200)
+    assert molecule_study("smoke").authors_prior == molecule_study("laptop").authors_prior
+    assert molecule_study("laptop", molecules=1000).prior.steps == molecule_study("laptop").prior.steps
