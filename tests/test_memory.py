@@ -20,7 +20,7 @@ def _memory(priority: float, size: int = 100) -> Memory:
 
 
 def test_sequences_come_back_as_they_were_padded_to_the_longest() -> None:
-    """Protects what is trained on: the steps of a remembered sequence, none of its old padding, and none alive after."""
+    """Protects what is trained on: the steps of a remembered sequence, no old padding, and none alive after."""
     memory = _memory(0.0)
     memory.add(_episodes([2, 4]), np.zeros(2))
     both = memory.beside(_episodes([3]), np.array([1, 0]))
