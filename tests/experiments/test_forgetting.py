@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from repro.episodes import play_to_end
 from repro.experiments import forgetting as forgetting_experiment, music as experiments
 from repro.forgetting import held_out_nll
-from repro.rnn import SequenceRNN
+from repro.rnn import SequenceRNN, play
 from repro.settings import Study, TutorSettings, study
 from repro.tutor import Tutor, train
 
@@ -52,14 +54,16 @@ def test_distinct_games_are_counted_among_those_of_the_evaluation(monkeypatch: p
     tutor = Tutor(experiments.MUSIC, prior(), SETTINGS, 0)
     played = []
 
-    def recorded(*arguments: object) -> torch.Tensor:
-        played.append(original(*arguments))
-        return played[-1]
+    def recorded(play: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def once(*arguments: object) -> torch.Tensor:
+            played.append(play(*arguments))
+            return played[-1]
 
-    original = forgetting_experiment.play
-    monkeypatch.setattr("repro.tutor.play", recorded)
+        return once
+
+    monkeypatch.setattr("repro.tutor.play_to_end", recorded(play_to_end))
     tutor.evaluate()
-    monkeypatch.setattr("repro.experiments.forgetting.play", recorded)
+    monkeypatch.setattr("repro.experiments.forgetting.play", recorded(play))
     assert forgetting_experiment.looked(tutor, REAL)["unique"] == 1.0
     assert torch.equal(*played)
     one = torch.zeros(16, 32, dtype=torch.int64)
