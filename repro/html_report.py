@@ -21,7 +21,8 @@ import jinja2
 import mistune
 from markupsafe import Markup
 
-from repro import pictures, provenance, runs, verdict_tables
+from repro import pictures, provenance, runs
+from repro.claims import tables as verdict_tables
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 LARGEST = 5_500_000  # bytes; sounds that would make the file larger are left to the folder audio

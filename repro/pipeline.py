@@ -227,7 +227,8 @@ def run_all(plan: Plan, root: Path = ROOT) -> int:
 def close(results: Path, root: Path) -> None:
     """Writes the report and prints the verdicts and the report's place; whatever goes wrong here fails no run."""
     try:
-        from repro import html_report, verdict_tables
+        from repro import html_report
+        from repro.claims import tables as verdict_tables
 
         path = html_report.write(results)
         print(f"\nVerdicts\n\n{verdict_tables.as_text(verdict_tables.read(results)) or 'none yet: run notebook 99'}")

@@ -22,12 +22,14 @@ from IPython.display import Image
 from matplotlib.figure import Figure
 from scipy.io import wavfile
 
-from repro import experiments, molecule_experiments, pictures, provenance, runs, verdict_tables
+from repro import pictures, provenance, runs
+from repro.claims import tables as verdict_tables
+from repro.experiments import molecules as molecule_experiments, music as experiments
+from repro.experiments.stages import Tuning
 from repro.molecule_settings import MoleculeStudy, molecule_study
 from repro.music import events
 from repro.settings import study
-from repro.stages import Tuning
-from repro.tables import table_1
+from repro.tables.music import table_1
 
 KEY = ["experiment", "method", "c", "seed", "metric"]
 AUDIO_RATE = 16_000

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 import torch
 
-from repro import authors, authors_experiments, kl_control
+from repro import authors, kl_control
 from repro.authors import AuthorsSettings, AuthorsTutor, Transitions, train
 from repro.evaluation import evaluate
+from repro.experiments import authors as authors_experiments
 from repro.music.domain import Music
 from repro.rnn import SequenceRNN
 from repro.settings import SettingsError, TutorSettings, study
+from repro.tables import authors as authors_tables
 
 spec = importlib.util.spec_from_file_location("authors_graph", Path(__file__).with_name("test_kl_control.py"))
 assert spec is not None and spec.loader is not None
@@ -254,7 +256,7 @@ def test_three_columns_stand_beside_each_other() -> None:
         (v, 100, 9, m, x) for v, x in (("g", 0.25), ("g, prior trained", 0.5)) for m in ("repeated", "kl_trained")
     ]
     ours = [(method, 0.5, seed, "repeated", 0.1 * seed) for method in ("g", "rl_only") for seed in (1, 3)]
-    table = authors_experiments.beside(
+    table = authors_tables.beside(
         pd.DataFrame(theirs, columns=authors_experiments.COLUMNS),
         pd.DataFrame(ours, columns=["method", "c", "seed", "metric", "value"]),
     )

@@ -10,15 +10,19 @@ import pandas as pd
 import pytest
 import torch
 
-from repro import claims, exact_experiments, exact_figures, exact_tables, runs
+from repro import runs
+from repro.claims import music as claims
+from repro.claims.exact import EXACT
 from repro.episodes import alive, play_to_end
 from repro.exact import BRACKETS, TONES, Enumerable, Exact, Table, bracket_rules, tone_rules
-from repro.exact_claims import EXACT
-from repro.exact_experiments import SMALL_RNN, ExactStudy
+from repro.experiments import exact as exact_experiments
+from repro.experiments.exact import SMALL_RNN, ExactStudy
+from repro.figures import exact as exact_figures
 from repro.kl_control import METHODS
 from repro.prior import train as train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import SettingsError
+from repro.tables import exact as exact_tables
 from repro.tutor import visited
 
 C = exact_experiments.C

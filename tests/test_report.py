@@ -11,7 +11,7 @@ import pytest
 from scipy.io import wavfile
 
 from repro import report
-from repro.figures import training_curve
+from repro.figures.methods import training_curve
 from repro.music.events import canonical, from_midi
 from repro.settings import study
 

@@ -10,7 +10,7 @@ How a file becomes a melody:
 3. Silence before the first note is left out, and no later silence lasts more than two bars, since songs let a voice
    pause for a whole verse. What lies beyond 256 bars is cut off: held-out scores run the RNN over whole melodies.
 4. It is transposed as the folk tunes are (`repro.music.corpus`). No share of its notes has to be in key: they are your
-   files, and a corpus of your own may well modulate. `describe` in `repro.experiments` says how many are.
+   files, and a corpus of your own may well modulate. `describe` in `repro.experiments.music` says how many are.
 
 A file that gives no melody is left out with a reason; no content of a file can stop the others from being read.
 """

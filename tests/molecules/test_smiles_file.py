@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from rdkit import Chem
 
-from repro import molecule_experiments, runs
+from repro import runs
+from repro.experiments import molecules as molecule_experiments
 from repro.hyperparameters import MoleculeSettings
 from repro.molecules import corpus, moses, smiles_file
 from repro.molecules.moses import CorpusError

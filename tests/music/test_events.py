@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from repro.music import events
 from repro.music.events import FIRST_PITCH, HOLD, REST

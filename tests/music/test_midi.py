@@ -15,7 +15,7 @@ import pandas as pd
 import pretty_midi
 import pytest
 
-from repro import experiments
+from repro.experiments import music as experiments
 from repro.music import corpus, midi
 from repro.music.events import HOLD, REST
 from repro.settings import ROOT, SettingsError, known_names, study
