@@ -45,7 +45,7 @@ def against_exact(curves: pd.DataFrame, discounts: pd.DataFrame) -> Figure:
                 limit = exact[(exact["method"] == "q") & (exact["gamma"] == 1)]["kl"].item()
                 ax.axhline(limit, color=METHOD_COLOURS["q"], lw=1, ls=(0, (1, 1)))
             ax.set(yscale="log", title=f"{domain}, {form} form", xlabel="step (64 sequences)")
-        row[0].set_ylabel("KL(\u03c0 || p*) (nats a sequence)")
+            ax.set_ylabel("KL(\u03c0 || p*) (nats a sequence)")
         _discounts(row[-1], own[own["form"] == forms[0]], exact)
         row[-1].set_title(f"{domain}, what \u03b3 costs")
         for ax in row[1:-1]:

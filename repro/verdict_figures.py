@@ -21,7 +21,7 @@ LOOKS = {
     PARTLY: ("s", "#9A9A9A", "#5C5C5C"),
     NOT_REPRODUCED: ("X", "white", "black"),
 }
-PANELS = {"%": "shares: percentage points beyond the threshold", "": "other numbers: beyond the threshold, own units"}
+PANELS = {"%": "shares: percentage points\nbeyond the threshold", "": "other numbers: own units\nbeyond the threshold"}
 
 
 def margins(rows: Iterable[Row], claims: Iterable[Claim]) -> pd.DataFrame:
