@@ -33,7 +33,12 @@ from repro.stats import over_seeds
 
 DATA = "data"
 DATA_COLOUR = "#D9D9D9"
-SCORES = {"logp": "logP (base-10 logarithm)", "qed": "QED (0 to 1)", "sa": "SA score (1 easy, 10 hard)", "length": "characters"}
+SCORES = {
+    "logp": "logP (base-10 logarithm)",
+    "qed": "QED (0 to 1)",
+    "sa": "SA score (1 easy, 10 hard)",
+    "length": "characters",
+}
 CURVES = {
     "valid": "valid (%)",
     "logp": "mean logP",
