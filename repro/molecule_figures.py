@@ -183,8 +183,8 @@ def comparison_2(table: pd.DataFrame) -> Figure:
             _far_apart(ax, means.loc[means["metric"] == metric, "mean"])
     handles = [Line2D([], [], ls="", marker=METHOD_MARKERS[method], ms=7, color=METHOD_COLOURS[method],
                       label=method_name(method, NAMES)) for method in methods]  # fmt: skip
-    hollow = {"ls": "", "marker": "o", "ms": 9, "mfc": "none", "mew": 1.5, "color": "#444444"}
-    handles.append(Line2D([], [], label="paper (unverified): left its RNN, right its tutor", **hollow))
+    handles.append(Line2D([], [], ls="", marker="o", ms=9, mfc="none", mew=1.5, color="#444444",
+                          label="paper (unverified): left its RNN, right its tutor"))  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.2)
     return figure
 
