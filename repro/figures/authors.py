@@ -28,7 +28,7 @@ def trajectories(curves: pd.DataFrame) -> Figure:
     Args:
         curves: `authors_experiments.Variants.curves()`: variant, seed, environment_steps, metric, value.
     """
-    figure, axes = new_figure(1, len(SHOWN), (12, 4))
+    figure, axes = new_figure(1, len(SHOWN), (10.5, 4))
     variants = [name for name in VARIANT_COLOURS if name in set(curves["variant"])]
     for ax, metric in zip(axes[0], SHOWN, strict=True):
         for variant in variants:
@@ -47,7 +47,7 @@ def trajectories(curves: pd.DataFrame) -> Figure:
 
 
 SCHEDULE_PANELS = {
-    "log_p": "log p, mean over all notes (nats)",
+    "log_p": "log p, mean over all notes (nats per note)",
     "log_p_last": "log p of the last note (nats)",
     "task_reward": "task reward r_MT per melody",
 }
@@ -63,7 +63,7 @@ def schedule(curves: pd.DataFrame, ours: pd.DataFrame, paper: pd.DataFrame) -> F
         ours: method, seed, metric, value of policies tuned in lockstep.
         paper: the published points, as paper.figure_2a() returns them; it is not known which log p they are.
     """
-    figure, axes = new_figure(1, len(SCHEDULE_PANELS), (12, 4.4))
+    figure, axes = new_figure(1, len(SCHEDULE_PANELS), (10.5, 4.6))
     last = curves["environment_steps"].max()
     variants = [name for name in (*METHOD_LINES, "g, prior trained") if name in set(curves["variant"])]
     looks = {name: {"color": METHOD_COLOURS[name], "ls": METHOD_LINES[name]} if name in METHOD_LINES else TRAINED_LOOK
@@ -91,7 +91,7 @@ def schedule(curves: pd.DataFrame, ours: pd.DataFrame, paper: pd.DataFrame) -> F
     handles.append(Line2D([], [], ls="", marker="o", color="#444444", label="ours, finished"))
     handles.append(Line2D([], [], ls="", marker="o", mfc="none", color="#444444", label="paper (digitised)"))
     handles.append(Line2D([], [], color="black", lw=1, ls=(0, (1, 2)), label="uniform"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=2.4, columnspacing=1.2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, handlelength=2.4, columnspacing=1.2)
     return figure
 
 

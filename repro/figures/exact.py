@@ -26,7 +26,7 @@ def against_exact(curves: pd.DataFrame, discounts: pd.DataFrame) -> Figure:
         discounts: domain, method, gamma, kl, as `repro.experiments.exact.discounts` returns them; G's are Psi's.
     """
     domains, forms = list(dict.fromkeys(curves["domain"])), list(dict.fromkeys(curves["form"]))
-    figure, axes = new_figure(len(domains), len(forms) + 1, (4.4 * (len(forms) + 1), 3.9 * len(domains)))
+    figure, axes = new_figure(len(domains), len(forms) + 1, (3.5 * (len(forms) + 1), 3.7 * len(domains)))
     for row, domain in zip(axes, domains, strict=True):
         own, exact = curves[curves["domain"] == domain], discounts[discounts["domain"] == domain]
         for ax, form in zip(row, forms, strict=False):
@@ -46,7 +46,7 @@ def against_exact(curves: pd.DataFrame, discounts: pd.DataFrame) -> Figure:
     handles = [*map(_method_line, methods), Line2D([], [], color="black", lw=1, ls=(0, (1, 1)), label="exact limit")]
     handles.append(Line2D([], [], color="#888888", lw=0.8, label=" and ".join(f"{goal:g}" for goal in GOALS) + " nats"))
     handles.append(Line2D([], [], color="#444444", ls="", marker="s", mfc="none", label="learned, one a seed"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=2.6)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, handlelength=2.6)
     return figure
 
 

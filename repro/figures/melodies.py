@@ -28,11 +28,11 @@ from repro.music.events import (
     name as event_name,
 )
 
-RULE_COLOURS = ("#D55E00", "#56B4E9", "#E69F00", "#CC79A7", "#009E73", "#0072B2", "#F0E442")
-RULE_HATCHES = ("", "///", "xxx", "...", "---", "\\\\\\", "+++")
+RULE_COLOURS = ("#E69F00", "#56B4E9", "#F0E442")  # of the same palette, the three that no method has
+RULE_HATCHES = ("", "///", "xxx")
 NOTE_COLOUR = "#555555"
 KEY_COLOUR = "#E8F0E0"
-SOURCE_COLOURS = ("#444444", "#E69F00", "#56B4E9", "#009E73")
+SOURCE_COLOURS = ("#444444", *RULE_COLOURS)
 TRIAD = (0, 4, 7)  # C, E and G carry the labels of a pitch axis
 BAR = 16  # sixteenth notes
 
@@ -45,7 +45,7 @@ def heat_maps(probabilities: Mapping[str, np.ndarray], names: Mapping[str, str] 
         probabilities: by method, an array (38, T): events by steps, each column summing to 1.
         names: names of methods that differ from METHOD_NAMES.
     """
-    figure, axes = new_figure(1, len(probabilities), (2.1 + 2.2 * len(probabilities), 6.4), sharey=True)
+    figure, axes = new_figure(1, len(probabilities), (2.1 + 1.7 * len(probabilities), 6.0), sharey=True)
     # Logarithmic, because a key broken once in a hundred notes would be invisible beside a hold of 70 %.
     norm = LogNorm(1e-4, 1, clip=True)
     for ax, (method, array) in zip(axes.flat, probabilities.items(), strict=True):

@@ -137,16 +137,17 @@ def training_curve(frame: pd.DataFrame, paper: Mapping[str, float] | None = None
     """
     figure, axes = new_figure(1, 2, (10, 4))
     left, right = axes[0]
+    held_out = {"color": METHOD_COLOURS["prior"], "lw": 2.4, "marker": "o", "ms": 4}
     for ax, column, scale, label, line in (
-        (left, "train_nll", 1, "training", {"color": "#999999", "lw": 1}),
-        (left, "validation_nll", 1, "validation", {"color": "#0072B2", "lw": 2, "marker": "o", "ms": 3}),
-        (right, "validation_accuracy", 100, "validation", {"color": "#0072B2", "lw": 2, "marker": "o", "ms": 3}),
+        (left, "train_nll", 1, "training", {"color": "#B0B0B0", "lw": 1.2, "ls": "--"}),
+        (left, "validation_nll", 1, "validation", held_out),
+        (right, "validation_accuracy", 100, "validation", held_out),
     ):
         points = frame[["step", column]].dropna()
         ax.plot(points["step"], scale * points[column], label=label, **line)
     for ax, column, scale in ((left, "validation_nll", 1), (right, "validation_accuracy", 100)):
         if paper is not None:
-            ax.axhline(scale * paper[column], color="black", lw=1, ls="--", label="paper (another corpus)")
+            ax.axhline(scale * paper[column], color="black", lw=1.2, ls=":", label="paper (another corpus)")
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
         ax.set_xlabel("training step")
         ax.grid(alpha=0.25)

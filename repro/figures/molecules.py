@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, SymmetricalLogLocator
 from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 from scipy.stats import gaussian_kde
@@ -25,7 +25,12 @@ from repro.tables.molecules import NAMES, ROWS
 
 DATA = "data"
 DATA_COLOUR = "#D9D9D9"
-SCORES = {"logp": "logP", "qed": "QED (0 to 1)", "sa": "SA score (1 easy, 10 hard)", "length": "characters"}
+SCORES = {
+    "logp": "logP (base-10 logarithm)",
+    "qed": "QED (0 to 1)",
+    "sa": "SA score (1 easy, 10 hard)",
+    "length": "characters",
+}
 CURVES = {
     "valid": "valid (%)",
     "logp": "mean logP",
@@ -128,6 +133,8 @@ def _far_apart(ax: Axes, values: pd.Series) -> None:
     """A symmetric logarithm where some run ends far from all others, in nats."""
     if values.min() < -30 or values.max() > 60:
         ax.set_yscale("symlog", linthresh=20)
+        ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=20, subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:,.0f}")
         ax.set_ylabel(f"{ax.get_ylabel()}\n(logarithmic beyond \u00b120)")
 
 
@@ -148,7 +155,7 @@ def comparison_2(table: pd.DataFrame) -> Figure:
     """
     means = over_seeds(table[table["metric"].isin(COMPARED)], ["method", "metric"])
     methods = methods_in(means["method"])
-    figure, axes = new_figure(2, 4, (12, 6))
+    figure, axes = new_figure(2, 4, (10, 5.6))
     for ax, metric in zip(axes.flat, COMPARED, strict=True):
         row = ROWS[metric]
         scale = row.sign * (100 if row.fraction else 1)
@@ -160,18 +167,17 @@ def comparison_2(table: pd.DataFrame) -> Figure:
         for place, model in ((0, "prior"), (len(methods), "sequence_tutor")):
             if metric in TABLE_2:
                 ax.plot(place, scale * TABLE_2[metric][model], "o", ms=9, mfc="none", mec="#444444", mew=1.5)
-        labels = [method_name(m, NAMES).replace(" ", "\n") for m in methods] + ["paper's\ntutor"]
-        ax.set_xticks(range(len(labels)), labels, fontsize=8.5)
-        ax.set_xlim(-0.6, len(labels) - 0.4)
-        ax.set_title(f"{row.name.replace('(', chr(10) + '(')}{' (%)' if row.fraction else ''}", fontsize=10)
+        ax.set(xticks=(), xlim=(-0.6, len(methods) + 0.6))  # the legend says which model is which
+        ax.set_title(f"{row.name.replace('(', chr(10) + '(')}{' (%)' if row.fraction else ''}")
         ax.grid(axis="y", alpha=0.25)
         if metric in ("log_p", "objective"):
             ax.set_ylabel("nats")
             _far_apart(ax, means.loc[means["metric"] == metric, "mean"])
-    handles = [Line2D([], [], ls="", marker="o", color="#444444", label="ours"),
-               Line2D([], [], ls="", marker="o", ms=9, mfc="none", mew=1.5, color="#444444",
-                      label="paper (unverified)")]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    handles = [Line2D([], [], ls="", marker=METHOD_MARKERS[method], ms=7, color=METHOD_COLOURS[method],
+                      label=method_name(method, NAMES)) for method in methods]  # fmt: skip
+    handles.append(Line2D([], [], ls="", marker="o", ms=9, mfc="none", mew=1.5, color="#444444",
+                          label="paper (unverified): left its RNN, right its tutor"))  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.2)
     return figure
 
 
@@ -213,7 +219,7 @@ def grid(smiles: Sequence[str], captions: Sequence[str], columns: int = 4) -> Fi
         ax.set_axis_off()
     for ax, string, caption in zip(axes.flat, smiles, captions, strict=False):
         ax.imshow(_drawing(string), interpolation="antialiased")
-        ax.set_title(caption, y=-0.24, fontsize=9.5)
+        ax.set_title(caption, y=-0.24, fontsize=11)
     return figure
 
 

@@ -21,7 +21,7 @@ LOOKS = {
     PARTLY: ("s", "#9A9A9A", "#5C5C5C"),
     NOT_REPRODUCED: ("X", "white", "black"),
 }
-PANELS = {"%": "shares: percentage points beyond the threshold", "": "other numbers: beyond the threshold, own units"}
+PANELS = {"%": "shares: percentage points\nbeyond the threshold", "": "other numbers: own units\nbeyond the threshold"}
 
 
 def margins(rows: Iterable[Row], claims: Iterable[Claim]) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def forest(frame: pd.DataFrame) -> Figure:
     """
     panels = [(title, frame[frame["unit"] == unit][::-1]) for unit, title in PANELS.items()]
     tallest = max([len(part) for _, part in panels] + [3])
-    figure, axes = plt.subplots(1, 2, figsize=(12, 1.6 + 0.27 * tallest), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 1.6 + 0.27 * tallest), layout="constrained")
     for ax, (title, part) in zip(axes, panels, strict=True):
         _panel(ax, part, 1.0 if "shares" in title else 0.1)
         ax.set_xlabel(title)
@@ -81,6 +81,6 @@ def _panel(ax: Axes, part: pd.DataFrame, linear: float) -> None:
     right = ax.get_xlim()[1]
     ax.axvspan(0, right, color="#E8F1EC", zorder=0)
     ax.set_xlim(right=right)
-    ax.set_yticks(range(len(part)), part["id"], fontsize=9)
+    ax.set_yticks(range(len(part)), part["id"], fontsize=10.5)
     ax.set_ylim(-0.7, len(part) - 0.3)
     ax.grid(axis="x", alpha=0.25)

@@ -225,6 +225,12 @@ def test_training_curve_skips_what_was_not_measured() -> None:
     assert right.get_lines()[1].get_ydata()[0] == 92
 
 
+def test_a_colour_means_one_method_only() -> None:
+    """Protects readers who have learned the methods' colours: no rule and no corpus wears one of them."""
+    others = {*melody_figures.RULE_COLOURS, *melody_figures.SOURCE_COLOURS, melody_figures.NOTE_COLOUR}
+    assert not others & set(figures.METHOD_COLOURS.values())
+
+
 def test_heat_maps_share_one_scale_that_shows_small_masses() -> None:
     """Protects the comparison between panels, and that 1 in 1,000 does not look like nothing."""
     array = np.full((38, 32), 0.001)
