@@ -18,7 +18,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from repro.molecules import measures, scores
 from repro.molecules.reward import LATEST, AuthorsReward, TerminalReward, prefix_parts, terminal_parts
-from repro.molecules.tokens import END_INDEX, START_INDEX, Vocabulary, before_end, ended
+from repro.molecules.tokens import END_INDEX, START_INDEX, Vocabulary, ended
 
 HORIZON = 72  # tokens; the longest of the 1.58 million training molecules has 53
 AUTHORS_HORIZON = 120  # authors' code: characters
@@ -54,6 +54,11 @@ def _checked(values: np.ndarray, smiles: list[str]) -> np.ndarray:
         place = int(np.flatnonzero(~np.isfinite(rewards))[0])
         raise RewardError(f"the reward of molecule {place}, {smiles[place]!r}, is {rewards[place]}: give a number")
     return rewards
+
+
+def before_end(tokens: np.ndarray) -> np.ndarray:
+    """How many tokens stand before the end in each row of (B, T), int (B,)."""
+    return np.cumprod(np.asarray(tokens) != END_INDEX, axis=1).sum(axis=1)
 
 
 def at_the_end(values: np.ndarray, sequences: np.ndarray) -> np.ndarray:

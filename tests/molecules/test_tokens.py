@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from repro.molecules import tokens
-from repro.molecules.tokens import END, TOKENISERS, Vocabulary
+from repro.molecules.tokens import END, PAPER, TOKENISERS, Vocabulary
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "molecules_public.json").read_text())
-PAPER = Vocabulary(tuple(GOLDEN["meta"]["vocab"]), "characters")  # the 35 characters of the authors' SMILES RNN
 CORPUS = ["CC(=O)Nc1ccc(Cl)cc1Br", "C[C@@H]1CC%12CCCC%12N1", "O=[N+]([O-])c1cc2[nH]ccc2s1", "F/C=C\\F"]
 known_strings = st.lists(st.sampled_from(sorted({t for s in CORPUS for t in tokens.split(s, "regex")})), max_size=30)
 
@@ -66,6 +65,7 @@ def test_decoding_stops_at_the_end() -> None:
 
 def test_the_papers_characters_are_the_authors() -> None:
     """Protects the numbers that the authors' sequences are written in."""
+    assert list(PAPER.tokens) == GOLDEN["meta"]["vocab"]
     for molecule in GOLDEN["molecules"]:
         sequence = np.array([molecule["seq"]])
         (smiles,) = PAPER.decode(sequence)
