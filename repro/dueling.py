@@ -14,6 +14,8 @@ holds by construction, and the step-by-step errors
 are summed along the path as in TD(lambda): d_t = delta_t + lambda d_{t+1}. The loss moves Psi_t towards Psi_t + d_t.
 For G the same, with logits log p + g and G = log pi - log p + V. For Q the next value is V + max_a log pi, the hard
 maximum. Without log p - log pi the same loss is the policy gradient of plain reinforcement learning, RL only.
+
+F_t is constant along every path, whoever played it: earlier sequences are trained on beside new ones (`repro.memory`).
 """
 
 from __future__ import annotations

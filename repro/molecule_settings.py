@@ -109,8 +109,14 @@ class MoleculeStudy:
 
     def runs(self) -> list[tuple[DuelingSettings | TutorSettings, int]]:
         """The settings and seed of every policy under the terminal reward, in the study's form."""
-        base: DuelingSettings | TutorSettings = self.dueling if self.form == "dueling" else self.plain
-        return [(dataclasses.replace(base, method=method), seed) for method in self.methods for seed in self.seeds]
+        return [(self.tuning(method), seed) for method in self.methods for seed in self.seeds]
+
+    def tuning(self, method: str) -> DuelingSettings | TutorSettings:
+        """The settings of one method in the study's form; its learning rate is written out, so that it names the run."""
+        if self.form == "paper":
+            return dataclasses.replace(self.plain, method=method)
+        chosen = dataclasses.replace(self.dueling, method=method)
+        return dataclasses.replace(chosen, learning_rate=chosen.rate())
 
     def plain_runs(self) -> list[tuple[TutorSettings, int]]:
         """Those of the paper's form, one seed a method: it is shown to collapse, not averaged."""
