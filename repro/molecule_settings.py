@@ -112,7 +112,7 @@ class MoleculeStudy:
         return [(self.tuning(method), seed) for method in self.methods for seed in self.seeds]
 
     def tuning(self, method: str) -> DuelingSettings | TutorSettings:
-        """The settings of one method in the study's form; its learning rate is written out, so that it names the run."""
+        """The settings of one method in the study's form, its learning rate written out, since it names the run."""
         if self.form == "paper":
             return dataclasses.replace(self.plain, method=method)
         chosen = dataclasses.replace(self.dueling, method=method)
