@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.molecules import reward
+from repro.molecules import reward, scores
 from repro.molecules.domain import AuthorsMolecules, Molecules, RewardError
+from repro.molecules.reward import TerminalReward
 from repro.molecules.tokens import Vocabulary
 
 SMILES = ["CCO", "c1ccccc1", "CC(", "N"]
@@ -22,7 +23,7 @@ def tokens(smiles: list[str], steps: int = 10) -> np.ndarray:
 def test_the_terminal_reward_stands_at_the_end_and_nowhere_else() -> None:
     """Protects the trainer: the reward of a molecule is paid when its end token comes, -2 for an invalid one."""
     rewards = Molecules(VOCABULARY).step_rewards(tokens(SMILES))
-    expected = reward.terminal(SMILES, [True] * 4)
+    expected = sum(reward.terminal_parts(scores.score(SMILES), [True] * 4, TerminalReward()).values())
     assert [np.flatnonzero(row).tolist() for row in rewards] == [[3], [8], [3], [1]]
     assert np.allclose(rewards.sum(axis=1), expected)
     assert rewards[2, 3] == -2
@@ -77,7 +78,7 @@ def test_the_authors_episode() -> None:
     first = domain.first_inputs(1000, np.random.default_rng(0))
     assert set(first) == set(range(1, len(VOCABULARY)))
     rows = domain.step_rewards(tokens(SMILES, steps=12))
-    assert np.allclose(rows, reward.prefix_rewards(SMILES, [True] * 4, steps=12))
+    assert np.allclose(rows, sum(reward.prefix_parts(SMILES, [True] * 4, steps=12).values()))
     assert domain.describe() != Molecules(VOCABULARY).describe()
 
 
