@@ -51,6 +51,7 @@ DUELING = DuelingSettings(
     evaluate_every=25,
     precision="auto",
 )
+Q_TRACE = 1.0  # ours: the shorter Q looks, the more often it believes its own maximum, and the more it repeats itself
 PLAIN = TutorSettings(
     c=0.25, gamma=1.0, rounds=75, games=128, gradient_steps=2, replay_episodes=1024, learning_rate=1e-3,
     temperature=1.0, evaluate_every=5, evaluation_games=128,
@@ -116,6 +117,8 @@ class MoleculeStudy:
         if self.form == "paper":
             return dataclasses.replace(self.plain, method=method)
         chosen = dataclasses.replace(self.dueling, method=method)
+        if method == "q" and chosen.trace == DUELING.trace:
+            chosen = dataclasses.replace(chosen, trace=Q_TRACE)
         return dataclasses.replace(chosen, learning_rate=chosen.rate())
 
     def plain_runs(self) -> list[tuple[TutorSettings, int]]:
