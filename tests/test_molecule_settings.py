@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.molecule_settings import PRESETS, molecule_study
+from repro.hyperparameters import RATES
+from repro.molecule_settings import DUELING, PRESETS, molecule_study
 from repro.settings import OWN_RESULTS, ROOT, SettingsError
 
 
@@ -60,3 +61,13 @@ def test_smoke_trains_few_steps_of_networks_that_are_not_shipped(tmp_path: Path)
     assert (asked.prior.steps, asked.authors_prior.steps) == (7, 200)
     assert molecule_study("smoke").authors_prior == molecule_study("laptop").authors_prior
     assert molecule_study("laptop", molecules=1000).prior.steps == molecule_study("laptop").prior.steps
+
+
+def test_each_method_has_its_own_rate_and_a_parameter_is_for_all() -> None:
+    """Protects what names a run: the learning rate that it really has, not a zero that stands for one."""
+    rates = {settings.method: settings.learning_rate for settings, _ in molecule_study("laptop").runs()}
+    assert rates == RATES
+    traces = {settings.method: settings.trace for settings, _ in molecule_study("laptop").runs()}
+    assert traces["q"] == 1.0 and traces["psi"] == traces["g"] == DUELING.trace
+    given = molecule_study("laptop", learning_rate=1e-3, trace=0.5).runs()
+    assert {(settings.learning_rate, settings.trace) for settings, _ in given} == {(1e-3, 0.5)}
