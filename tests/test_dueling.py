@@ -86,6 +86,21 @@ def test_the_policy_learns_by_its_error_and_the_value_leaves_the_network_alone()
             assert torch.allclose(ours[name].grad, weight.grad, atol=1e-6), name
 
 
+def test_errors_are_discounted_by_gamma_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects TD(lambda) with a discount: what lies k steps ahead weighs (gamma lambda) ** k."""
+    traces: list[float] = []
+    plain = dueling.path_errors
+
+    def seen(delta: torch.Tensor, trace: float) -> torch.Tensor:
+        traces.append(trace)
+        return plain(delta, trace)
+
+    monkeypatch.setattr(dueling, "path_errors", seen)
+    settings = DuelingSettings(gamma=0.5, trace=0.8, episodes=4)
+    dueling.Dueling(Bandit(), SequenceRNN(3, 4), settings, seed=0).step()  # type: ignore[arg-type]
+    assert traces == [0.4]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_bytes(method: str) -> None:
     """Protects determinism, the finite loss of all methods, and the prior, which is not changed."""
@@ -133,7 +148,7 @@ def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_lower() -> None:
         def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
             return np.full(sequences.shape, np.inf)
 
-    with pytest.raises(FloatingPointError, match="learning_rate below 0.0005"):
+    with pytest.raises(FloatingPointError, match="learning_rate below 0.00025"):
         dueling.train(Broken(), SequenceRNN(3, 4), DuelingSettings(steps=2), 0)  # type: ignore[arg-type]
 
 

@@ -12,11 +12,11 @@ from repro.experiments import forms as music_forms, music as experiments
 from repro.settings import study
 
 
-def test_the_trace_is_lambda_times_gamma() -> None:
-    """Protects TD(lambda) with a discount: an error k steps later counts gamma^k."""
+def test_the_discount_alone_shortens_the_look_ahead() -> None:
+    """Protects the comparison of discounts: lambda stays 1, and the trainer multiplies it by gamma."""
     laptop = study("laptop")
-    assert [music_forms.settings(laptop, "psi", gamma).trace for gamma in music_forms.DISCOUNTS] == [0.5, 1.0]
-    assert music_forms.settings(laptop, "g", 1.0).steps == music_forms.DUELING.steps
+    chosen = [music_forms.settings(laptop, "psi", gamma) for gamma in music_forms.DISCOUNTS]
+    assert [(settings.gamma, settings.trace) for settings in chosen] == [(0.5, 1.0), (1.0, 1.0)]
 
 
 def test_a_small_study_compares_both_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
