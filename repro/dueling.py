@@ -129,14 +129,17 @@ class Dueling:
         count = settings.episodes + settings.replayed - self.replayed
         first = domain.first_inputs(count, self.play_numbers)
         networks = [self.policy, self.prior] if self.method.plays_with_prior else [self.policy]
+        last_logits: list[Tensor] = []
         tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers,
-                             stepper=HalfStepper if self.half else Stepper)  # fmt: skip
+                             stepper=HalfStepper if self.half else Stepper, last_logits=last_logits)  # fmt: skip
         reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).float() / settings.c
         belongs = alive(tokens, end_token(domain))
         longest = int(belongs.sum(dim=1).max())
         inputs = shifted(torch.from_numpy(first), tokens)[:, :longest]
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
-            log_prior = self.prior(inputs).float().log_softmax(dim=-1)
+            # where the prior has played too, what it said is known
+            logits = torch.stack(last_logits, dim=1) if self.method.plays_with_prior else self.prior(inputs)
+            log_prior = logits.float().log_softmax(dim=-1)
         self.sequences += len(tokens)
         return {
             "inputs": inputs, "actions": tokens[:, :longest], "alive": belongs[:, :longest],
@@ -172,8 +175,10 @@ class Dueling:
         scores = self.method.scores(values.float(), episodes["log_prior"])
         log_policy_all = scores.log_softmax(dim=-1)
         log_policy = log_policy_all.gather(-1, taken).squeeze(-1) * mask
-        value = self.value(tokens, hidden.detach()) * mask  # V's gradient would pull the policy's own network
-        value = torch.cat([value[:new], value[new:].detach()])
+        states = hidden.detach()  # V's gradient would pull the policy's own network
+        with torch.no_grad():
+            value_again = self.value(tokens[new:], states[new:])
+        value = torch.cat([self.value(tokens[:new], states[:new]), value_again]) * mask
         with torch.no_grad():
             log_prior = episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask
             earned = episodes["reward"].sum(dim=1)

@@ -6,6 +6,7 @@ stands after it does not. Melodies have none: all their steps count.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -63,6 +64,7 @@ def play_to_end(
     generator: np.random.Generator,
     choose: Callable[[Tensor, Tensor], Tensor] = draw,
     stepper: Callable[[SequenceRNN, int], Stepper] = Stepper,
+    last_logits: list[Tensor] | None = None,
 ) -> Tensor:
     """Plays B sequences in lockstep until all have ended, or to the horizon.
 
@@ -74,6 +76,7 @@ def play_to_end(
         generator: one uniform number a sequence and step is taken from it, whenever the sequences end.
         choose: as in `repro.rnn.play`.
         stepper: how a network is run one token at a time, `HalfStepper` where speed counts more than rounding.
+        last_logits: a list to which the logits (B, V) of the last network are added at every step played.
 
     Returns:
         Tokens (B, T), int64; the end token stands at every step after the end.
@@ -85,10 +88,10 @@ def play_to_end(
     last = torch.from_numpy(np.asarray(first_inputs, dtype=np.int64))
     ended = torch.zeros(count, dtype=torch.bool)
     for step in range(horizon):
-        scores = steppers[0](last)
-        for other in steppers[1:]:
-            scores = scores + other(last)
-        last = choose(scores, uniform[step])
+        logits = [run(last) for run in steppers]
+        if last_logits is not None:
+            last_logits.append(logits[-1])
+        last = choose(functools.reduce(torch.add, logits), uniform[step])
         if end is not None:
             last = last.masked_fill(ended, end)
             ended |= last == end

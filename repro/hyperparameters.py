@@ -177,7 +177,7 @@ class MoleculeSettings:
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
-RATES = {"q": 1.25e-4, "psi": 2.5e-4, "g": 9e-4, "rl_only": 5e-4}  # ours, of the dueling form; g's head starts at zero
+RATES = {"q": 1.25e-4, "psi": 2.5e-4, "g": 8.5e-4, "rl_only": 5e-4}  # ours, dueling form; g's head starts at zero
 
 
 @dataclass(frozen=True)
@@ -189,9 +189,7 @@ class DuelingSettings:
     gamma: float = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
     steps: int = 200  # one batch of new sequences and one gradient step each
     episodes: int = 128  # new sequences a step
-    replayed: int = (
-        0  # earlier sequences trained on again in each step; none for rl_only, whose gradient needs new ones
-    )
+    replayed: int = 0  # earlier sequences trained on again in each step; rl_only plays as many more new ones instead
     remembered: int = 4096  # latest sequences that these are drawn from
     priority: float = 1.0  # they are drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead

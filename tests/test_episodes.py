@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from repro import episodes
-from repro.rnn import SequenceRNN, Stepper, play
+from repro.rnn import SequenceRNN, Stepper, play, shifted
 
 
 def test_a_sequence_goes_up_to_its_first_end_token() -> None:
@@ -30,6 +30,19 @@ def test_playing_to_the_end_is_playing_with_what_follows_left_out() -> None:
     assert (ended[~belongs] == 0).all()
     assert 0 < (~belongs).sum() < belongs.numel()
     assert torch.equal(episodes.play_to_end([rnn], first, 6, None, np.random.default_rng(5)), whole)
+
+
+def test_play_hands_back_what_the_last_network_said() -> None:
+    """Protects the prior's log-probabilities in G-learning: heard during play, they are those of the whole sequence."""
+    policy, prior = SequenceRNN(4, 8, seed=3), SequenceRNN(4, 8, seed=4)
+    heard: list[torch.Tensor] = []
+    first = np.zeros(20, dtype=np.int64)
+    tokens = episodes.play_to_end([policy, prior], first, 30, 0, np.random.default_rng(5), last_logits=heard)
+    longest = int(episodes.alive(tokens, 0).sum(dim=1).max())
+    assert len(heard) == longest < 30
+    with torch.no_grad():
+        known = prior(shifted(torch.from_numpy(first), tokens)[:, :longest])
+    torch.testing.assert_close(torch.stack(heard, dim=1), known)
 
 
 def test_half_precision_steps_are_those_of_full_precision_up_to_rounding() -> None:

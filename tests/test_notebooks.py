@@ -15,7 +15,7 @@ from repro.settings import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NO_VERDICT = ("00_start_here", "99_verdicts")  # the tour tests no claim; the last one is nothing but verdicts
-DRAWS = re.compile(r"write_figure\(|^piano_rolls\(", re.MULTILINE)
+DRAWS = re.compile(r"write_figure\(")
 
 
 def prose(cells: list[nbformat.NotebookNode]) -> str:

@@ -37,7 +37,7 @@ SMALL_RNN = PriorSettings(
 )
 # One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 2.
 DUELING = DuelingSettings(
-    c=C, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, value_learning_rate=5e-2, evaluate_every=20
+    c=C, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, value_learning_rate=5e-3, evaluate_every=20
 )
 # The same for the form that regresses one number a step: as many new sequences, each trained on as often.
 PLAIN = TutorSettings(
