@@ -177,7 +177,7 @@ class MoleculeSettings:
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
-RATES = {"q": 1.25e-4, "psi": 2.5e-4, "g": 8.5e-4, "rl_only": 5e-4}  # ours, dueling form; g's head starts at zero
+RATES = {"q": 1.25e-4, "psi": 2e-4, "g": 8.5e-4, "rl_only": 5e-4}  # ours, dueling form; g's head starts at zero
 
 
 @dataclass(frozen=True)
