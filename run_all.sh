@@ -5,8 +5,8 @@ set -eu
 CDPATH='' cd -- "$(dirname -- "$0")"
 
 first_line="Set-up takes 2 to 4 minutes and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build on \
-Linux; the notebooks then take a few minutes with the shipped numbers, 78 minutes on two cores when all policies are trained anew (--fresh); \
---preset smoke takes five minutes, set-up included."
+Linux; the notebooks then take a few minutes with the shipped numbers, 80 minutes on two cores with all policies \
+trained anew (--fresh); --preset smoke takes five minutes, set-up included."
 
 show_help() {
     cat <<'END'
