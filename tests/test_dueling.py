@@ -148,8 +148,9 @@ def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_lower() -> None:
         def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
             return np.full(sequences.shape, np.inf)
 
-    with pytest.raises(FloatingPointError, match="learning_rate below 0.00025"):
-        dueling.train(Broken(), SequenceRNN(3, 4), DuelingSettings(steps=2), 0)  # type: ignore[arg-type]
+    settings = DuelingSettings(steps=2)
+    with pytest.raises(FloatingPointError, match=f"learning_rate below {settings.rate()}"):
+        dueling.train(Broken(), SequenceRNN(3, 4), settings, 0)  # type: ignore[arg-type]
 
 
 def test_what_the_prior_plays_is_the_first_batch() -> None:
