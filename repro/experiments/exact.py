@@ -35,7 +35,7 @@ C = 0.5  # temperature: the paper's for music; KL(prior || p*) is 3.2 nats on br
 SMALL_RNN = PriorSettings(
     cells=32, steps=600, windows=128, window_events=7, learning_rate=1e-2, l2=0.0, evaluate_every=100
 )
-# One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 2.
+# One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 4.
 DUELING = DuelingSettings(
     c=C, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, value_learning_rate=5e-3, evaluate_every=20
 )
