@@ -16,6 +16,8 @@ For G the same, with logits log p + g and G = log pi - log p + V. For Q the next
 maximum. Without log p - log pi the same loss is the policy gradient of plain reinforcement learning, RL only.
 
 F_t is constant along every path, whoever played it: earlier sequences are trained on beside new ones (`repro.memory`).
+The reward's weight may rise from 0 to 1 while the policy learns, so that it follows p(x) exp(beta r(x) / c) / Z(beta)
+from the prior to the optimum, and leaves fewer sequences behind on the way.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from repro.hyperparameters import DuelingSettings, PriorSettings
 from repro.memory import Episodes, Memory
 from repro.prior import precision
 from repro.rnn import SequenceRNN, Stepper, shifted
-from repro.tutor import Tuned, start_from
+from repro.tutor import Tuned, players, start_from
 
 
 class Value(nn.Module):
@@ -111,9 +113,11 @@ class Dueling:
         self.policy = start_from(prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
         self.value = Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
         self.weights = [weight for weight in self.policy.parameters() if weight.requires_grad]
+        head = list(self.policy.head.parameters())
+        lstm = [weight for weight in self.policy.lstm.parameters() if weight.requires_grad]
         betas = (0.9, 0.99)  # ours: gradients change faster than Adam's default second moment follows
         self.adam = torch.optim.Adam(
-            [{"params": self.weights, "lr": settings.rate()},
+            [{"params": lstm, "lr": settings.rate()}, {"params": head, "lr": settings.head_rate()},
              {"params": list(self.value.parameters()), "lr": settings.value_learning_rate}], betas=betas, fused=True,
         )  # fmt: skip
         self.rates = [group["lr"] for group in self.adam.param_groups]
@@ -128,17 +132,17 @@ class Dueling:
         settings, domain = self.settings, self.domain
         count = settings.episodes + settings.replayed - self.replayed
         first = domain.first_inputs(count, self.play_numbers)
-        networks = [self.policy, self.prior] if self.method.plays_with_prior else [self.policy]
-        last_logits: list[Tensor] = []
+        networks = players(self.method, self.policy, self.prior)
+        logits_of_prior: list[Tensor] | None = [] if self.method.plays_with_prior else None
         tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers,
-                             stepper=HalfStepper if self.half else Stepper, last_logits=last_logits)  # fmt: skip
+                             stepper=HalfStepper if self.half else Stepper, last_logits=logits_of_prior)  # fmt: skip
         reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).float() / settings.c
         belongs = alive(tokens, end_token(domain))
         longest = int(belongs.sum(dim=1).max())
         inputs = shifted(torch.from_numpy(first), tokens)[:, :longest]
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             # where the prior has played too, what it said is known
-            logits = torch.stack(last_logits, dim=1) if self.method.plays_with_prior else self.prior(inputs)
+            logits = self.prior(inputs) if logits_of_prior is None else torch.stack(logits_of_prior, dim=1)
             log_prior = logits.float().log_softmax(dim=-1)
         self.sequences += len(tokens)
         return {
@@ -169,7 +173,9 @@ class Dueling:
         taken = episodes["actions"].unsqueeze(-1)
         tokens = one_hot(episodes["inputs"], self.policy.vocabulary).float()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
-            hidden, _ = self.policy.lstm(tokens)
+            # new and remembered ones apart: 40 sequences at once take half as long again as 16 and then 24
+            parts = [part for part in (tokens[:new], tokens[new:]) if len(part)]
+            hidden = torch.cat([self.policy.lstm(part)[0] for part in parts])
             values = self.policy.head(hidden)
         hidden = hidden.float()
         scores = self.method.scores(values.float(), episodes["log_prior"])
@@ -181,12 +187,13 @@ class Dueling:
         value = torch.cat([self.value(tokens[:new], states[:new]), value_again]) * mask
         with torch.no_grad():
             log_prior = episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask
-            earned = episodes["reward"].sum(dim=1)
+            weighted = self.beta() * episodes["reward"]
+            earned = weighted.sum(dim=1)
             log_weights = earned + (log_prior - log_policy).sum(dim=1)
             # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
             self.follow(earned[:new] if settings.method == "rl_only" else log_weights[:new])
             # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
-            reward = episodes["reward"] - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
+            reward = weighted - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
             best = log_policy_all.amax(dim=-1) * mask
             delta = step_errors(settings.method, reward, log_prior, log_policy, best, value, settings.gamma)
             errors = path_errors(delta, settings.gamma * settings.trace)
@@ -195,6 +202,7 @@ class Dueling:
         loss = 0.5 * (goal - log_policy - value).square().sum(dim=1).mean() / settings.loss_scale
         self.descend(loss)
         kl = kl_control.kl_divergence(log_policy_all.detach(), episodes["log_prior"]) * mask
+        earned = episodes["reward"].sum(dim=1)
         earned, kl, log_prior, mask = (tensor[:new] for tensor in (earned, kl, log_prior, mask))
         row = {
             "loss": self.loss,
@@ -206,6 +214,12 @@ class Dueling:
             "length": float(mask.sum(dim=1).float().mean()),
         }
         return row, log_weights.double().numpy()
+
+    def beta(self) -> float:
+        """The reward's weight in this step: it rises evenly over the first `annealed` of the steps."""
+        rising = self.settings.annealed * self.settings.steps
+        # plain reinforcement learning has no prior to start from gently
+        return 1.0 if self.settings.method == "rl_only" or rising == 0 else min(1.0, (self.steps + 1) / rising)
 
     def follow(self, totals: Tensor) -> None:
         """Moves the centre towards the mean of what new sequences total."""

@@ -177,7 +177,10 @@ class MoleculeSettings:
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
 
 
-RATES = {"q": 1.25e-4, "psi": 2e-4, "g": 8.5e-4, "rl_only": 5e-4}  # ours, dueling form; g's head starts at zero
+# ours, dueling form: low for Q, which settles on fewer sequences the longer it learns
+RATES = {"q": 1.25e-4, "psi": 1e-4, "g": 1e-4, "rl_only": 5e-4}
+# ours: of the head alone; what the LSTM knows of the data is worth keeping, the head has the way to go
+HEAD_RATES = {"q": 1.25e-4, "psi": 3e-3, "g": 5e-3, "rl_only": 5e-4}
 
 
 @dataclass(frozen=True)
@@ -192,8 +195,10 @@ class DuelingSettings:
     replayed: int = 0  # earlier sequences trained on again in each step; rl_only plays as many more new ones instead
     remembered: int = 4096  # latest sequences that these are drawn from
     priority: float = 1.0  # they are drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
+    annealed: float = 0.0  # share of the steps over which the reward's weight rises from 0 to 1; rl_only's is 1 always
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: that of `rate`
+    head_learning_rate: float = 0.0  # of its head alone; 0: that of `head_rate`
     value_learning_rate: float = 3e-3  # of V, peak of a cosine
     value_cells: int = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
     centre_rate: float = 0.2  # of the moving average that is subtracted from the reward at the end
@@ -207,15 +212,19 @@ class DuelingSettings:
         known("precision", self.precision, PRECISIONS)
         finite = self.c > 0 and math.isfinite(self.c)
         need(finite, f"c is {self.c}: task rewards are divided by it, so it must be above 0")
-        for name in ("gamma", "trace", "centre_rate"):
+        for name in ("gamma", "annealed", "trace", "centre_rate"):
             need(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}: it lies in [0, 1]")
         for name in ("steps", "episodes", "remembered", "value_cells", "evaluate_every"):
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")
         for name in ("value_learning_rate", "clip", "loss_scale"):
             need(getattr(self, name) > 0, f"{name} is {getattr(self, name)}: it must be above 0")
-        for name in ("learning_rate", "replayed", "priority"):
+        for name in ("learning_rate", "head_learning_rate", "replayed", "priority"):
             need(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}: it must be at least 0")
 
     def rate(self) -> float:
-        """The policy's learning rate: by default low for Q, which settles on fewer sequences the longer it learns."""
+        """The policy's learning rate, by default that of its method."""
         return self.learning_rate or RATES[self.method]
+
+    def head_rate(self) -> float:
+        """The learning rate of the policy's head: its own, else one given for the policy, else its method's."""
+        return self.head_learning_rate or self.learning_rate or HEAD_RATES[self.method]

@@ -133,6 +133,51 @@ def test_it_learns_the_optimum(method: str) -> None:
     assert abs(centre - log_z) < 0.02, "the centre tracks log Z"
 
 
+def test_the_head_learns_at_a_rate_of_its_own() -> None:
+    """Protects both rates: Adam's first step moves the LSTM's weights by one of them and the head's by the other."""
+    settings = DuelingSettings(steps=10, episodes=8, learning_rate=1e-3, head_learning_rate=2e-2)
+    run = dueling.Dueling(Bandit(), SequenceRNN(3, 4, seed=1), settings, seed=0)  # type: ignore[arg-type]
+    before = {name: weight.detach().clone() for name, weight in run.policy.named_parameters()}
+    run.step()
+    moved = {
+        name: float((weight.detach() - before[name]).abs().max()) for name, weight in run.policy.named_parameters()
+    }
+    assert moved["head.bias"] == pytest.approx(2e-2, rel=1e-2)
+    assert moved["lstm.bias_ih_l0"] == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("method", ["psi", "g"])
+def test_the_rewards_weight_rises_and_the_policy_follows(method: str) -> None:
+    """Protects annealing: half of the way up, the policy is p exp(beta r / c) / Z(beta), and at the end the optimum."""
+    prior = SequenceRNN(3, 8, seed=1)
+    settings = DuelingSettings(method=method, c=1.0, steps=600, episodes=64, annealed=1.0, learning_rate=2e-2,
+                               value_learning_rate=2e-2)  # fmt: skip
+    run = dueling.Dueling(Bandit(), prior, settings, seed=0)  # type: ignore[arg-type]
+    assert run.beta() == pytest.approx(1 / 600)
+    for _ in range(300):
+        run.step()
+    assert run.beta() == pytest.approx(301 / 600)
+    inputs = torch.tensor([[0, 1]])
+    log_p = prior(inputs).log_softmax(-1)[0, 1].double()
+    ours = OBJECTS[method].scores(run.policy(inputs), prior(inputs)).softmax(-1)[0, 1]
+    half = (log_p + 0.5 * torch.from_numpy(Bandit.worth)).softmax(0)
+    full = (log_p + torch.from_numpy(Bandit.worth)).softmax(0)
+    assert (ours - half).abs().max() < 0.04 < (ours - full).abs().max()
+
+
+def test_beta_is_one_without_annealing_after_it_and_for_rl_only() -> None:
+    """Protects the reward as it is: nothing but the first steps of KL-control is weighed."""
+
+    def beta(steps_done: int, **changes: object) -> float:
+        settings = DuelingSettings(**({"steps": 10, "annealed": 0.5} | changes))  # type: ignore[arg-type]
+        run = dueling.Dueling(Bandit(), SequenceRNN(3, 4, seed=1), settings, seed=0)  # type: ignore[arg-type]
+        run.steps = steps_done
+        return run.beta()
+
+    assert [beta(done) for done in (0, 1, 4, 5, 9)] == pytest.approx([0.2, 0.4, 1.0, 1.0, 1.0])
+    assert beta(0, annealed=0.0) == beta(0, method="rl_only") == 1.0
+
+
 def _log_z(prior: SequenceRNN) -> float:
     total = 0.0
     for first in range(3):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.hyperparameters import RATES
+from repro.hyperparameters import HEAD_RATES, RATES
 from repro.molecule_settings import DUELING, PRESETS, molecule_study
 from repro.settings import OWN_RESULTS, ROOT, SettingsError
 
@@ -64,10 +64,13 @@ def test_smoke_trains_few_steps_of_networks_that_are_not_shipped(tmp_path: Path)
 
 
 def test_each_method_has_its_own_rate_and_a_parameter_is_for_all() -> None:
-    """Protects what names a run: the learning rate that it really has, not a zero that stands for one."""
-    rates = {settings.method: settings.learning_rate for settings, _ in molecule_study("laptop").runs()}
-    assert rates == RATES
-    traces = {settings.method: settings.trace for settings, _ in molecule_study("laptop").runs()}
-    assert traces["q"] == 1.0 and traces["psi"] == traces["g"] == DUELING.trace
+    """Protects what names a run: the learning rates that it really has, not a zero that stands for one."""
+    runs = [settings for settings, _ in molecule_study("laptop").runs()]
+    assert {settings.method: settings.learning_rate for settings in runs} == RATES
+    assert {settings.method: settings.head_learning_rate for settings in runs} == HEAD_RATES
+    own = {settings.method: (settings.trace, settings.annealed) for settings in runs}
+    assert own["q"] == (1.0, 0.0) and own["psi"] == own["g"] == (DUELING.trace, DUELING.annealed)
     given = molecule_study("laptop", learning_rate=1e-3, trace=0.5).runs()
-    assert {(settings.learning_rate, settings.trace) for settings, _ in given} == {(1e-3, 0.5)}
+    assert {(s.learning_rate, s.head_learning_rate, s.trace) for s, _ in given} == {(1e-3, 1e-3, 0.5)}
+    (apart, _), *_ = molecule_study("laptop", learning_rate=1e-3, head_learning_rate=2e-3).runs()
+    assert (apart.learning_rate, apart.head_learning_rate) == (1e-3, 2e-3)
