@@ -228,17 +228,22 @@ class Dueling:
         self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean
 
     def descend(self, loss: Tensor) -> None:
-        """One step of Adam, gradients clipped, rates on their cosine."""
+        """One step of Adam, gradients clipped."""
         settings = self.settings
         self.adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, settings.clip)
         torch.nn.utils.clip_grad_norm_(self.value.parameters(), settings.clip)
-        progress = min(1.0, self.steps / settings.steps)
         for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * progress))
+            group["lr"] = rate * self.falling()
         self.adam.step()
         self.loss = loss.item()
+
+    def falling(self) -> float:
+        """What is left of the learning rates: all for the first `held` of the steps, after them a half cosine."""
+        held = self.settings.held * self.settings.steps
+        fallen = min(1.0, max(0.0, self.steps - held) / max(1.0, self.settings.steps - held))
+        return 0.5 * (1 + math.cos(math.pi * fallen))
 
 
 def train(

@@ -197,9 +197,10 @@ class DuelingSettings:
     priority: float = 1.0  # they are drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
     annealed: float = 0.0  # share of the steps over which the reward's weight rises from 0 to 1; rl_only's is 1 always
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
-    learning_rate: float = 0.0  # of the policy, peak of a cosine; 0: that of `rate`
+    held: float = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
+    learning_rate: float = 0.0  # of the policy, at its peak; 0: that of `rate`
     head_learning_rate: float = 0.0  # of its head alone; 0: that of `head_rate`
-    value_learning_rate: float = 3e-3  # of V, peak of a cosine
+    value_learning_rate: float = 3e-3  # of V, at its peak
     value_cells: int = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
     centre_rate: float = 0.2  # of the moving average that is subtracted from the reward at the end
     clip: float = 1.0  # gradient norm, of the policy and of V apart
@@ -212,7 +213,7 @@ class DuelingSettings:
         known("precision", self.precision, PRECISIONS)
         finite = self.c > 0 and math.isfinite(self.c)
         need(finite, f"c is {self.c}: task rewards are divided by it, so it must be above 0")
-        for name in ("gamma", "annealed", "trace", "centre_rate"):
+        for name in ("gamma", "annealed", "held", "trace", "centre_rate"):
             need(0 <= getattr(self, name) <= 1, f"{name} is {getattr(self, name)}: it lies in [0, 1]")
         for name in ("steps", "episodes", "remembered", "value_cells", "evaluate_every"):
             need(getattr(self, name) >= 1, f"{name} is {getattr(self, name)}: it must be at least 1")

@@ -146,6 +146,18 @@ def test_the_head_learns_at_a_rate_of_its_own() -> None:
     assert moved["lstm.bias_ih_l0"] == pytest.approx(1e-3, rel=1e-2)
 
 
+def test_learning_rates_are_held_and_then_fall_along_a_half_cosine() -> None:
+    """Protects the schedule of all three rates."""
+    settings = DuelingSettings(steps=8, episodes=8, held=0.5, learning_rate=1e-3, value_learning_rate=4e-3)
+    run = dueling.Dueling(Bandit(), SequenceRNN(3, 4, seed=1), settings, seed=0)  # type: ignore[arg-type]
+    rates = []
+    for _ in range(8):
+        run.step()
+        rates.append([group["lr"] for group in run.adam.param_groups])
+    cosine = [1, 1, 1, 1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
+    assert np.allclose(rates, np.outer(cosine, [1e-3, 1e-3, 4e-3]))
+
+
 @pytest.mark.parametrize("method", ["psi", "g"])
 def test_the_rewards_weight_rises_and_the_policy_follows(method: str) -> None:
     """Protects annealing: half of the way up, the policy is p exp(beta r / c) / Z(beta), and at the end the optimum."""
