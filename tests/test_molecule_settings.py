@@ -68,8 +68,9 @@ def test_each_method_has_its_own_rate_and_a_parameter_is_for_all() -> None:
     runs = [settings for settings, _ in molecule_study("laptop").runs()]
     assert {settings.method: settings.learning_rate for settings in runs} == RATES
     assert {settings.method: settings.head_learning_rate for settings in runs} == HEAD_RATES
-    own = {settings.method: (settings.trace, settings.annealed) for settings in runs}
-    assert own["q"] == (1.0, 0.0) and own["psi"] == own["g"] == (DUELING.trace, DUELING.annealed)
+    own = {settings.method: (settings.trace, settings.annealed, settings.held) for settings in runs}
+    assert own["q"] == (1.0, 0.0, 0.0) and own["rl_only"][2] == 0.0
+    assert own["psi"] == own["g"] == (DUELING.trace, DUELING.annealed, DUELING.held)
     given = molecule_study("laptop", learning_rate=1e-3, trace=0.5).runs()
     assert {(s.learning_rate, s.head_learning_rate, s.trace) for s, _ in given} == {(1e-3, 1e-3, 0.5)}
     (apart, _), *_ = molecule_study("laptop", learning_rate=1e-3, head_learning_rate=2e-3).runs()
