@@ -19,7 +19,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 WIDTH = 1904  # pixels: twice the column of the report
 SOUND_RATE = 8_000  # samples a second, in the report
@@ -94,6 +93,8 @@ def smaller_sound(wav: bytes) -> bytes:
     rate, samples = wavfile.read(io.BytesIO(wav))
     if rate <= SOUND_RATE:
         return wav
+    from scipy.signal import resample_poly  # half a second, which no notebook needs to wait for
+
     heard = resample_poly(samples.astype(float), SOUND_RATE, rate).clip(-32768, 32767)
     buffer = io.BytesIO()
     wavfile.write(buffer, SOUND_RATE, heard.round().astype(np.int16))

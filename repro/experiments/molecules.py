@@ -211,7 +211,8 @@ def tuned_and_measured(
         method = None if settings is None else kl_control.METHODS[settings.method]
         network = prior_rnn if tuned is None else tuned.rnn()
         numbers, sample = evaluation.evaluate_to_end(domain, method, network, prior_rnn, count, seed, c)
-        measures = {"held_out_nll": held_out_nll(method, network, prior_rnn, real())}
+        # of as many real molecules as are sampled, up to all: tiny runs stay tiny
+        measures = {"held_out_nll": held_out_nll(method, network, prior_rnn, real()[:count])}
         numbers["metrics"] = dict(numbers["metrics"]) | measures  # type: ignore[call-overload]
         numbers["strings"] = domain.tokens.decode(sample.tokens[:STRINGS])
         if isinstance(settings, DuelingSettings):

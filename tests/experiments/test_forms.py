@@ -23,7 +23,7 @@ def test_a_small_study_compares_both_forms(tmp_path: Path, monkeypatch: pytest.M
     """Protects the table: a row a form, discount and method, J from its columns, and a second call trains none."""
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path))
     monkeypatch.setenv("REPRO_JOBS", "1")
-    tiny = dataclasses.replace(study("smoke"), melodies=50)
+    tiny = dataclasses.replace(study("smoke"), melodies=50, dueling_steps=2)
     tiny = dataclasses.replace(
         tiny, methods=("psi", "g"), seeds_at=((0.5, (0,)),),
         tutor=dataclasses.replace(tiny.tutor, rounds=1, games=32, batch_episodes=8, replay_episodes=32),
