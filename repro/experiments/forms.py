@@ -76,7 +76,9 @@ def compared(study: Study, seeds: Sequence[int]) -> pd.DataFrame:
     same = dataclasses.replace(study, methods=METHODS, seeds_at=((study.main_c, tuple(seeds)),))
     for tuned, measured in experiments.as_notated(same).policies:
         chosen = tuned.numbers["settings"]
-        rows.append({"form": "paper", "gamma": chosen["gamma"], "method": chosen["method"]} | measured.numbers["metrics"])
+        rows.append(
+            {"form": "paper", "gamma": chosen["gamma"], "method": chosen["method"]} | measured.numbers["metrics"]
+        )
     frame = pd.DataFrame(rows)
     groups = frame.groupby(["form", "gamma", "method"], sort=False)
     means = groups[list(SHOWN)].mean().assign(seeds=groups.size()).reset_index()
