@@ -99,6 +99,7 @@ class MoleculeStudy:
     authors: TutorSettings = AUTHORS
     reward: TerminalReward = field(default_factory=TerminalReward)
     samples: int = 10_000  # ours: sampled molecules a model in Table 2, as MOSES
+    given: frozenset[str] = frozenset()  # the parameters with a value: they hold for every method
 
     def __post_init__(self) -> None:
         known("form", self.form, FORMS)
@@ -124,9 +125,8 @@ class MoleculeStudy:
         if self.form == "paper":
             return dataclasses.replace(self.plain, method=method)
         chosen = dataclasses.replace(self.dueling, method=method)
-        own = OWN.get(method, {}).items()
-        untouched = {name: value for name, value in own if getattr(chosen, name) == getattr(DUELING, name)}
-        chosen = dataclasses.replace(chosen, **untouched)  # type: ignore[arg-type]
+        own = {name: value for name, value in OWN.get(method, {}).items() if name not in self.given}
+        chosen = dataclasses.replace(chosen, **own)  # type: ignore[arg-type]
         return dataclasses.replace(chosen, learning_rate=chosen.rate(), head_learning_rate=chosen.head_rate())
 
     def plain_runs(self) -> list[tuple[TutorSettings, int]]:
@@ -199,5 +199,6 @@ def molecule_study(preset: str | None = None, **overrides: object) -> MoleculeSt
         dueling=changed(base.dueling, given),
         plain=changed(base.plain, shared),
         reward=changed(base.reward, given, "weight_"),
+        given=frozenset(given),
         **own,  # type: ignore[arg-type]
     )

@@ -76,5 +76,7 @@ def test_each_method_has_its_own_rate_and_a_parameter_is_for_all() -> None:
     assert own["psi"] == own["g"] == (DUELING.trace, DUELING.annealed, DUELING.held)
     given = molecule_study("laptop", learning_rate=1e-3, trace=0.5).runs()
     assert {(s.learning_rate, s.head_learning_rate, s.trace) for s, _ in given} == {(1e-3, 1e-3, 0.5)}
+    asked = molecule_study("laptop", annealed=DUELING.annealed).runs()  # a default that is asked for is asked for
+    assert {s.annealed for s, _ in asked} == {DUELING.annealed}
     (apart, _), *_ = molecule_study("laptop", learning_rate=1e-3, head_learning_rate=2e-3).runs()
     assert (apart.learning_rate, apart.head_learning_rate) == (1e-3, 2e-3)
