@@ -148,7 +148,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "seeds": (0,),
         "samples": 100,
-        "dueling": dataclasses.replace(DUELING, steps=4, episodes=16, evaluate_every=2),
+        "dueling": dataclasses.replace(DUELING, steps=4, evaluate_every=2),
         "plain": dataclasses.replace(
             PLAIN, rounds=2, games=16, batch_episodes=16, replay_episodes=64, evaluate_every=1, evaluation_games=16
         ),

@@ -161,7 +161,8 @@ def comparison_2(table: pd.DataFrame) -> Figure:
         scale = row.sign * (100 if row.fraction else 1)
         for place, method in enumerate(methods):
             ours = means[(means["method"] == method) & (means["metric"] == metric)].iloc[0]
-            error = [[abs(scale * (ours["mean"] - ours["low"]))], [abs(scale * (ours["high"] - ours["mean"]))]]
+            shown = np.array(row.shown(ours["low"], ours["high"])) * abs(scale)
+            error = abs(shown - scale * ours["mean"])[:, None]
             ax.errorbar(place, scale * ours["mean"], yerr=np.nan_to_num(error), marker=METHOD_MARKERS[method], ms=7,
                         color=METHOD_COLOURS[method], capsize=3, lw=1.5)  # fmt: skip
         for place, model in ((0, "prior"), (len(methods), "sequence_tutor")):

@@ -195,7 +195,8 @@ def diversity(sides: Sides) -> Figure:
             methods = methods_in(values.index)
             for place, method in enumerate(methods):
                 mean, low, high = scale * values.loc[method, ["mean", "low", "high"]].to_numpy(float)
-                error = np.nan_to_num([[mean - low], [high - mean]])
+                # no measure here can be below 0, as few seeds far apart would have it
+                error = np.nan_to_num([[mean - np.maximum(low, 0)], [high - mean]])
                 ax.errorbar(place, mean, yerr=error, marker=METHOD_MARKERS[method], ms=8, capsize=4, lw=1.5,
                             color=METHOD_COLOURS[method])  # fmt: skip
             ax.set_xticks(range(len(methods)), [_name(method).replace(" ", "\n") for method in methods])

@@ -27,6 +27,12 @@ class Row(NamedTuple):
     low: float = -math.inf
     high: float = math.inf
 
+    def shown(self, low: float, high: float) -> tuple[float, float]:
+        """The bounds of an interval, cut and with the sign of the row; NaN, of a single seed, stays NaN."""
+        least, most = (0, 1) if self.fraction else (self.low, self.high)
+        first, last = np.sort(self.sign * np.clip([low, high], least, most))
+        return float(first), float(last)
+
 
 ROWS = {
     "valid": Row("percent valid", fraction=True),
@@ -104,7 +110,7 @@ def _our_columns(
 
 
 def _our_cell(row: Row, mean: float, low: float, high: float) -> str:
-    low, high = sorted(row.sign * np.clip([low, high], row.low, row.high))
+    low, high = row.shown(low, high)
     return estimate(row.sign * mean, low, high, row.fraction, row.decimals)
 
 

@@ -28,14 +28,14 @@ def test_a_small_study_compares_both_forms(tmp_path: Path, monkeypatch: pytest.M
         tiny, methods=("psi", "g"), seeds_at=((0.5, (0,)),),
         tutor=dataclasses.replace(tiny.tutor, rounds=1, games=32, batch_episodes=8, replay_episodes=32),
     )  # fmt: skip
-    table = music_forms.compared(tiny, (0,))
+    table = music_forms.compared(tiny)
     names = list(table[["form", "gamma", "method"]].itertuples(index=False, name=None))
     assert names == [("dueling", g, m) for g in (0.5, 1.0) for m in ("psi", "g")] + [
         ("paper", 0.5, m) for m in ("psi", "g")
     ]
     assert (table["J"] - (2 * table["task_reward"] - 32 * table["kl"])).abs().max() < 1e-9
     monkeypatch.setattr("repro.dueling.train", lambda *_: pytest.fail("a policy was trained again"))
-    assert len(music_forms.dueling_music(tiny, (0,))) == 4
+    assert len(music_forms.dueling_music(tiny)) == 4
 
 
 def test_reported_runs_are_shipped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from repro.tables.molecules import moses_table, table_2
+from repro.tables.molecules import ROWS, moses_table, table_2
 
 
 def frame(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
@@ -39,3 +40,11 @@ def test_the_benchmark_stands_beside_the_prior() -> None:
     table = moses_table(OURS)
     assert list(table["CharRNN", "MOSES"]) == ["97.5 %", "99.9 %", "84.2 %", "0.856"]
     assert list(table["SMILES RNN", "ours"]) == ["90.0 %", "100.0 %", "95.0 %", "0.856"]
+
+
+def test_an_interval_is_cut_and_turned_as_its_row_is() -> None:
+    """Protects figure and table from different intervals, and from diversities below 0."""
+    assert ROWS["diversity"].shown(-0.2, 0.4) == (0.0, 0.4)
+    assert ROWS["unique_10k"].shown(0.9, 1.1) == (0.9, 1.0)
+    assert ROWS["sa"].shown(0.5, 3.0) == (-3.0, -1.0)
+    assert np.isnan(ROWS["entropy"].shown(np.nan, np.nan)).all()
