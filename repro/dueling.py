@@ -130,8 +130,7 @@ class Dueling:
     def play(self) -> Episodes:
         """Plays `episodes` sequences with the current policy: inputs (B, T), actions, alive, reward / c, log prior."""
         settings, domain = self.settings, self.domain
-        count = settings.episodes + settings.replayed - self.replayed
-        first = domain.first_inputs(count, self.play_numbers)
+        first = domain.first_inputs(settings.episodes, self.play_numbers)
         networks = players(self.method, self.policy, self.prior)
         logits_of_prior: list[Tensor] | None = [] if self.method.plays_with_prior else None
         tokens = play_to_end(networks, first, domain.horizon, end_token(domain), self.play_numbers,
@@ -187,13 +186,14 @@ class Dueling:
         value = torch.cat([self.value(tokens[:new], states[:new]), value_again]) * mask
         with torch.no_grad():
             log_prior = episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask
-            weighted = self.beta() * episodes["reward"]
-            earned = weighted.sum(dim=1)
-            log_weights = earned + (log_prior - log_policy).sum(dim=1)
+            earned = episodes["reward"].sum(dim=1)
+            weighted = self.beta() * earned
+            log_weights = weighted + (log_prior - log_policy).sum(dim=1)
             # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
-            self.follow(earned[:new] if settings.method == "rl_only" else log_weights[:new])
+            self.follow(weighted[:new] if settings.method == "rl_only" else log_weights[:new])
             # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
-            reward = weighted - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
+            centred = self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
+            reward = self.beta() * episodes["reward"] - centred
             best = log_policy_all.amax(dim=-1) * mask
             delta = step_errors(settings.method, reward, log_prior, log_policy, best, value, settings.gamma)
             errors = path_errors(delta, settings.gamma * settings.trace)
@@ -202,7 +202,6 @@ class Dueling:
         loss = 0.5 * (goal - log_policy - value).square().sum(dim=1).mean() / settings.loss_scale
         self.descend(loss)
         kl = kl_control.kl_divergence(log_policy_all.detach(), episodes["log_prior"]) * mask
-        earned = episodes["reward"].sum(dim=1)
         earned, kl, log_prior, mask = (tensor[:new] for tensor in (earned, kl, log_prior, mask))
         row = {
             "loss": self.loss,
@@ -218,8 +217,7 @@ class Dueling:
     def beta(self) -> float:
         """The reward's weight in this step: it rises evenly over the first `annealed` of the steps."""
         rising = self.settings.annealed * self.settings.steps
-        # plain reinforcement learning has no prior to start from gently
-        return 1.0 if self.settings.method == "rl_only" or rising == 0 else min(1.0, (self.steps + 1) / rising)
+        return 1.0 if rising == 0 else min(1.0, (self.steps + 1) / rising)
 
     def follow(self, totals: Tensor) -> None:
         """Moves the centre towards the mean of what new sequences total."""

@@ -192,10 +192,10 @@ class DuelingSettings:
     gamma: float = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
     steps: int = 200  # one batch of new sequences and one gradient step each
     episodes: int = 128  # new sequences a step
-    replayed: int = 0  # earlier sequences trained on again in each step; rl_only plays as many more new ones instead
+    replayed: int = 0  # earlier sequences trained on again in each step; none by rl_only
     remembered: int = 4096  # latest sequences that these are drawn from
     priority: float = 1.0  # they are drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
-    annealed: float = 0.0  # share of the steps over which the reward's weight rises from 0 to 1; rl_only's is 1 always
+    annealed: float = 0.0  # share of the steps over which the reward's weight rises from 0 to 1
     trace: float = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     held: float = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
     learning_rate: float = 0.0  # of the policy, at its peak; 0: that of `rate`

@@ -57,11 +57,10 @@ DUELING = DuelingSettings(
 )
 # Ours, what Q and RL only have for themselves. The shorter Q looks, and the longer it learns at the full rate, the more
 # it believes its own maximum and repeats itself; with a weight that rises it ends a nat below (J 9.2 and not 10.3,
-# seed 0). RL only has no use for more speed; it plays 24 new molecules a step and not 40, since its strings are so long
-# that 40 took three minutes of one core.
+# seed 0). RL only has no use for more speed, no prior to start from gently, and follows its own play alone.
 OWN: dict[str, dict[str, float]] = {
     "q": {"trace": 1.0, "annealed": 0.0, "held": 0.0},
-    "rl_only": {"replayed": 8, "held": 0.0},
+    "rl_only": {"replayed": 0, "annealed": 0.0, "held": 0.0},
 }
 PLAIN = TutorSettings(
     c=0.25, gamma=1.0, rounds=75, games=128, gradient_steps=2, replay_episodes=1024, learning_rate=1e-3,

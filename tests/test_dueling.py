@@ -112,6 +112,7 @@ def test_the_same_seed_gives_the_same_bytes(method: str) -> None:
         assert torch.equal(left, right)
     assert one.curve.equals(again.curve) and one.curve["loss"].notna().all()
     assert one.curve["step"].tolist() == [1, 2, 4]
+    assert one.curve["sequences"].tolist() == [8, 16, 32], "remembered sequences are not played again"
     assert all(torch.equal(old, new) for old, new in zip(before, prior.parameters(), strict=True))
 
 
@@ -177,8 +178,8 @@ def test_the_rewards_weight_rises_and_the_policy_follows(method: str) -> None:
     assert (ours - half).abs().max() < 0.04 < (ours - full).abs().max()
 
 
-def test_beta_is_one_without_annealing_after_it_and_for_rl_only() -> None:
-    """Protects the reward as it is: nothing but the first steps of KL-control is weighed."""
+def test_beta_is_one_without_annealing_and_after_it() -> None:
+    """Protects the reward as it is: nothing but the first steps is weighed."""
 
     def beta(steps_done: int, **changes: object) -> float:
         settings = DuelingSettings(**({"steps": 10, "annealed": 0.5} | changes))  # type: ignore[arg-type]
@@ -187,7 +188,7 @@ def test_beta_is_one_without_annealing_after_it_and_for_rl_only() -> None:
         return run.beta()
 
     assert [beta(done) for done in (0, 1, 4, 5, 9)] == pytest.approx([0.2, 0.4, 1.0, 1.0, 1.0])
-    assert beta(0, annealed=0.0) == beta(0, method="rl_only") == 1.0
+    assert beta(0, annealed=0.0) == 1.0
 
 
 def _log_z(prior: SequenceRNN) -> float:

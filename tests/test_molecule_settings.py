@@ -72,8 +72,8 @@ def test_each_method_has_its_own_rate_and_a_parameter_is_for_all() -> None:
     assert {settings.method: settings.learning_rate for settings in runs} == RATES
     assert {settings.method: settings.head_learning_rate for settings in runs} == HEAD_RATES
     own = {settings.method: (settings.trace, settings.annealed, settings.held) for settings in runs}
-    assert own["q"] == (1.0, 0.0, 0.0) and own["rl_only"][2] == 0.0
-    assert {settings.method: settings.replayed for settings in runs} == dict.fromkeys(RATES, 24) | {"rl_only": 8}
+    assert own["q"] == (1.0, 0.0, 0.0) and own["rl_only"][1:] == (0.0, 0.0)
+    assert {settings.method: settings.replayed for settings in runs} == dict.fromkeys(RATES, 24) | {"rl_only": 0}
     assert own["psi"] == own["g"] == (DUELING.trace, DUELING.annealed, DUELING.held)
     given = molecule_study("laptop", learning_rate=1e-3, trace=0.5).runs()
     assert {(s.learning_rate, s.head_learning_rate, s.trace) for s, _ in given} == {(1e-3, 1e-3, 0.5)}

@@ -7,7 +7,6 @@ own = Molecules(vocabulary, reward=my_function)           # list of B strings ->
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
@@ -31,18 +30,12 @@ class RewardError(ValueError):
     """A reward of the user's own that cannot be used; the sentence says which molecule."""
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _row(smiles: str) -> tuple:
-    """The row of `scores.score` for one string; a tuned policy writes many strings again."""
-    molecule, reason = scores.parse(smiles)
-    values = (math.nan,) * len(scores.Scores._fields) if molecule is None else scores.of_molecule(molecule)
-    return (molecule is not None, *values, reason)
+_row = lru_cache(maxsize=REMEMBERED)(scores.row)  # a tuned policy writes many strings again
 
 
 def _scored(smiles: list[str]) -> pd.DataFrame:
-    columns = ["valid", *scores.Scores._fields, "reason"]
-    types = dict.fromkeys(scores.Scores._fields, float) | {"valid": bool}
-    return pd.DataFrame([_row(string) for string in smiles], columns=columns).astype(types)
+    """The table of `scores.score`; strings scored before are looked up, as when what was rewarded is measured."""
+    return scores.table(_row(string) for string in smiles)
 
 
 def _checked(values: np.ndarray, smiles: list[str]) -> np.ndarray:
@@ -137,8 +130,8 @@ class Molecules:
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The rows of Table 2."""
-        lengths = before_end(sequences) + ended(sequences)
-        table = measures.per_molecule(self.tokens.decode(sequences), ended(sequences), lengths)
+        smiles, finished = self.tokens.decode(sequences), ended(sequences)
+        table = measures.described(_scored(smiles), smiles, finished, before_end(sequences) + finished)
         known = self.training() if self.training is not None else None
         return measures.summarise(table, known, DIVERSITY_AMONG)
 

@@ -63,8 +63,14 @@ def per_molecule(
         ScoringError: RDKit fails on a valid molecule.
     """
     strings = scores.checked(smiles)
+    return described(scores.score(strings, qed_parameters, processes), strings, ended, lengths)
+
+
+def described(
+    table: pd.DataFrame, strings: list[str], ended: Iterable[bool] | None = None, lengths: Iterable[int] | None = None
+) -> pd.DataFrame:
+    """Returns the rows of `per_molecule` from those of `scores.score`, for strings whose scores are known already."""
     count = len(strings)
-    table = scores.score(strings, qed_parameters, processes)
     flags = np.full(count, np.nan) if ended is None else np.asarray(ended, dtype=float)
     tokens = np.array([len(string) for string in strings] if lengths is None else lengths, dtype=float)
     if flags.shape != (count,) or tokens.shape != (count,):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 import joblib
@@ -150,15 +151,23 @@ def checked(smiles: Iterable[str]) -> list[str]:
     return strings
 
 
+def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
+    """Returns the row of `score` for one string: valid, the four scores, reason."""
+    molecule, reason = parse(smiles)
+    values = (math.nan,) * len(Scores._fields) if molecule is None else of_molecule(molecule, qed_parameters)
+    return (molecule is not None, *values, reason)
+
+
+def table(rows: Iterable[tuple]) -> pd.DataFrame:
+    """Returns rows as the table of `score`."""
+    columns = ["valid", *Scores._fields, "reason"]
+    types = dict.fromkeys(Scores._fields, float) | {"valid": bool, "reason": object}
+    return pd.DataFrame(list(rows), columns=columns).astype(types)
+
+
 def _rows(smiles: list[str], qed_parameters: str) -> list[tuple]:
-    """Returns the rows of `score`, without column names: work for one process."""
-    nothing = (math.nan,) * len(Scores._fields)
-    rows = []
-    for string in smiles:
-        molecule, reason = parse(string)
-        values = nothing if molecule is None else of_molecule(molecule, qed_parameters)
-        rows.append((molecule is not None, *values, reason))
-    return rows
+    """Returns the rows of some strings: work for one process."""
+    return [row(string, qed_parameters) for string in smiles]
 
 
 def score(smiles: Iterable[str], qed_parameters: str = "rdkit", processes: int = 1) -> pd.DataFrame:
@@ -182,10 +191,7 @@ def score(smiles: Iterable[str], qed_parameters: str = "rdkit", processes: int =
         raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
     parts = [strings[start : start + PART] for start in range(0, len(strings), PART)]
     calls = (joblib.delayed(_rows)(part, qed_parameters) for part in parts)
-    rows = joblib.Parallel(n_jobs=max(1, min(processes, len(parts))))(calls)
-    columns = ["valid", *Scores._fields, "reason"]
-    types = dict.fromkeys(Scores._fields, float) | {"valid": bool, "reason": object}
-    return pd.DataFrame([row for part in rows for row in part], columns=columns).astype(types)
+    return table(chain.from_iterable(joblib.Parallel(n_jobs=max(1, min(processes, len(parts))))(calls)))
 
 
 def scaffold(smiles: str) -> str:
