@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +114,8 @@ class MoleculeStudy:
         need(len(set(self.seeds)) == len(self.seeds), f"seeds {self.seeds} name one twice")
         need(min(self.seeds) >= 0, f"seed {min(self.seeds)} is below 0")
         need(self.samples >= 2, f"samples is {self.samples}: it must be at least 2")
+        for name, weight in vars(self.reward).items():
+            need(math.isfinite(weight), f"weight_{name} is {weight}: it must be a finite number")
 
     @property
     def temperature(self) -> float:

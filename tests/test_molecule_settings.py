@@ -35,6 +35,7 @@ def test_parameters_reach_the_settings_and_change_where_results_go() -> None:
         ({"form": "plain"}, "form is 'plain': it must be one of dueling, paper"),
         ({"weight_beauty": 1}, "unknown setting weight_beauty; the settings are preset, seeds"),
         ({"c": 0}, "c is 0.0: task rewards are divided by it, so it must be above 0"),
+        ({"weight_qed": "nan"}, "weight_qed is nan: it must be a finite number"),
         ({"trace": 2}, "trace is 2.0: it lies in"),
         ({"annealed": 2}, "annealed is 2.0: it lies in [0, 1]"),
         ({"held": "-0.5"}, "held is -0.5: it lies in [0, 1]"),

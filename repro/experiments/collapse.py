@@ -28,7 +28,8 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
 
     Args:
         metrics: what samples of the policy measure, or one row of its training curve: unique or unique_10k, entropy,
-            and what it was tuned for, objective (J = E[r / c] - KL) or task_reward. What is missing is not judged.
+            valid, and what it was tuned for, objective (J = E[r / c] - KL) or task_reward. What is missing is not
+            judged.
         of_prior: the same of the prior.
         method: RL only is judged by its reward, the others by J where it is known. KL is never negative, so that a
             reward below the prior's means a J below the prior's too.
@@ -36,7 +37,7 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
     Returns:
         The reasons, joined by "; ", or "" for a run in order.
     """
-    reasons = []
+    reasons = ["writes nothing valid"] if metrics.get("valid") == 0 else []
     distinct, before = _distinct(metrics), _distinct(of_prior)
     if distinct < LEAST_DISTINCT * before:
         reasons.append(f"repeats itself: {distinct:.1%} distinct, the prior {before:.1%}")

@@ -7,6 +7,7 @@ own = Molecules(vocabulary, reward=my_function)           # list of B strings ->
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
@@ -38,14 +39,23 @@ def _scored(smiles: list[str]) -> pd.DataFrame:
     return scores.table(_row(string) for string in smiles)
 
 
+def _number(value: object) -> float:
+    """The value as a float, NaN if it is no number."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def _checked(values: np.ndarray, smiles: list[str]) -> np.ndarray:
     """The values of an own reward as floats (B,)."""
-    rewards = np.asarray(values, dtype=float)
-    if rewards.shape != (len(smiles),):
-        raise RewardError(f"the reward of {len(smiles)} molecules has the shape {rewards.shape}, not {(len(smiles),)}")
+    given = np.asarray(values, dtype=object)
+    if given.shape != (len(smiles),):
+        raise RewardError(f"the reward of {len(smiles)} molecules has the shape {given.shape}, not {(len(smiles),)}")
+    rewards = np.array([_number(value) for value in given])
     if not np.isfinite(rewards).all():
         place = int(np.flatnonzero(~np.isfinite(rewards))[0])
-        raise RewardError(f"the reward of molecule {place}, {smiles[place]!r}, is {rewards[place]}: give a number")
+        raise RewardError(f"the reward of molecule {place}, {smiles[place]!r}, is {given[place]}: give a number")
     return rewards
 
 
@@ -85,7 +95,12 @@ class Molecules:
                 strings and returns B numbers.
             training: returns the strings that the prior was trained on, which are not novel.
             horizon: the most tokens of a molecule, its end included.
+
+        Raises:
+            RewardError: the reward is neither.
         """
+        if not (reward is None or isinstance(reward, TerminalReward) or callable(reward)):
+            raise RewardError(f"the reward is {reward!r}: it must be a TerminalReward, or a function of strings")
         self.tokens, self.vocabulary, self.horizon = vocabulary, vocabulary.tokens, horizon
         self.reward: TerminalReward | OwnReward = reward or TerminalReward()
         self.training = training
@@ -100,14 +115,19 @@ class Molecules:
         """The start token."""
         return np.full(count, START_INDEX)
 
+    def _score(self, sequences: np.ndarray) -> tuple[list[str], np.ndarray]:
+        """The strings of sequences, and which have ended; their scores are kept for `watch`."""
+        smiles = self.tokens.decode(sequences)
+        self.last_scores = _scored(smiles).assign(smiles=smiles)
+        return smiles, ended(sequences)
+
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of the reward, each (B, T), at the last step of each molecule.
 
         Raises:
             RewardError: an own reward has another shape than (B,) or returns what is no finite number.
         """
-        smiles, finished = self.tokens.decode(sequences), ended(sequences)
-        self.last_scores = _scored(smiles).assign(smiles=smiles)
+        smiles, finished = self._score(sequences)
         if isinstance(self.reward, TerminalReward):
             parts = terminal_parts(self.last_scores, finished, self.reward)
         else:
@@ -174,8 +194,7 @@ class AuthorsMolecules(Molecules):
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of the authors' reward, each (B, T)."""
-        smiles, finished = self.tokens.decode(sequences), ended(sequences)
-        self.last_scores = _scored(smiles).assign(smiles=smiles)
+        _, finished = self._score(sequences)
         characters = [
             [self.vocabulary[token] for token in row[:length]]
             for row, length in zip(sequences, before_end(sequences), strict=True)

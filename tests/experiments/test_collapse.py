@@ -24,6 +24,7 @@ def test_a_sound_run_and_the_prior_itself_are_not_marked() -> None:
     ("changed", "words"),
     [
         ({"unique": 0.39}, "repeats itself: 39.0% distinct, the prior 80.0%"),
+        ({"valid": 0.0, "unique": math.nan}, "writes nothing valid"),
         ({"entropy": 1.9}, "hardly varies: 9.5% of the prior's entropy"),
         ({"objective": 4.4}, "worse than no tuning: J 4.4, the prior 5.0"),
         ({"unique": 0.01, "entropy": 0.0}, "repeats itself: 1.0% distinct, the prior 80.0%; "

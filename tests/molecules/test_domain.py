@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from repro.molecules import reward, scores
+from repro.molecules import domain as domain_module, reward, scores
 from repro.molecules.domain import AuthorsMolecules, Molecules, RewardError
 from repro.molecules.reward import TerminalReward
 from repro.molecules.tokens import Vocabulary
@@ -50,6 +50,11 @@ def test_a_reward_that_cannot_be_used_says_for_which_molecule() -> None:
         Molecules(VOCABULARY, reward=lambda smiles: np.array([0, np.nan, 0, 0])).step_rewards(tokens(SMILES))
     with pytest.raises(RewardError, match=r"4 molecules has the shape \(2,\), not \(4,\)"):
         Molecules(VOCABULARY, reward=lambda smiles: np.zeros(2)).step_rewards(tokens(SMILES))
+    for bad in ("high", None):
+        with pytest.raises(RewardError, match=f"molecule 2, 'CC\\(', is {bad}: give a number"):
+            Molecules(VOCABULARY, reward=lambda smiles, bad=bad: [0, 1, bad, 0]).step_rewards(tokens(SMILES))
+    with pytest.raises(RewardError, match="the reward is 'qed': it must be a TerminalReward, or a function"):
+        Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
 
 def test_a_batch_without_a_valid_molecule_has_no_means() -> None:
@@ -70,6 +75,18 @@ def test_measures_are_table_2_with_novelty_against_the_strings_trained_on() -> N
     assert measured["novel"] == pytest.approx(2 / 3)
     assert measured["length"] == np.mean([4, 9, 4, 2])
     assert measured["ended"] == 1
+
+
+def test_what_was_rewarded_is_not_scored_again_when_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the time of a measured model: each of the three molecules is scored once."""
+    scored: list[str] = []
+    once = scores.of_molecule
+    monkeypatch.setattr(scores, "of_molecule", lambda *given: scored.append("") or once(*given))
+    domain_module._row.cache_clear()
+    domain = Molecules(VOCABULARY)
+    domain.step_rewards(tokens(SMILES))
+    domain.measures(tokens(SMILES))
+    assert len(scored) == 3
 
 
 def test_the_authors_episode() -> None:
