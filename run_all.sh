@@ -1,65 +1,12 @@
 #!/usr/bin/env bash
-# Set-up in one command: makes .venv, installs what pyproject.toml declares under the pins of constraints.txt, and runs
-# the notebooks in order. Written for bash 3.2 and POSIX tools, so that it also runs on an old macOS.
+# Set-up in one command: makes .venv, installs what pyproject.toml declares under the pins of constraints.txt, and hands
+# over to repro.pipeline, which reads the options. For bash 3.2 and POSIX tools, so that it also runs on an old macOS.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")"
-
-first_line="Set-up takes 2 to 4 minutes and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build on \
-Linux; the notebooks then take a few minutes with the shipped numbers, 80 minutes on two cores with all policies \
-trained anew (--fresh); --preset smoke takes five minutes, set-up included."
-
-show_help() {
-    cat <<'END'
-usage: bash run_all.sh [options]
-
-  --preset NAME    smoke, laptop (default) or paper
-  --only NN        only the notebooks whose names start so: 02, or 01,02
-  --jobs N         processes at a time (default: all cores)
-  -p NAME VALUE    a parameter for every notebook that has it; may be repeated
-  --results DIR    where results go (default: results/PRESET, or results/own with -p)
-  --fresh          ignore finished runs
-  --train-priors   ignore the shipped priors
-  --lab            open JupyterLab instead of running the notebooks
-  --test           run the tests instead
-  --conda          set up from environment.yml through mamba, micromamba or conda
-  --list           list the notebooks with their parameters and stop
-  --help           show this and stop
-END
-}
-
-refuse() {
-    echo "run_all: $1" >&2
-    exit 2
-}
 
 fail() {
     echo "run_all: $1" >&2
     exit 1
-}
-
-# Reads what has to be known before there is a Python; repro.pipeline reads the same options again.
-mode=notebooks conda='' jobs=''
-read_options() {
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --help | -h) show_help && exit 0 ;;
-            --lab | --test | --list) mode=${1#--} ;;
-            --conda) conda=yes ;;
-            --fresh | --train-priors | --preset=* | --only=* | --results=*) ;;
-            --jobs=*) jobs=${1#--jobs=} ;;
-            --preset | --only | --results | --jobs)
-                [ $# -ge 2 ] || refuse "$1 needs a value."
-                [ "$1" != --jobs ] || jobs=$2
-                shift ;;
-            -p)
-                [ $# -ge 3 ] || refuse "-p needs a name and a value."
-                shift 2 ;;
-            *)
-                refuse "there is no option '$1'; the options are --preset, --only, --jobs, -p, --results, --fresh, \
---train-priors, --lab, --test, --conda, --list and --help." ;;
-        esac
-        shift
-    done
 }
 
 # Sets python to the first of the given interpreters that is new enough.
@@ -72,9 +19,7 @@ find_python() {
 }
 
 make_venv() {
-    # The tested version comes first.
-    set -- python3.11 python3.12 python3.13 python3.14 python3 python
-    find_python "$@" || fail "no Python 3.11 or newer was found; install one, or use --conda."
+    find_python $pythons || fail "no Python 3.11 or newer was found; install one, or use --conda."
     "$python" -c 'import ensurepip, venv' 2>/dev/null ||
         fail "the venv module of $python is missing; install the package python3-venv (Debian/Ubuntu: apt-get install python3-venv)."
     "$python" -m venv --clear .venv || fail "$python could not make .venv."
@@ -104,34 +49,25 @@ set_up() {
     echo "$stamp" >"$home/stamp"
 }
 
-read_options "$@"
-case $jobs in
-    *[!0-9]* | 0) refuse "--jobs must be a positive whole number, not '$jobs'." ;;
-esac
-home=.venv
-[ -z "$conda" ] || home=.conda
+pythons="python3.11 python3.12 python3.13 python3.14 python3 python" # the tested version comes first
+home=.venv answer=''
+for option in "$@"; do
+    case $option in
+        --conda) home=.conda ;;
+        --help | -h | --list) answer=yes ;;
+    esac
+done
 
-# Bad input is refused before anything is installed, where there is a Python to check it.
-find_python "$home/bin/python" python3.11 python3.12 python3.13 python3.14 python3 python || true
-if [ "$mode" = list ]; then
-    [ -n "$python" ] || fail "no Python 3.11 or newer was found."
-    exec "$python" -m repro.pipeline "$@"
-elif [ "$mode" = notebooks ] && [ -n "$python" ]; then
+# Questions are answered, and bad input is refused, before anything is installed.
+if find_python "$home/bin/python" $pythons; then
+    [ -z "$answer" ] || exec "$python" -m repro.pipeline "$@"
     "$python" -m repro.pipeline --check "$@"
+elif [ -n "$answer" ] || [ "$home" = .venv ]; then
+    fail "no Python 3.11 or newer was found; install one, or use --conda."
 fi
 
-echo "$first_line"
+echo "Set-up takes 2 to 4 minutes and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build on Linux;" \
+    "the notebooks then take a few minutes with the shipped numbers, 80 minutes on two cores with all policies trained" \
+    "anew (--fresh); --preset smoke takes five minutes, set-up included."
 set_up
-python=$home/bin/python
-case $mode in
-    test)
-        export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-        exec "$python" -m pytest -q -n "${jobs:-auto}" --maxprocesses "${jobs:-4}" --dist loadgroup ;;
-    lab)
-        # The kernel named python3 is this environment's, whatever else the user has.
-        export JUPYTER_PATH="$PWD/$home/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
-        # In a container everybody is root, which Jupyter refuses unless it is told.
-        if [ "$(id -u)" -eq 0 ]; then set -- --allow-root; else set --; fi
-        exec "$python" -m jupyterlab "$@" ;;
-    *) exec "$python" -m repro.pipeline "$@" ;;
-esac
+exec "$home/bin/python" -m repro.pipeline "$@"

@@ -1,46 +1,108 @@
 """What a domain is: all that the models and trainers know of melodies, molecules or your own sequences.
 
-To tune towards a reward of your own, write a class with these names and hand an object of it to `repro.tutor.train`;
-no file of this package changes.
+To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a horizon and `step_rewards`, and hand an
+object of it to a trainer; no file of this package changes.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Protocol
+import dis
+import hashlib
+import inspect
+import sys
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+_EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
 
-class Domain(Protocol):
-    """Sequences of tokens 0..V-1 of a fixed horizon T, and what they are worth."""
 
-    name: str
-    vocabulary: tuple[str, ...]  # the name of each token; V = len(vocabulary)
-    horizon: int  # T, tokens an episode
-    reward_modules: tuple[str, ...]  # the modules whose code decides rewards and first inputs: runs depend on them
-    measure_modules: tuple[str, ...]  # and those that only the measures depend on
+class Domain:
+    """Sequences of tokens 0..V-1 of at most T tokens, and what they are worth."""
+
+    name: str = "own"
+    vocabulary: tuple[str, ...] = ()  # the name of each token; V = len(vocabulary)
+    horizon: int = 0  # T, the most tokens of a sequence
+    end: int | None = None  # the token that ends a sequence and belongs to it; None: all sequences fill the horizon
+    version: int = 1  # raised by hand when rewards or first inputs change: it is part of the name of every run
+    measures_version: int = 1  # the same for what `measures` returns
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The tokens (count,) that prime the RNN; they are its first input and no part of the sequence."""
-        ...
+        """The tokens (count,) that prime the RNN, by default token 0; they are no part of the sequence."""
+        return np.zeros(count, dtype=np.int64)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """The task reward r_T of every step, float (B, T), before division by the temperature c.
-
-        The reward of step t may depend on tokens 0..t alone: the trainer asks for whole finished batches.
-        """
-        ...
+        """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone."""
+        raise NotImplementedError(f"the domain {self.name} has no step_rewards: they say what a sequence is worth")
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts that add up to `step_rewards`, by name, each float (B, T)."""
-        ...
+        return {"reward": self.step_rewards(sequences)}
+
+    def watch(self, sequences: np.ndarray) -> dict[str, float]:
+        """Means over sequences (B, T) that shall stand in the training curve; none by default."""
+        return {}
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The domain's own metrics of sequences (B, T), by name."""
-        ...
+        return pd.Series(dtype=float)
 
-    def render(self, sequence: np.ndarray, path: Path) -> None:
-        """Writes one sequence (T,) to a file that people can hear or see."""
-        ...
+    def values(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
+        """Numbers (B,) of each sequence, by name, whose means under the optimum are estimated; none by default."""
+        return {}
+
+    def text(self, sequence: np.ndarray) -> str:
+        """One sequence (T,) as text: by default the names of its tokens."""
+        return " ".join(self.vocabulary[token] for token in sequence)
+
+    def spec(self) -> dict[str, object]:
+        """What of the domain determines a run: part of the run's name; a class of yours by all it is made of."""
+        spec: dict[str, object] = {"name": self.name, "version": self.version}
+        ours = type(self).__module__.partition(".")[0] == "repro"
+        return spec if ours else spec | {"own": digest((type(self), vars(self)))}
+
+
+def digest(own: object) -> str | None:
+    """A name for what is your own, its text and all that it uses; None if a part has none, as a state."""
+    try:
+        return hashlib.sha256(repr(_named(own, ())).encode()).hexdigest()[:20]
+    except (OSError, TypeError, ValueError, AttributeError, KeyError, RecursionError):  # no text, or of no kind below
+        return None
+
+
+def _named(value: Any, inside: tuple[object, ...]) -> object:
+    # a value as nested plain ones; `inside` are the functions that are being named, for one may call itself
+    kind = type(value)
+    if kind in (type(None), bool, int, float, complex, str, bytes):
+        return kind.__name__, repr(value)
+    if kind in (list, tuple, dict, set, frozenset):
+        items = [_named(item, inside) for item in (value.items() if kind is dict else value)]
+        return kind.__name__, sorted(items, key=repr) if kind in (set, frozenset) else items
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype != object:
+        return str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()
+    if kind is CodeType:  # two lambdas on one line differ in nothing else
+        return value.co_code, value.co_names, _named(value.co_consts, inside)
+    if isinstance(value, (property, staticmethod, classmethod)):
+        return kind.__name__, _named(value.fget if isinstance(value, property) else value.__func__, inside)
+    module = value if kind is ModuleType else sys.modules[value.__module__]
+    name = getattr(value, "__qualname__", None) or value.__name__
+    top, file = module.__name__.partition(".")[0], getattr(module, "__file__", None) or ""
+    library = top == "repro" or top in sys.stdlib_module_names or "site-packages" in file
+    if library and (kind is ModuleType or vars(module).get(name) is value):
+        return module.__name__, name  # Python's, installed or ours: the text may change
+    if value in inside:
+        return name
+    if isinstance(value, type):  # its members, and those of the classes that it is made from
+        members = {key: member for key, member in vars(value).items() if key not in _EMPTY}
+        return name, _named((members, value.__bases__), (*inside, value))
+    if kind is not FunctionType:
+        raise TypeError(f"{value!r} has no name")
+    used = {name: value.__globals__[name] for name in sorted(_globals(value.__code__)) if name in value.__globals__}
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    parts = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used)
+    return inspect.cleandoc(inspect.getsource(value)), _named(parts, (*inside, value))
+
+
+def _globals(code: CodeType) -> set[str]:
+    inner = [_globals(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}.union(*inner)

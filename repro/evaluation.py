@@ -1,14 +1,10 @@
-"""What samples of a policy measure: the domain's metrics, the distance from the prior, the probabilities it plays.
+"""A policy against its prior, along samples that are drawn without exploration: what they measure, in nats.
 
-Samples are drawn without exploration. One walk along them compares policy and prior at every step (`against_prior`);
-melodies, which have one length, are averaged step by step (`evaluate`), sequences that end are summed whole
-(`evaluate_to_end`).
+Where all sequences have one length, means are per step (per note); where sequences end, per sequence.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,61 +12,15 @@ from torch import Tensor
 
 from repro import kl_control
 from repro.domain import Domain
-from repro.episodes import alive, end_token, play_to_end
-from repro.rnn import SequenceRNN
-from repro.tutor import players, visited
+from repro.kl_control import Policy
+from repro.rnn import SequenceRNN, alive, play, shifted
 
-SAMPLING_SEED = 2_000_003  # samples that are measured draw from other numbers than training
+SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
 MAPPED = 10_000  # sequences that the mean probabilities are taken over
-COMPARED = ("log_p", "kl", "entropy")  # what of `against_prior` is a metric
 
 
-def evaluate(
-    domain: Domain, method: kl_control.Q | None, network: SequenceRNN, prior_rnn: SequenceRNN, count: int, seed: int
-) -> dict[str, object]:
-    """Samples a policy and measures the samples, step by step; for domains whose sequences fill the horizon.
-
-    Args:
-        domain: what is played and what it is worth.
-        method: how the policy is read off the network; None for the prior itself.
-        network: the tuned network, or the prior.
-        prior_rnn: the prior.
-        count: how many sequences.
-        seed: of their priming tokens and draws.
-
-    Returns:
-        `metrics` (the domain's and log_p, log_p_last, task_reward, kl, entropy; nats), `reward_parts` (means per
-        sequence), `by_step` (log_p, kl and entropy at each step) and `probabilities` (V, T).
-    """
-    first, tokens = sampled(domain, players(method, network, prior_rnn), count, seed)
-    sums = {name: np.zeros(domain.horizon) for name in COMPARED}
-    for steps in against_prior(domain, method, network, prior_rnn, first, tokens):
-        for name in COMPARED:
-            sums[name] += steps[name].sum(dim=0).numpy()
-    by_step = {name: total / count for name, total in sums.items()}
-    probabilities = mean_probabilities(method, network, prior_rnn, first[:MAPPED], tokens[:MAPPED])
-    return measured(domain, tokens, by_step, probabilities)
-
-
-def measured(
-    domain: Domain, tokens: np.ndarray, by_step: dict[str, np.ndarray], probabilities: np.ndarray
-) -> dict[str, object]:
-    """The numbers of `evaluate`, from samples (B, T) and what was seen along them."""
-    reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in domain.reward_parts(tokens).items()}
-    metrics = dict(domain.measures(tokens)) | {name: value.mean() for name, value in by_step.items()}
-    metrics |= {"log_p_last": by_step["log_p"][-1], "task_reward": sum(reward_parts.values())}
-    return {
-        "samples": len(tokens),
-        "metrics": metrics,
-        "reward_parts": reward_parts,
-        "by_step": {name: value.round(6).tolist() for name, value in by_step.items()},
-        "probabilities": probabilities.round(6).tolist(),
-    }
-
-
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Sequences that a policy has played, and what each is worth."""
 
     tokens: np.ndarray  # (B, T)
@@ -79,87 +29,109 @@ class Sample:
     task_reward: np.ndarray  # (B,), r(x)
 
 
-def evaluate_to_end(
-    domain: Domain,
-    method: kl_control.Q | None,
-    network: SequenceRNN,
-    prior_rnn: SequenceRNN,
-    count: int,
-    seed: int,
-    c: float,
-) -> tuple[dict[str, object], Sample]:
-    """Samples a policy and measures the samples as whole sequences, each to its own end.
+@torch.no_grad()
+def evaluate(
+    domain: Domain, policy: Policy, original: SequenceRNN, count: int, seed: int, c: float, trained_prior: bool = False
+) -> tuple[dict[str, Any], Sample]:
+    """Samples a policy, `count` sequences, and measures them against the frozen prior, `original`; returns both.
 
-    Args:
-        domain: what is played and what it is worth.
-        method: how the policy is read off the network; None for the prior itself.
-        network: the tuned network, or the prior.
-        prior_rnn: the prior.
-        count: how many sequences.
-        seed: of their priming tokens and draws.
-        c: the temperature of the objective J = E[r / c] - KL(pi || p).
-
-    Returns:
-        `metrics` (the domain's; log_p, kl, entropy in nats and task_reward, means a sequence; objective, J) and
-        `reward_parts` (means a sequence); and the sample itself.
+    `metrics` are the domain's, log_p, kl, entropy and task_reward; `reward_parts` means per sequence. Sequences of one
+    length also have log_p_last, `by_step` and `probabilities` (V, T), those that end J = E[r / c] - KL(pi || p), their
+    objective. With `trained_prior` the prior that the policy plays with is compared too: log_p_trained, kl_trained.
     """
-    first, tokens = sampled(domain, players(method, network, prior_rnn), count, seed)
-    steps = list(against_prior(domain, method, network, prior_rnn, first, tokens))
-    sums = {name: np.concatenate([part[name].sum(dim=1).numpy() for part in steps]) for name in steps[0]}
-    means = {name: float(sums[name].mean()) for name in COMPARED}
+    first, tokens = sampled(domain, policy, count, seed)
+    walks = list(along(domain, policy, original, first, tokens, trained_prior))
+    totals = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in walks[0]}
+    compared = [name for name in totals if name != "log_pi"]
     parts = domain.reward_parts(tokens)
     reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in parts.items()}
     reward = sum(reward_parts.values())
-    # J(pi) = E_pi[r / c] - KL(pi || p)
-    metrics = dict(domain.measures(tokens)) | means | {"task_reward": reward, "objective": reward / c - means["kl"]}
+    metrics: dict[str, float] = dict(domain.measures(tokens))
+    numbers: dict[str, Any] = {"samples": count, "metrics": metrics, "reward_parts": reward_parts}
+    if domain.end is None:
+        by_step = {name: np.sum([walk[name].sum(dim=0).numpy() for walk in walks], axis=0) / count for name in compared}
+        metrics |= {name: float(value.mean()) for name, value in by_step.items()}
+        metrics |= {"log_p_last": float(by_step["log_p"][-1]), "task_reward": reward}
+        numbers["by_step"] = {name: value.round(6).tolist() for name, value in by_step.items()}
+        # the policy's probability of every token at every step, (V, T)
+        inputs = shifted(first, torch.from_numpy(tokens))[:MAPPED, :-1]
+        sums = [policy.log_probabilities(part).exp().double().sum(dim=0).T for part in inputs.split(BATCH)]
+        numbers["probabilities"] = (torch.stack(sums).sum(dim=0) / len(inputs)).numpy().round(6).tolist()
+    else:
+        metrics |= {name: float(totals[name].mean()) for name in compared}
+        # J(pi) = E_pi[r / c] - KL(pi || p)
+        metrics |= {"task_reward": reward, "objective": reward / c - metrics["kl"]}
     earned = np.sum(list(parts.values()), axis=0).sum(axis=1)
-    numbers = {"samples": count, "metrics": metrics, "reward_parts": reward_parts}
-    return numbers, Sample(tokens, sums["log_p"], sums["log_pi"], earned)
+    return numbers, Sample(tokens, totals["log_p"], totals["log_pi"], earned)
 
 
-def sampled(domain: Domain, networks: list[SequenceRNN], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """First inputs (count,) and sequences (count, T), drawn from the policy without exploration."""
+def sampled(domain: Domain, policy: Policy, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """First inputs (count,) and sequences (count, T), drawn from the policy; a seed primes all models alike."""
     torch.set_num_threads(1)  # sums in another order would draw other sequences
     generator = np.random.default_rng([seed, SAMPLING_SEED])
     first = domain.first_inputs(count, generator)
     tokens = np.empty((count, domain.horizon), dtype=np.int64)
     for start in range(0, count, BATCH):
         part = slice(start, start + BATCH)
-        tokens[part] = play_to_end(networks, first[part], domain.horizon, end_token(domain), generator).numpy()
+        tokens[part] = play(policy.players(), first[part], domain.horizon, domain.end, generator).numpy()
     return first, tokens
 
 
-def against_prior(
-    domain: Domain,
-    method: kl_control.Q | None,
-    network: SequenceRNN,
-    prior_rnn: SequenceRNN,
-    first: np.ndarray,
-    tokens: np.ndarray,
+def along(
+    domain: Domain, policy: Policy, original: SequenceRNN, first: np.ndarray, tokens: np.ndarray, trained_prior: bool
 ) -> Iterator[dict[str, Tensor]]:
-    """Policy against prior along sequences, BATCH at a time, in nats: what `repro.tutor.visited` returns.
-
-    Yields:
-        log_p, log_pi, kl and entropy, each (b, t) in double precision, up to the end of the longest of the b
-        sequences, and 0 after the end of each.
-    """
+    """What `visited` returns along sequences (B, T), BATCH at a time, in double precision and 0 after the end."""
     for start in range(0, len(tokens), BATCH):
         part = torch.from_numpy(tokens[start : start + BATCH])
-        belongs = alive(part, end_token(domain))
+        belongs = alive(part, domain.end)
         longest = int(belongs.sum(dim=1).max())
-        steps = visited(method, network, prior_rnn, first[start : start + BATCH], part[:, :longest])
+        steps = visited(policy, original, first[start : start + BATCH], part[:, :longest], trained_prior)
         yield {name: value.double() * belongs[:, :longest] for name, value in steps.items()}
 
 
 @torch.no_grad()
-def mean_probabilities(
-    method: kl_control.Q | None, network: SequenceRNN, prior_rnn: SequenceRNN, first: np.ndarray, tokens: np.ndarray
-) -> np.ndarray:
-    """The policy's probability of every token at every step, averaged over the sequences: (V, T)."""
-    inputs = torch.from_numpy(np.concatenate([first[:, None], tokens[:, :-1]], axis=1))
-    total = torch.zeros(network.vocabulary, tokens.shape[1], dtype=torch.float64)
-    for part in inputs.split(BATCH):
-        values = network(part)
-        scores = values if method is None else method.scores(values, prior_rnn(part))
-        total += scores.softmax(dim=-1).sum(dim=0).T
-    return (total / len(tokens)).numpy()
+def visited(
+    policy: Policy, original: SequenceRNN, first_inputs: np.ndarray, tokens: Tensor, trained_prior: bool = False
+) -> dict[str, Tensor]:
+    """Policy against prior at every state that sequences (B, T) visit, in nats, each (B, T).
+
+    log_p, log_pi: of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the vocabulary; entropy: of pi(.|s). With
+    `trained_prior` also log_p_trained and kl_trained, against the prior that the policy plays with.
+    """
+    inputs = shifted(first_inputs, tokens)[:, :-1]
+    log_prior = original(inputs).log_softmax(dim=-1)
+    log_acting = log_prior if policy.prior is original else policy.prior(inputs).log_softmax(dim=-1)
+    log_policy = policy.log_probabilities(inputs, log_acting)
+    taken = tokens.unsqueeze(-1)
+    steps = {
+        "log_p": log_prior.gather(-1, taken).squeeze(-1),
+        "log_pi": log_policy.gather(-1, taken).squeeze(-1),
+        "kl": kl_control.kl_divergence(log_policy, log_prior),
+        "entropy": kl_control.entropy(log_policy),
+    }
+    if trained_prior:
+        steps["log_p_trained"] = log_acting.gather(-1, taken).squeeze(-1)
+        steps["kl_trained"] = kl_control.kl_divergence(log_policy, log_acting)
+    return steps
+
+
+def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
+
+    The nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x) and the better the
+    estimates. Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the
+    expected share of different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
+    """
+    reward = sample.task_reward / c
+    log_weight = sample.log_p + reward - sample.log_pi
+    largest = log_weight.max()
+    weight = np.exp(log_weight - largest)
+    # Z = E_pi[ w(x) ]
+    log_z = float(np.log(weight.mean()) + largest)
+    weight /= weight.sum()
+    # n distinct = sum_x 1 - (1 - p*(x))^n = E_p*[ (1 - (1 - p*(x))^n) / p*(x) ]
+    optimum, among = np.exp(np.minimum(sample.log_p + reward - log_z, 0.0)), len(reward)
+    distinct = -np.expm1(among * np.log1p(-np.minimum(optimum, 1 - 1e-12))) / np.maximum(optimum, 1e-300)
+    unique, known = float((weight * distinct).sum() / among), {name: ~np.isnan(value) for name, value in values.items()}
+    means = {name: float(np.average(values[name][real], weights=weight[real])) for name, real in known.items()}
+    return {"log_z": log_z, "effective": float(1 / np.square(weight).sum()), "unique": unique} | means

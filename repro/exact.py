@@ -1,37 +1,36 @@
-"""Domains small enough to enumerate: the optimum of KL-control without any learning, to compare learned policies with.
+"""Problems small enough to write out: the optimum of KL-control without any learning, and learning against it.
 
-All prefixes that have not ended form a tree. With A tokens that go on, level t has A^t of them in lexicographic order,
-so that the child of prefix i by token a is prefix A i + a of level t + 1. A `Table` holds one number for every prefix
-and next token: level t is a tensor (A^t, V), float64. Values, policies, rewards and priors are all tables, and
-
-    log pi(x) = sum_t log pi(a_t|s_t)        log p*(x) = log p(x) + r(x) / c - log Z        Z = sum_x p(x) exp(r(x) / c)
-
-are sums along the paths. Two domains in the likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as
-molecules do, and `TONES`, 15,625 melodies of one length.
+All prefixes that have not ended form a tree. With A tokens that go on, level t has A^t of them in lexicographic order:
+the child of prefix i by token a is prefix A i + a of level t + 1. A `Table` (values, policies, rewards, priors) holds
+one number for every prefix and next token; log pi(x) = sum_t log pi(a_t|s_t) is a sum along a path. Two domains in the
+likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecules do, and `TONES`, 15,625 melodies.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from repro import kl_control
+from repro import runs
 from repro.domain import Domain
-from repro.episodes import alive, end_token, last_steps
-from repro.rnn import SequenceRNN
+from repro.kl_control import METHODS
+from repro.rnn import SequenceRNN, alive, last_steps
+from repro.runs import Results, Task
+from repro.settings import TuningSettings
+from repro.store import Record
+from repro.studies import EXACT_PATH, EXACT_TUTOR, ExactStudy
+from repro.tutor import Learner, Row
 
-Table = list[Tensor]  # level t: (A^t, V)
+Table = list[Tensor]  # level t: (A^t, V), float64
 
 
-@dataclass
-class Enumerable:
+@dataclass(kw_only=True)
+class Enumerable(Domain):
     """A domain whose rewards are a function of the tokens, and the Markov chain whose sequences its prior learns."""
 
     name: str
@@ -41,8 +40,6 @@ class Enumerable:
     chain: tuple[tuple[float, ...], ...]  # p(next token | token), (V, V); a row a token
     first: int  # the token that primes every sequence
     end: int | None = None  # the token that ends a sequence: the last of the vocabulary
-    reward_modules: tuple[str, ...] = ("repro.exact",)
-    measure_modules: tuple[str, ...] = ()
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """The same token (count,) for all, so that there is one tree."""
@@ -59,10 +56,6 @@ class Enumerable:
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The mean reward of a sequence, rule by rule."""
         return pd.Series({name: part.sum(axis=1).mean() for name, part in self.rules(sequences).items()})
-
-    def render(self, sequence: np.ndarray, path: Path) -> None:
-        """Writes the tokens as text."""
-        path.write_text(self.text(sequence), encoding="utf-8")
 
     def text(self, sequence: np.ndarray) -> str:
         """The tokens (T,) up to the end, in letters."""
@@ -110,40 +103,28 @@ def tone_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
 
 
 BRACKETS = Enumerable(
-    "brackets", ("C", "(", ")", "$"), 7, bracket_rules, first=3, end=3,
+    name="brackets", vocabulary=("C", "(", ")", "$"), horizon=7, rules=bracket_rules, first=3, end=3,
     chain=((0.45, 0.25, 0.25, 0.05), (0.75, 0.1, 0.1, 0.05), (0.45, 0.2, 0.25, 0.1), (0.75, 0.15, 0.07, 0.03)),
 )  # fmt: skip
 TONES = Enumerable(
-    "tones", ("C", "D", "E", "G", "A"), 6, tone_rules, first=0,
-    chain=(
-        (0.45, 0.25, 0.15, 0.1, 0.05), (0.2, 0.4, 0.25, 0.1, 0.05), (0.1, 0.2, 0.4, 0.2, 0.1),
-        (0.05, 0.1, 0.25, 0.4, 0.2), (0.05, 0.1, 0.15, 0.25, 0.45),
-    ),
-)  # fmt: skip
+    name="tones", vocabulary=("C", "D", "E", "G", "A"), horizon=6, rules=tone_rules, first=0,
+    chain=((0.45, 0.25, 0.15, 0.1, 0.05), (0.2, 0.4, 0.25, 0.1, 0.05), (0.1, 0.2, 0.4, 0.2, 0.1),
+           (0.05, 0.1, 0.25, 0.4, 0.2), (0.05, 0.1, 0.15, 0.25, 0.45)))  # fmt: skip
+PROBLEMS = (BRACKETS, TONES)
+LONG = ["experiment", "method", "c", "seed", "metric", "value"]
 
 
 class Exact:
-    """A domain, its prior and a temperature, written out in full."""
+    """A domain of one priming token, its prior and a temperature, written out in full."""
 
     def __init__(self, domain: Domain, prior: SequenceRNN, c: float) -> None:
-        """Enumerates.
-
-        Args:
-            domain: of one priming token; if it has an end token, that is the last of the vocabulary.
-            prior: the frozen prior.
-            c: temperature; task rewards are divided by it.
-
-        Raises:
-            ValueError: the end token is not the last.
-        """
         self.domain, self.prior, self.tokens = domain, prior, len(domain.vocabulary)
-        self.end = end_token(domain)
+        self.end = domain.end
         if self.end not in (None, self.tokens - 1):
             raise ValueError(f"the end token of {domain.name} is {self.end}: it must be the last, {self.tokens - 1}")
         self.alive = self.tokens - (self.end is not None)  # A: the tokens that go on
         self.log_prior = self.policy_of(None, prior)
-        # r_T / c of every token after every prefix
-        self.reward = [self._rewards(length) / c for length in range(domain.horizon)]
+        self.reward = [self._rewards(length) / c for length in range(domain.horizon)]  # r_T / c of every next token
 
     def prefixes(self, length: int) -> np.ndarray:
         """All prefixes (A^length, length) that have not ended."""
@@ -159,9 +140,8 @@ class Exact:
     def policy_of(self, method: str | None, network: SequenceRNN) -> Table:
         """Log pi, read off a network as `method` does; without a method the network is the prior itself."""
         first = self.domain.first_inputs(1, np.random.default_rng(0))[0]
-        longest = self.prefixes(self.domain.horizon - 1)
-        inputs = torch.from_numpy(np.insert(longest, 0, first, axis=1))
-        outputs = network(inputs).double()
+        longest = np.insert(self.prefixes(self.domain.horizon - 1), 0, first, axis=1)
+        outputs = network(torch.from_numpy(longest)).double()
         # the prefixes of length t are the beginnings of every A^(T - 1 - t)-th of the longest
         levels = [outputs[:: self.alive ** (outputs.shape[1] - 1 - t), t] for t in range(outputs.shape[1])]
         if method is None:
@@ -170,7 +150,7 @@ class Exact:
 
     def values(self, method: str, gamma: float = 1.0) -> Table:
         """Q*, Psi*, G* or those of RL only, by backward dynamic programming; nothing has a value after the end."""
-        rules, table = kl_control.METHODS[method], []
+        rules, table = METHODS[method], []
         following = torch.zeros(self.alive**self.domain.horizon, dtype=torch.float64)
         for reward, log_prior in zip(reversed(self.reward), reversed(self.log_prior), strict=True):
             # f*(s, a) = r(s, a) + gamma V*(s'), with V*(s') = 0 after the end
@@ -195,31 +175,27 @@ class Exact:
 
     @cached_property
     def log_z(self) -> float:
-        """Log Z."""
-        # Z = sum_x p(x) exp(r(x) / c)
+        """Log Z = log sum_x p(x) exp(r(x) / c)."""
         return float((self.along(self.log_prior) + self.along(self.reward)).logsumexp(dim=0))
 
     @cached_property
     def log_optimum(self) -> Tensor:
-        """Log p*(x) of every sequence, (N,), without dynamic programming."""
-        # p*(x) = p(x) exp(r(x) / c) / Z
+        """Log p*(x) of every sequence, (N,), p*(x) = p(x) exp(r(x) / c) / Z, without dynamic programming."""
         return self.along(self.log_prior) + self.along(self.reward) - self.log_z
 
     def kl_to_optimum(self, policy: Table) -> float:
-        """KL(pi || p*) in nats a sequence."""
+        """KL(pi || p*) = sum_x pi(x) (log pi(x) - log p*(x)), in nats per sequence."""
         log_policy = self.along(policy)
-        # KL(pi || p*) = sum_x pi(x) (log pi(x) - log p*(x))
         return float((log_policy.exp() * (log_policy - self.log_optimum)).sum())
 
     def objective(self, policy: Table) -> float:
-        """J(pi) = E[r / c] - KL(pi || p)."""
+        """J(pi) = E[r / c] - KL(pi || p) = sum_x pi(x) (r(x) / c - log pi(x) + log p(x))."""
         log_policy = self.along(policy)
-        # J = sum_x pi(x) (r(x) / c - log pi(x) + log p(x))
         earned = self.along(self.reward) - log_policy + self.along(self.log_prior)
         return float((log_policy.exp() * earned).sum())
 
     def _normalised(self, method: str, values: Table) -> Table:
-        scores = kl_control.METHODS[method].scores
+        scores = METHODS[method].scores
         return [scores(f, p).log_softmax(dim=1) for f, p in zip(values, self.log_prior, strict=True)]
 
     def _filled(self, prefixes: np.ndarray) -> np.ndarray:
@@ -231,6 +207,64 @@ class Exact:
         """r_T of every token after every prefix of a length, (A^length, V): it depends on no later token."""
         before = np.repeat(self.prefixes(length), self.tokens, axis=0)
         tokens = np.tile(np.arange(self.tokens), self.alive**length)
-        sequences = self._filled(np.column_stack([before, tokens]))
-        rewards = self.domain.step_rewards(sequences)[:, length]
+        rewards = self.domain.step_rewards(self._filled(np.column_stack([before, tokens])))[:, length]
         return torch.from_numpy(np.asarray(rewards, dtype=float)).reshape(-1, self.tokens)
+
+
+def prior(problem: Enumerable) -> Record:
+    """The prior of a problem, learned from sequences of its Markov chain in seconds."""
+    return runs.prior(problem.spec(), ExactStudy().prior, lambda: problem.vocabulary, lambda: [
+        problem.corpus(count, seed) for seed, count in enumerate((20_000, 2_000, 2_000))])  # fmt: skip
+
+
+@cache
+def solved(name: str, c: float) -> Exact:
+    """A problem by name, its prior and a temperature, written out in full; once per process."""
+    problem = next(problem for problem in PROBLEMS if problem.name == name)
+    return Exact(problem, prior(problem).rnn(), c)
+
+
+def _row(learner: Learner, number: int) -> Row:
+    """The exact KL(pi || p*) and J of a policy as it learns."""
+    truth = solved(learner.domain.name, learner.settings.c)
+    table = truth.policy_of(learner.settings.method, learner.policy)
+    return {"step": number, "kl": truth.kl_to_optimum(table), "objective": truth.objective(table)}
+
+
+def settings(form: str, method: str, gamma: float, study: ExactStudy) -> TuningSettings:
+    """The settings of a run in one of the two forms, path (path-consistent) and paper."""
+    if form == "path":
+        return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
+    start: Any = "zero_head" if method == "g" else EXACT_TUTOR.start  # both begin as the prior
+    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start)
+
+
+def learned(study: ExactStudy) -> Results:
+    """Q, Psi and G in the path-consistent form, Psi and G in the paper's, and Psi with discounts."""
+    kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
+    kinds += [("path", "psi", gamma) for gamma in study.gammas]
+    return runs.finish_all("exact", [
+        Task(problem, prior(problem), settings(*kind, study), seed, row=_row, observe="exact",
+             labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
+        for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
+
+
+def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
+    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c.
+
+    exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
+    holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form.
+    """
+    last, truths = curves[curves["step"] == curves["step"].max()], [solved(each.name, study.c) for each in PROBLEMS]
+    names = ["domain", "form", "method", "gamma", "seed", "kl", "objective"]
+    start = [(each.domain.name, "path", "prior", 1.0, 0, each.kl_to_optimum(each.log_prior),
+              each.objective(each.log_prior)) for each in truths]  # fmt: skip
+    rows = pd.concat([last[names], pd.DataFrame(start, columns=names)], ignore_index=True)
+    rows["c"] = np.where(rows["method"] == "prior", np.nan, study.c)
+    worst = rows[rows["gamma"] == 1].groupby(["form", "method", "c", "seed"], dropna=False)["kl"].max().reset_index()
+    worst["metric"] = np.where(worst["form"] == "paper", "kl_paper_form", "kl")
+    judged = worst.rename(columns={"kl": "value"}).assign(experiment="exact")
+    discounted = [f"_gamma{gamma:g}" if gamma < 1 else "" for gamma in rows["gamma"]]
+    rows["experiment"] = "exact_" + rows["domain"] + np.where(rows["form"] == "paper", "_plain", "") + discounted
+    each = rows.rename(columns={"kl": "kl_to_optimum"}).melt(LONG[:4], ["kl_to_optimum", "objective"], "metric")
+    return pd.concat([judged[LONG], each[LONG]], ignore_index=True)

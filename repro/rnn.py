@@ -4,16 +4,12 @@ The same weights run in two ways: `forward` unrolls known tokens with gradients,
 without them, as many sequences at once as are asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
-
-State = tuple[Tensor, Tensor]  # hidden and cell state, each (B, cells)
+from torch.nn.functional import one_hot, pad
 
 
 class SequenceRNN(nn.Module):
@@ -33,30 +29,39 @@ class SequenceRNN(nn.Module):
             second_bias.zero_()  # PyTorch's second bias adds nothing: one bias a gate, as the authors' code
         second_bias.requires_grad_(False)
 
-    def forward(self, inputs: Tensor, state: State | None = None) -> Tensor:
-        """Logits (B, T, V) for input tokens (B, T), from the zero state unless one is given."""
-        start = None if state is None else (state[0][None], state[1][None])
-        hidden, _ = self.lstm(one_hot(inputs, self.vocabulary).to(self.head.weight.dtype), start)
-        return self.head(hidden)
+    def encoded(self, inputs: Tensor) -> Tensor:
+        """Input tokens (...) as one-hot rows (..., V), in the precision of the weights."""
+        return one_hot(inputs, self.vocabulary).to(self.head.weight.dtype)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits (B, T, V) for input tokens (B, T), from the zero state."""
+        return self.head(self.lstm(self.encoded(inputs))[0])
 
 
 class Stepper:
-    """The RNN one token at a time. Reads the weights once: make a new one after they change."""
+    """The RNN one token at a time."""
 
-    def __init__(self, rnn: SequenceRNN, count: int) -> None:
-        weight = rnn.head.weight.detach()
+    def __init__(self, rnn: SequenceRNN, count: int, half: bool = False) -> None:
+        """For `count` sequences; `half` has the recurrent product in bfloat16, states and sums stay as they are."""
+        self.half = half
+        self.hidden = self.cell = rnn.head.weight.detach().new_zeros(count, rnn.cells)
+        self.read(rnn)
+
+    def read(self, rnn: SequenceRNN) -> None:
+        """Reads the weights: to be called again after they change."""
         inputs, recurrent, bias, second_bias = (tensor.detach() for tensor in rnn.lstm.all_weights[0])
         # a one-hot input picks a row, so that its product with the input weights is a look-up
         self.input_rows = (inputs.T + bias + second_bias).contiguous()
-        self.recurrent = recurrent.T.contiguous()
-        self.head, self.bias = weight.T.contiguous(), rnn.head.bias.detach()
-        self.hidden = weight.new_zeros(count, rnn.cells)
-        self.cell = weight.new_zeros(count, rnn.cells)
+        self.recurrent = recurrent.T.contiguous().to(torch.bfloat16 if self.half else recurrent.dtype)
+        self.head, self.bias = rnn.head.weight.detach().T.contiguous(), rnn.head.bias.detach()
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor) -> Tensor:
         """Feeds tokens (B,) and returns the logits (B, V) of what follows."""
-        gates = torch.addmm(self.input_rows[tokens], self.hidden, self.recurrent)
+        if self.half:
+            gates = (self.hidden.bfloat16() @ self.recurrent).to(self.hidden.dtype).add_(self.input_rows[tokens])
+        else:
+            gates = torch.addmm(self.input_rows[tokens], self.hidden, self.recurrent)
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         # c = f * c + i * g;  h = o * tanh(c)
         self.cell = forget.sigmoid().mul_(self.cell).addcmul_(enter.sigmoid(), candidate.tanh())
@@ -65,11 +70,9 @@ class Stepper:
 
 
 def draw(scores: Tensor, uniform: Tensor) -> Tensor:
-    """Draws one token a row from softmax(scores) by inverting the distribution function.
+    """Draws one token per row of scores (B, V), from their softmax, by inverting the distribution function.
 
-    Args:
-        scores: (B, V), unnormalised log-probabilities.
-        uniform: (B,), numbers from [0, 1), one a draw: the same number always gives the same token.
+    The same number in [0, 1) of `uniform` (B,) always gives the same token.
     """
     cumulative = scores.softmax(dim=1).cumsum(dim=1)
     # the last entry is 1 up to rounding; scaling by it keeps every draw inside the vocabulary
@@ -86,38 +89,49 @@ def epsilon_greedy(scores: Tensor, uniform: Tensor, epsilon: float) -> Tensor:
 
 @torch.no_grad()
 def play(
-    rnns: Sequence[SequenceRNN],
-    first_inputs: np.ndarray,
-    horizon: int,
-    generator: np.random.Generator,
-    choose: Callable[[Tensor, Tensor], Tensor] = draw,
-) -> Tensor:
-    """Plays B sequences of `horizon` tokens in lockstep.
+    rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, end: int | None,
+    generator: np.random.Generator, choose: Callable[[Tensor, Tensor], Tensor] = draw, half: bool = False,
+    last_logits: list[Tensor] | None = None,
+) -> Tensor:  # fmt: skip
+    """Plays B sequences in lockstep until `end` has ended all, or to the horizon T: tokens (B, T), `end` after the end.
 
-    Args:
-        rnns: the networks whose logits add up to the scores: one for Q and Psi, G and prior for G-learning.
-        first_inputs: (B,), the priming tokens; they are not part of the result.
-        horizon: T, tokens to draw.
-        generator: one uniform number a token is taken from it.
-        choose: picks tokens (B,) from scores (B, V) and uniform numbers (B,); by default samples from softmax(scores).
-
-    Returns:
-        Tokens (B, T), int64.
+    The logits of `rnns` (`Policy.players`) add up to the scores; `first_inputs` (B,) prime them and are no part of the
+    result. One uniform number per sequence and step is taken from `generator`, whenever sequences end; with it `choose`
+    picks tokens (B,) from scores (B, V). `half`: recurrent products in bfloat16. `last_logits` gets the last network's.
     """
     count = len(first_inputs)
-    steppers = [Stepper(rnn, count) for rnn in rnns]
+    steppers = [Stepper(rnn, count, half) for rnn in rnns]
     uniform = torch.from_numpy(generator.random((horizon, count), dtype=np.float32))
-    tokens = torch.empty(horizon, count, dtype=torch.int64)
+    tokens = torch.full((count, horizon), 0 if end is None else end, dtype=torch.int64)
     last = torch.from_numpy(np.asarray(first_inputs, dtype=np.int64))
+    ended = torch.zeros(count, dtype=torch.bool)
     for step in range(horizon):
-        scores = steppers[0](last)
-        for stepper in steppers[1:]:
-            scores = scores + stepper(last)
-        last = choose(scores, uniform[step])
-        tokens[step] = last
-    return tokens.T.contiguous()
+        logits = [stepper(last) for stepper in steppers]
+        if last_logits is not None:
+            last_logits.append(logits[-1])
+        last = choose(sum(logits[1:], start=logits[0]), uniform[step])
+        if end is not None:
+            last = last.masked_fill(ended, end)
+            ended |= last == end
+        tokens[:, step] = last
+        if end is not None and bool(ended.all()):
+            break
+    return tokens
 
 
-def shifted(first_inputs: Tensor, tokens: Tensor) -> Tensor:
+def shifted(first_inputs: np.ndarray | Tensor, tokens: Tensor) -> Tensor:
     """The RNN's inputs (B, T + 1) in an episode: the priming token, then the tokens (B, T) that were played."""
-    return torch.cat([first_inputs.unsqueeze(1), tokens], dim=1)
+    return torch.cat([torch.as_tensor(first_inputs).unsqueeze(1), tokens], dim=1)
+
+
+def alive(tokens: Tensor, end: int | None) -> Tensor:
+    """Which steps (B, T) of sequences belong to them: those up to the first end token, itself included."""
+    if end is None:
+        return torch.ones_like(tokens, dtype=torch.bool)
+    is_end = (tokens == end).long()
+    return is_end.cumsum(dim=1) - is_end == 0
+
+
+def last_steps(belongs: Tensor) -> Tensor:
+    """The last step of every sequence, (B, T), from `alive`."""
+    return belongs & ~pad(belongs[:, 1:], (0, 1))

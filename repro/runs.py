@@ -1,254 +1,258 @@
-"""One place for every finished run, found by the digest of what determines it.
+"""From a task to its finished run: a policy, tuned from a prior, what its samples measure, and frames of many."""
 
-A record is a pair of files, `NAME.json` (what determined it, its numbers) and, where it has weights,
-`NAME.safetensors`. Records made on this machine lie in the cache (`.cache/`, or the folder in REPRO_CACHE); those that
-are shipped lie under `results/`. A finished run is read, never repeated; an interrupted one leaves nothing behind.
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
-The environment steers all runs of a command: REPRO_JOBS (processes), REPRO_FRESH_SINCE (a Unix time: runs recorded
-before it are ignored), REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS.
-"""
-
-from __future__ import annotations
-
-import ast
-import dataclasses
-import hashlib
-import importlib.util
-import io
-import json
-import os
-import tempfile
-import tokenize
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any, TypeVar
-
-import joblib
 import numpy as np
-import torch
-from safetensors.torch import load_file, save
-from tqdm.auto import tqdm
+import pandas as pd
 
-from repro.rnn import SequenceRNN
-from repro.settings import ROOT
+from repro import store
+from repro.authors import AuthorsTutor
+from repro.domain import Domain
+from repro.evaluation import estimated_optimum, evaluate, sampled
+from repro.kl_control import METHODS, Policy
+from repro.path import PathTutor
+from repro.prior import held_out_scores, train_prior
+from repro.settings import AuthorsSettings, PathSettings, PriorSettings, TuningSettings, TutorSettings, half
+from repro.store import VERSIONS, Made, Record, Spec
+from repro.tutor import Learner, Row, Tutor, train
 
-T = TypeVar("T")
-PRIORS, POLICIES = ROOT / "results" / "priors", ROOT / "results" / "policies"
-
-
-def cache_folder() -> Path:
-    """Where this machine's finished runs lie."""
-    return Path(os.environ.get("REPRO_CACHE") or ROOT / ".cache")
-
-
-def jobs() -> int:
-    """How many processes work at once: REPRO_JOBS, or one a core."""
-    return int(os.environ.get("REPRO_JOBS") or joblib.cpu_count())
-
-
-@cache
-def source_digest(modules: tuple[str, ...]) -> str:
-    """The digest of what modules say, comments, docstrings and layout aside: a better comment trains nothing anew."""
-    digest = hashlib.sha256()
-    for module in sorted(modules):
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise ValueError(f"there is no module {module}")
-        digest.update(b"\0".join(word.encode() for word in _words(Path(spec.origin).read_text(encoding="utf-8"))))
-    return digest.hexdigest()
+TRAINERS: dict[type, tuple[str, Callable[..., Learner]]] = {
+    TutorSettings: ("tutor", Tutor), PathSettings: ("path", PathTutor), AuthorsSettings: ("authors", AuthorsTutor),
+}  # fmt: skip
+Splits = Callable[[], Sequence[Sequence[np.ndarray]]]  # sequences to learn from, for the curve, for the scores
+STRINGS = 1_000  # sampled sequences that are kept with a model's measures, for pictures and distributions
 
 
-def _words(source: str) -> Iterator[str]:
-    """The tokens of a module without comments, docstrings and line ends."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
-        node.body[0].lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, documented) and node.body and ast.get_docstring(node, clean=False) is not None
-    }
-    layout = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in layout and not (token.type == tokenize.STRING and token.start[0] in docstrings):
-            yield token.string
+@dataclass(frozen=True)
+class HeldOut:
+    """Real sequences that no model has learned from, to see what is forgotten."""
+
+    spec: dict[str, Any]  # which ones, in words
+    read: Callable[[], Sequence[np.ndarray]]
+    along: int = 0  # how many are asked at every row of the training curve
+    at_end: int = 0  # how many of the finished policy
 
 
-def digest(**parts: Any) -> str:
-    """Twenty hexadecimal digits that name what determines a run: settings, digests, numbers."""
-    plain = json.dumps(parts, sort_keys=True, default=_plain)
-    return hashlib.sha256(plain.encode()).hexdigest()[:20]
+@dataclass(frozen=True)
+class Task:
+    """One policy to be tuned and measured; without settings, the prior itself."""
+
+    domain: Domain
+    prior: Record
+    settings: TuningSettings | None = None
+    seed: int = 0
+    samples: int = 0  # sequences that are measured; 0: none
+    c: float = 0.5  # the temperature at which the prior's J is measured
+    held_out: HeldOut | None = None
+    observe: str = ""  # what stands in the training curve too, in a word: "measures" are the domain's own
+    row: Callable[[Learner, int], Row] | None = field(default=None, compare=False)  # as in `repro.tutor.train`
+    labels: Mapping[str, Any] = field(default_factory=dict)  # beside method, c and seed
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What determines the policy."""
+        assert self.settings is not None
+        trainer = TRAINERS[type(self.settings)][0]
+        spec: dict[str, Any] = {
+            "trainer": trainer, "version": VERSIONS[trainer], "domain": self.domain.spec(),
+            "prior": self.prior.weights_digest, "settings": store.plain(self.settings), "seed": self.seed,
+        }  # fmt: skip
+        if self.held_out is not None and self.held_out.along:
+            spec["observed"] = self.held_out.spec | {"count": self.held_out.along}
+        if self.observe:
+            spec["observed"] = {self.observe: self.domain.measures_version}
+        return spec
+
+    @cached_property
+    def measures_spec(self) -> Spec:
+        """What determines its measures."""
+        policy = store.key_of(self.spec) if self.settings is not None else self.prior.weights_digest
+        spec: dict[str, Any] = {"policy": policy, "samples": self.samples, "measures": self.domain.measures_version,
+                                "version": VERSIONS["evaluation"]}  # fmt: skip
+        if self.settings is None or None in self.domain.spec().values():
+            spec["domain"] = self.domain.spec()
+        if self.domain.end is not None and self.settings is None:
+            spec["c"] = self.c
+        if self.held_out is not None and self.held_out.at_end:
+            spec["held_out"] = self.held_out.spec | {"count": self.held_out.at_end}
+        return spec
+
+    @property
+    def label(self) -> dict[str, Any]:
+        """What tells this model from the others of an experiment; the prior has seed 0 and no c."""
+        tuned = self.settings
+        method, c, seed = (tuned.method, tuned.c, self.seed) if tuned is not None else ("prior", np.nan, 0)
+        return {"method": method, "c": c, "seed": seed} | dict(self.labels)
+
+    def policy(self, tuned: Record | None) -> Policy:
+        """How the probabilities are read off the finished run, or off the prior without one."""
+        prior = self.prior.rnn()
+        if tuned is None or self.settings is None:
+            return Policy(prior, prior)
+        acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
+        return Policy(tuned.rnn(), acting, METHODS[self.settings.method])
 
 
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, (np.integer, np.floating)):
-        return value.item()
-    raise TypeError(f"{value!r} cannot be written into a record")
+def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence[str]], splits: Splits) -> Record:
+    """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now.
 
-
-def weights_digest(rnn: SequenceRNN) -> str:
-    """The digest of a network's weights: what a run that starts from it depends on."""
-    return hashlib.sha256(save(_tensors(rnn))).hexdigest()[:20]
-
-
-def _tensors(rnn: SequenceRNN) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().contiguous() for name, tensor in rnn.state_dict().items()}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all.
-
-    Raises:
-        OSError: the folder cannot be written; the sentence names it.
+    Only then `vocabulary` is asked for the V tokens and `splits` for the sequences. Scores are `test` and
+    `test_without_32` (nll, accuracy, events), beside `curve` and `seconds`.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-            file.write(content)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as error:
-        raise OSError(f"{path.parent} cannot be written ({error.strerror}): choose another results folder") from error
+
+    def make() -> Made:
+        (learned, validation, test), tokens = splits(), list(vocabulary())
+        began = time.perf_counter()
+        with store.progress(settings.steps, "training a prior") as bar:
+            rnn, curve = train_prior(learned, validation, len(tokens), settings, on_step=bar.update)
+        scores = {name: held_out_scores(Policy(rnn, rnn), test, skip)
+                  for name, skip in (("test", 0), ("test_without_32", 32))}  # fmt: skip
+        return scores | {
+            "vocabulary": tokens, "curve": curve.to_dict("records"), "seconds": round(time.perf_counter() - began, 1),
+            "precision": "bfloat16" if half(settings.precision) else "float32",
+        }, {"": rnn}  # fmt: skip
+
+    return store.finished(prior_spec(spec, settings), make, with_weights=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """A finished run: its numbers, and its weights where they are at hand."""
+def prior_spec(data: Spec, settings: PriorSettings) -> Spec:
+    """What determines a prior."""
+    return {"trainer": "prior", "version": VERSIONS["prior"], "data": data, "settings": store.plain(settings)}
 
-    digest: str
-    numbers: dict[str, Any]
-    folder: Path
+
+def trained(task: Task, with_weights: bool = False) -> Record:
+    """One tuned policy; its numbers are `curve` and `core_seconds`."""
+
+    def make() -> Made:
+        began = time.process_time()
+        learner = TRAINERS[type(task.settings)][1](task.domain, task.prior.rnn(), task.settings, task.seed)
+        tuned = train(learner, _observer(task), task.row)
+        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
+        along = {"prior.": tuned.prior} if getattr(task.settings, "train_prior", False) else {}
+        return numbers, {"": tuned.policy} | along
+
+    return store.finished(task.spec, make, with_weights)
+
+
+def _observer(task: Task) -> Callable[[Learner], Row]:
+    if task.observe == "measures":
+        return lambda learner: {str(name): float(v) for name, v in task.domain.measures(learner.games).items()}
+    if task.held_out is None or not task.held_out.along:
+        return lambda learner: {}
+    real = list(task.held_out.read())[: task.held_out.along]
+    return lambda learner: {"held_out_nll": held_out_scores(learner.acting, real)["nll"]}
+
+
+def measured(task: Task, tuned: Record | None) -> Record:
+    """What samples of a policy measure, or of the prior without one; its numbers are those of `evaluate`.
+
+    Where sequences end also held_out_nll, `strings` and, in the path-consistent form, the `optimum` from these samples.
+    """
+
+    def make() -> Made:
+        policy, domain = task.policy(tuned), task.domain
+        c = task.settings.c if task.settings is not None else task.c
+        acting = task.observe == "measures"  # where the prior may be trained: compared with the acting one too
+        numbers, sample = evaluate(domain, policy, task.prior.rnn(), task.samples, task.seed, c, acting)
+        if task.held_out is not None and task.held_out.at_end:
+            # of as many real sequences as are sampled, up to all: tiny runs stay tiny
+            real = list(task.held_out.read())[: min(task.samples, task.held_out.at_end)]
+            numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
+        if domain.end is not None:
+            numbers["strings"] = [domain.text(sequence) for sequence in sample.tokens[:STRINGS]]
+        if isinstance(task.settings, PathSettings) and (values := domain.values(sample.tokens)):
+            numbers["optimum"] = estimated_optimum(sample, c, values)
+        return numbers, {}
+
+    return store.finished(task.measures_spec, make)
+
+
+def finish(task: Task) -> tuple[Record | None, Record | None]:
+    """A task's training and measures. Networks are read or made only if something needs them."""
+    judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
+    needed = bool(task.samples) and judged is None
+    tuned = trained(task, with_weights=needed) if task.settings is not None else None
+    return tuned, measured(task, tuned) if needed else judged
+
+
+class Run(NamedTuple):
+    """A finished task."""
+
+    task: Task
+    trained: Record | None  # None: the prior
+    measured: Record | None
+
+    @property
+    def label(self) -> dict[str, Any]:
+        """As that of its task."""
+        return self.task.label
+
+
+@dataclass(frozen=True)
+class Results:
+    """One experiment: its finished runs, the prior's among them, as frames."""
+
     name: str
+    runs: tuple[Run, ...] = field(repr=False)
 
-    def rnn(self) -> SequenceRNN:
-        """The network that the run ended with."""
-        tensors = load_file(self.folder / f"{self.name}.safetensors")
-        vocabulary, cells = tensors["head.weight"].shape
-        rnn = SequenceRNN(vocabulary, cells)
-        rnn.load_state_dict(tensors)
-        return rnn.eval()
+    def __iter__(self) -> Iterator[Run]:
+        """The tuned policies, without the prior."""
+        return (run for run in self.runs if run.trained is not None)
 
+    def table(self) -> pd.DataFrame:
+        """Every measure of every model, one value per row: experiment, method, c, seed, own labels, metric, value."""
+        frame = self._long("metric", lambda numbers: numbers["metrics"])
+        frame.insert(0, "experiment", self.name)
+        return frame
 
-def save_record(folder: Path, name: str, key: str, numbers: dict[str, Any], rnn: SequenceRNN | None = None) -> Record:
-    """Writes a finished run, the weights first, so that a record without its weights cannot arise."""
-    content: dict[str, Any] = {"digest": key, **numbers}
-    if rnn is not None:
-        weights = save(_tensors(rnn))
-        write(folder / f"{name}.safetensors", weights)
-        content["weights_sha256"] = hashlib.sha256(weights).hexdigest()
-    text = json.dumps(content, sort_keys=True, default=_plain)
-    write(folder / f"{name}.json", (text + "\n").encode())
-    return Record(key, json.loads(text), folder, name)  # as it will be read
+    def parts(self) -> pd.DataFrame:
+        """What each model earns part by part: method, c, seed, rule, value (mean reward per sequence)."""
+        return self._long("rule", lambda numbers: numbers["reward_parts"])
 
+    def curves(self) -> pd.DataFrame:
+        """The training curves of all policies, a row per evaluation, with their labels."""
+        frames = [pd.DataFrame(run.trained.numbers["curve"]).assign(**run.label) for run in self if run.trained]
+        return pd.concat(frames, ignore_index=True)
 
-def ship(record: Record, folder: Path, name: str) -> Path:
-    """Copies a finished run with its weights into a folder of the repository, under a name for people."""
-    if (record.folder, record.name) != (folder, name):
-        write(folder / f"{name}.safetensors", (record.folder / f"{record.name}.safetensors").read_bytes())
-        write(folder / f"{name}.json", (record.folder / f"{record.name}.json").read_bytes())
-    return folder / f"{name}.safetensors"
+    def at(self, c: float, seed: int) -> "Results":
+        """The prior's run and those of one temperature and seed."""
+        chosen = [run for run in self.runs if run.trained is None or (run.label["c"], run.label["seed"]) == (c, seed)]
+        return Results(self.name, tuple(chosen))
 
+    def samples(self, seed: int, count: int) -> dict[str, np.ndarray]:
+        """By method, `count` sequences (count, T), all from the same priming tokens and the same random numbers."""
+        found = {}
+        for run in self.runs:
+            tuned = trained(run.task, with_weights=True) if run.trained is not None else None
+            found[run.label["method"]] = sampled(run.task.domain, run.task.policy(tuned), count, seed)[1]
+        return found
 
-def read_record(path: Path, with_weights: bool) -> Record | None:
-    """Reads a record; a damaged one is reported in a warning that names the file, and ignored."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        key = content["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{_shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
-        return None
-    if with_weights:
-        weights = path.with_suffix(".safetensors")
-        if not weights.exists():
-            return None  # shipped for its numbers alone
-        if hashlib.sha256(weights.read_bytes()).hexdigest() != content.get("weights_sha256"):
-            warnings.warn(f"{_shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
-            return None
-    return Record(key, content, path.parent, path.stem)
+    def numbers(self) -> dict[str, dict[str, Any]]:
+        """The numbers of all runs by key: what a clone reads instead of training."""
+        return {each.key: each.numbers for run in self.runs for each in (run.trained, run.measured) if each is not None}
+
+    def _long(self, name: str, values: Callable[[dict[str, Any]], Mapping[Any, float]]) -> pd.DataFrame:
+        """One value per row, of the measures of every model, with its labels."""
+        rows = [run.label | {name: entry, "value": value} for run in self.runs if run.measured is not None
+                for entry, value in values(run.measured.numbers).items()]  # fmt: skip
+        return pd.DataFrame(rows)
 
 
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+def finish_all(name: str, tasks: Iterable[Task]) -> Results:
+    """All tasks of an experiment, finished; what is missing is made in parallel."""
+    found = [(task, _found(task)) for task in tasks]
+    missing = [task for task, done in found if done is None]
+    made = iter(store.many(finish, missing, name) if missing else ())
+    return Results(name, tuple(Run(task, *(done or next(made))) for task, done in found))
 
 
-def find(key: str, shipped: Path | None = None, with_weights: bool = False) -> Record | None:
-    """The finished run with this digest: this machine's own first, then those that are shipped.
-
-    Args:
-        key: what `digest` returned.
-        shipped: a folder of shipped records, `PRIORS` or `POLICIES`.
-        with_weights: a record without its weights does not do.
-    """
-    since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
-    own = cache_folder() / "runs" / f"{key}.json"
-    if own.exists() and own.stat().st_mtime >= since:
-        record = read_record(own, with_weights)
-        if record is not None and record.digest == key:
-            return record
-    if os.environ.get("REPRO_TRAIN_PRIORS") if shipped == PRIORS else since:
-        return None
-    for path in sorted(shipped.glob("*.json")) if shipped is not None else ():
-        record = read_record(path, with_weights)
-        if record is not None and record.digest == key:
-            return record
-    if not with_weights and key in (numbers := _shipped_numbers()):
-        return Record(key, numbers[key], POLICIES, key)
-    return None
-
-
-@cache
-def _shipped_numbers() -> dict[str, dict[str, Any]]:
-    """The numbers of all committed runs, `results/*/runs.json`, by digest."""
-    numbers: dict[str, dict[str, Any]] = {}
-    for path in sorted((ROOT / "results").glob("*/runs.json")):
-        try:
-            numbers |= json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, TypeError) as error:
-            warnings.warn(f"{_shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
-    return numbers
-
-
-def cached(key: str, name: str, make: Callable[[], T], keep: Callable[[T, Path], None], load: Callable[[Path], T]) -> T:
-    """What `make` returns, read from the cache when it was made before; a damaged file is reported and made again.
-
-    Args:
-        key: the digest of all that determines it.
-        name: the file's ending, as "tunes.npz".
-        make: makes it.
-        keep: writes it to a path.
-        load: reads it from a path; raises ValueError for a damaged file.
-    """
-    path = cache_folder() / f"{key}-{name}"
-    if path.exists():
-        try:
-            return load(path)
-        except ValueError as error:
-            warnings.warn(f"{error}; it is made again", stacklevel=2)
-    value = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        keep(value, Path(folder) / path.name)
-        os.replace(Path(folder) / path.name, path)
-    return value
-
-
-def progress(total: int, title: str) -> tqdm:
-    """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
-    return tqdm(total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
-
-
-def many(function: Callable[..., T], tasks: Sequence[tuple], title: str) -> list[T]:
-    """Calls a function with each task's arguments, in as many processes as `jobs` says, under a progress bar.
-
-    Returns:
-        The results in the order of the tasks; one process is this one, so that nothing has to be started.
-    """
-    calls = (joblib.delayed(function)(*task) for task in tasks)
-    results = []
-    with progress(len(tasks), title) as bar:
-        for result in joblib.Parallel(n_jobs=max(1, min(jobs(), len(tasks))), return_as="generator")(calls):
-            results.append(result)
-            bar.update()
-    return results
+def _found(task: Task) -> tuple[Record | None, Record | None] | None:
+    """A task's training and measures where both are finished."""
+    tuned = store.find(store.key_of(task.spec)) if task.settings is not None else None
+    judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
+    whole = (tuned is not None or task.settings is None) and (judged is not None or not task.samples)
+    return (tuned, judged) if whole else None

@@ -1,208 +1,268 @@
-"""What a notebook runs: presets and parameters in, checked settings out.
+"""Every setting of every run, one a line, with where its value comes from, and what a notebook runs.
 
-A name or value that does not exist is an error that lists what does. The hyperparameters themselves, with their
-sources, stand in `repro.hyperparameters`.
+Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its authors, "ours" a choice of this
+reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from 100 on.
 """
 
-from __future__ import annotations
-
-import dataclasses
-import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform, get_args
 
-from repro.hyperparameters import (
-    COLLECTIONS,
-    EVENT_CODINGS,
-    METHODS,
-    STARTS,
-    PriorSettings,
-    RebuiltSettings,
-    SettingsError,
-    TuneSettings,
-    TutorSettings,
-    known,
-    need,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-__all__ = [
-    "COLLECTIONS", "EVENT_CODINGS", "KINDS", "METHODS", "OWN_RESULTS", "PRESETS", "ROOT", "STARTS", "PriorSettings",
-    "RebuiltSettings", "SettingsError", "Study", "TuneSettings", "TutorSettings", "known_names", "study",
-]  # fmt: skip
+from repro.kl_control import METHODS
 
-OWN_RESULTS = "results/own"  # where results with changed settings go, so that the reference results stay
-KINDS: dict[object, str] = {int: "a whole number", float: "a number", str: "a word"}
-REBUILT_LEARNING_RATE = 3e-3
-SMOKE_PRIOR = {"prior_steps": 200, "prior_evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
-T = typing.TypeVar("T")
-ROOT = Path(__file__).resolve().parent.parent  # the repository: paths in settings are relative to it
+Collection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
+EventCoding = Literal["paper", "authors_code"]
+PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a notebook runs: the settings of every run, and which seeds, methods and temperatures."""
+class SettingsError(ValueError):
+    """A setting that does not exist or cannot be used, said in one sentence."""
 
-    preset: str
-    results: Path  # where tables, figures and executed notebooks go
-    methods: tuple[str, ...] = METHODS
-    seeds_at: tuple[tuple[float, tuple[int, ...]], ...] = ()  # the seeds at each temperature c
-    tunes: TuneSettings = field(default_factory=TuneSettings)
-    rebuilt: RebuiltSettings = field(default_factory=RebuiltSettings)
-    prior: PriorSettings = field(default_factory=PriorSettings)
-    tutor: TutorSettings = field(default_factory=TutorSettings)
-    # ours, tuned on seeds 0 to 2: at the 1e-2 of `tutor` G and Q came out differently from seed to seed here
-    rebuilt_tutor: TutorSettings = field(default_factory=lambda: TutorSettings(learning_rate=REBUILT_LEARNING_RATE))
-    comparison_steps: int = 2_000  # ours: of each Note RNN that tells apart the causes of repetition
-    dueling_steps: int = 1_500  # ours: of the dueling form on music, 1.7 times the melodies of `tutor`
-    one_step_events: int = 200_000  # ours: of G with a trained prior, a fifth of the authors'
-    rebuilt_seeds: int = 3  # ours: how many of the first temperature's seeds start from the rebuilt corpus
-    melodies: int = 100_000  # paper: sampled melodies a model in Table 1
+
+def need(condition: bool, sentence: str) -> None:
+    """Raises SettingsError with this sentence unless the condition holds."""
+    if not condition:
+        raise SettingsError(sentence)
+
+
+@dataclass_transform(frozen_default=True)
+def validated(cls: type[T]) -> type[T]:
+    """A frozen dataclass whose types are validated and whose refusals are one sentence, a SettingsError."""
+    made: Any = pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+    check = made.__init__
+
+    def __init__(self: Any, *values: Any, **named: Any) -> None:
+        try:
+            check(self, *values, **named)
+        except ValidationError as error:
+            first = error.errors()[0]
+            message = str(first.get("ctx", {}).get("error", first["msg"])).replace("Input should be", "it must be")
+            names = [str(part) for part in first["loc"] if isinstance(part, str)]
+            raise SettingsError(f"{names[0]} is {first['input']!r}: {message}" if names else message) from None
+
+    made.__init__ = __init__
+    return made
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("it must be a number")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    """Text as `papermill -p seeds 0,1` gives it, or one value alone, as a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("name at least one")
+    if len(set(values)) < len(values):
+        raise ValueError("one stands there twice")
+    return values
+
+
+def _method(value: str) -> str:
+    if value not in METHODS:
+        raise ValueError(f"it must be one of {', '.join(METHODS)}")
+    return value
+
+
+def half(precision: str) -> bool:
+    """Whether an RNN's products are in bfloat16 here; "auto": where the processor has instructions for it."""
+    flags = PROCESSOR.read_text(encoding="utf-8") if PROCESSOR.exists() else ""
+    able = "avx512_bf16" in flags or "amx_bf16" in flags
+    possible = precision != "bfloat16" or able or not flags
+    need(possible, "precision is 'bfloat16': this processor needs 'float32' or 'auto'")
+    return precision == "bfloat16" or (precision == "auto" and able)
+
+
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
+Method = Annotated[str, AfterValidator(_method)]
+Methods = Annotated[tuple[Method, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Seeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Temperatures = Annotated[tuple[Positive, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
+Collections = Annotated[tuple[Collection, ...], BeforeValidator(_listed), AfterValidator(_some)]
+# of an RNN's products; "auto" (half the time where there is bfloat16) stays in a run's name: all machines find the run
+Precision = Literal["float32", "bfloat16", "auto"]
+
+
+@validated
+class TuneSettings:
+    """Which tunes the Note RNN learns from."""
+
+    collections: Collections = get_args(Collection)  # ours: music21's ABC tunes; the paper's MIDI songs are private
+    minimum_in_key: Share = 0.95  # ours: of a melody; the corpus then has 99.5 % (its Note RNN plays .1 % out of key)
+    minimum_events: Annotated[Count, Field(ge=2)] = 32  # ours: one melody of the reinforcement learning
+    midi_folder: str = ""  # a folder of your own MIDI files to learn from instead, by the rules of `repro.music.midi`
+    midi_track: str = ""  # the name of the track that holds the melody in your files; the most monophonic when empty
 
     def __post_init__(self) -> None:
-        need(len(self.methods) > 0, f"methods is empty: name at least one of {', '.join(METHODS)}")
-        for name in self.methods:
-            known("a method", name, METHODS)
-        for c, seeds in self.seeds_at:
-            dataclasses.replace(self.tutor, c=c)  # raises for a temperature that cannot be
-            need(len(seeds) > 0, "seeds is empty: name at least one, as 100 or 100,101")
-            need(len(set(seeds)) == len(seeds), f"seeds {seeds} name one twice")
-            need(min(seeds) >= 0, f"seed {min(seeds)} is below 0")
-        need(self.comparison_steps >= 1, f"comparison_steps is {self.comparison_steps}: it must be at least 1")
-        need(self.dueling_steps >= 1, f"dueling_steps is {self.dueling_steps}: it must be at least 1")
-        need(self.melodies >= 2, f"melodies is {self.melodies}: it must be at least 2")
-
-    @property
-    def main_c(self) -> float:
-        """The first temperature: the one of the figures."""
-        return self.seeds_at[0][0]
-
-    def first(self) -> Study:
-        """The same study with its first temperature and seed alone."""
-        c, seeds = self.seeds_at[0]
-        return dataclasses.replace(self, seeds_at=((c, seeds[:1]),))
-
-    def runs(self) -> list[tuple[TutorSettings, int]]:
-        """The settings and seed of every tuned policy, temperature by temperature."""
-        return [
-            (dataclasses.replace(self.tutor, method=method, c=c), seed)
-            for c, seeds in self.seeds_at
-            for method in self.methods
-            for seed in seeds
-        ]
+        need(not self.midi_track or bool(self.midi_folder), "midi_track is a track in midi_folder's files: set both")
 
 
-def _reported(count: int) -> tuple[int, ...]:
-    return tuple(range(100, 100 + count))  # tuning used seeds 0 to 9
+@validated
+class RebuiltSettings:
+    """How folk tunes become a corpus with the statistics of the paper's; the numbers are fitted to its Table 1."""
+
+    event_coding: EventCoding = "authors_code"  # authors' code: 0 holds, 1 ends a note; "paper": the other way round
+    # ours, shares of windows: as written; half speed with held notes struck again every eighth; quarter speed
+    speeds: Shares = (0.18, 0.18, 0.64)
+    silences: Share = 0.4  # ours: probability of a silence after every `silence_every` steps
+    silence_every: Count = 16  # ours
+    silence_events: Count = 32  # ours: one note off and what follows it
+    begin_on_note: Share = 0.9  # ours: share of the windows that begin where a note is struck
+    window_events: Annotated[Count, Field(ge=2)] = 65  # ours: what a training step sees, and one more
+    windows: Count = 60_000  # ours: drawn for training
+    held_out_windows: Count = 2_000  # ours: drawn from the validation and from the test tunes
+
+    def __post_init__(self) -> None:
+        right = len(self.speeds) == 3 and math.isclose(sum(self.speeds), 1)
+        need(right, f"speeds is {self.speeds}: three shares that sum to 1")
 
 
-SMALL = TutorSettings(rounds=20, games=64, replay_episodes=512, evaluate_every=5, evaluation_games=64)
-PRESETS: dict[str, dict[str, object]] = {
-    # every notebook in minutes; its numbers show that the code works and nothing else
-    "smoke": {
-        "seeds_at": ((0.5, (0, 1)), (1.0, (0,))),
-        "melodies": 2000,
-        "rebuilt_seeds": 1,
-        "comparison_steps": 5,
-        "dueling_steps": 10,
-        "one_step_events": 320,
-        "tutor": SMALL,
-        "rebuilt_tutor": dataclasses.replace(SMALL, learning_rate=REBUILT_LEARNING_RATE),
-    },
-    "laptop": {"seeds_at": ((0.5, _reported(5)), (1.0, _reported(2)))},
-    "paper": {"seeds_at": ((0.5, _reported(10)), (1.0, _reported(10))), "rebuilt_seeds": 10},
-}
+@validated
+class PriorSettings:
+    """How the prior, the sequence RNN, is trained by maximum likelihood."""
+
+    cells: Count = 100  # paper: one LSTM layer of 100 cells
+    steps: Count = 8000  # ours: about four minutes of one core (paper: 30,000)
+    windows: Count = 64  # ours: windows a step (paper: 128)
+    window_events: Whole = 64  # ours: events a window, drawn at random positions; 0: whole sequences by length
+    learning_rate: Positive = 7e-3  # ours: peak of a half cosine, Adam (authors' code: .5 x .85 per 1,000 steps)
+    clip: Positive = 5.0  # paper: global gradient norm
+    l2: NotNegative = 2.5e-5  # paper: weight of the l2 penalty
+    seed: Whole = 0  # ours
+    evaluate_every: Count = 500  # ours: steps between two rows of the training curve
+    precision: Precision = "float32"
 
 
-def parsed(name: str, value: object, kind: object) -> object:
-    """Reads a value given as text, as `papermill -p seeds 0,1` does, as the type that the setting has."""
-    if typing.get_origin(kind) is tuple:
-        item = typing.get_args(kind)[0]
-        parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
-        return tuple(parsed(name, part, item) for part in parts)
-    if kind is bool:
-        words = {"true": True, "1": True, "false": False, "0": False}
-        need(str(value).lower() in words, f"{name} is {value!r}: it must be true or false")
-        return words[str(value).lower()]
-    if isinstance(value, bool):
-        raise SettingsError(f"{name} is {value!r}: it must be {KINDS[kind]}")
-    try:
-        if kind is int and isinstance(value, float) and not value.is_integer():
-            raise ValueError
-        return kind(value)  # type: ignore[operator]
-    except (TypeError, ValueError):
-        raise SettingsError(f"{name} is {value!r}: it must be {KINDS[kind]}") from None
+@validated
+class TutorSettings:
+    """How one policy is tuned by KL-control in the paper's form."""
+
+    method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
+    c: Positive = 0.5  # paper: temperature; task rewards are divided by it
+    gamma: Share = 0.5  # paper: discount
+    eta: Share = 0.01  # paper: rate of the target network's moving average
+    rounds: Count = 900  # ours: a round is one batch of games, then the gradient steps on it
+    games: Count = 128  # ours: games in lockstep (authors' code: 1), 4,096 environment steps a round
+    gradient_steps: Count = 4  # ours: a round (authors' code: one every 5 environment steps)
+    batch_episodes: Count = 32  # ours: whole episodes a gradient step (paper: 32 single transitions)
+    replay_episodes: Count = 4096  # ours: 131,072 transitions (authors' code: 100,000)
+    learning_rate: Positive = 1e-2  # ours: with Adam (authors' code: 1e-3)
+    schedule: Literal["cosine", "constant"] = "cosine"  # ours: a half cosine down to 0 (authors' code: constant)
+    clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
+    play: Literal["sample", "epsilon_greedy"] = "sample"  # ours; "epsilon_greedy" is the paper's
+    # ours, tuned on seeds 0 to 2: of play by sampling; 1 is the policy itself. At 1.5 the control, RL only, meets
+    # enough of what the prior never plays (log p -3.4 per note, -3.2 to -3.3 at 1), and Q's melodies stay more varied
+    temperature: Positive = 1.5
+    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
+    epsilon_end: Share = 0.1  # authors' code
+    epsilon_steps: Whole = 500_000  # authors' code: environment steps until epsilon_end
+    terminal_mask: bool = True  # ours: nothing follows the last event (authors' code: bootstraps past it)
+    # paper: start from the prior's weights; "log_softmax" and "zero_head" are ours
+    start: Literal["prior_logits", "log_softmax", "zero_head"] = "prior_logits"
+    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained with it, through whole episodes
+    evaluate_every: Count = 25  # ours: rounds, 102,400 environment steps (paper: 100,000)
+    evaluation_games: Count = 512  # ours (authors' code: 100)
+
+    def __post_init__(self) -> None:
+        smallest = max(self.games, self.batch_episodes)
+        sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
+        need(self.replay_episodes >= smallest, sentence)
+        need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
+        only_g = f"method is {self.method!r}: only g has its prior in the target, so only there it can be trained"
+        need(self.method == "g" or not self.train_prior, only_g)
+        need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 
-def changed(part: T, given: Mapping[str, object], prefix: str = "") -> T:
-    """The settings with those values replaced that parameters name."""
-    kinds = typing.get_type_hints(type(part))
-    picked = {name: given[prefix + name] for name in kinds if prefix + name in given and name != "method"}
-    return dataclasses.replace(part, **{n: parsed(prefix + n, v, kinds[n]) for n, v in picked.items()})  # type: ignore[type-var]
+@validated
+class PathSettings:
+    """How one policy is tuned in the path-consistent form, Psi = log pi + V. All values are ours."""
+
+    method: Method = "psi"  # q, psi, g, or rl_only, which is the policy gradient without the prior
+    c: Positive = 0.25  # temperature; task rewards are divided by it (authors' molecules: 2.857 for another reward)
+    gamma: Share = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
+    steps: Count = 200  # one batch of new sequences and one gradient step each
+    episodes: Count = 128  # new sequences a step
+    replayed: Whole = 0  # earlier sequences trained on again in each step
+    remembered: Count = 4096  # latest sequences that these are drawn from
+    priority: NotNegative = 1.0  # drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
+    annealed: Share = 0.0  # share of the steps over which the reward's weight rises from 0 to 1
+    trace: Share = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
+    held: Share = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
+    learning_rate: Positive = 1e-4  # of the policy's LSTM, at its peak
+    head_learning_rate: Positive = 3e-3  # of its head: the LSTM's knowledge of data is kept, the head has the way to go
+    value_learning_rate: Positive = 3e-3  # of V, at its peak
+    value_cells: Count = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
+    centre_rate: Share = 0.2  # of the moving average that is subtracted from the reward at the end
+    clip: Positive = 1.0  # gradient norm, of the policy and of V apart
+    loss_scale: Positive = 10.0  # the loss is divided by it; with Adam it matters only through the clip
+    evaluate_every: Count = 5  # steps between two rows of the training curve
+    precision: Precision = "float32"
 
 
-def given_values(overrides: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
-    """The parameters that have a value; an unknown name is an error."""
-    given = {name: value for name, value in overrides.items() if value is not None}
-    unknown = sorted(set(given) - set(names))
-    need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(names)}")
-    return given
+@validated
+class AuthorsSettings:
+    """How one policy is tuned on the authors' schedule; "authors' code" is the notebook of its paper branch."""
+
+    method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
+    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained, as in the authors' code
+    c: Positive = 0.5  # paper: temperature; task rewards are divided by it
+    gamma: Share = 0.5  # paper: discount; the last event of a game bootstraps like any other (authors' code)
+    eta: Share = 0.01  # paper: rate of the target network's moving average
+    environment_steps: Count = 1_000_000  # paper: "iterations"; the authors' code counts events played
+    train_every: Count = 5  # authors' code: events between two updates
+    batch: Count = 32  # paper: transitions an update, drawn uniformly without replacement
+    replay: Count = 100_000  # authors' code: transitions that are kept, the oldest go first
+    learning_rate: Positive = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
+    clip: Positive = 5.0  # paper: gradient norm; each variable on its own (authors' code)
+    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
+    epsilon_end: Share = 0.1  # authors' code
+    epsilon_steps: Count = 500_000  # authors' code: events until epsilon_end
+    start: Literal["prior_logits", "zero_head"] = "prior_logits"  # paper: the prior's weights; "zero_head" is ours
+    evaluate_every: Count = 50_000  # authors' code: events between two evaluations
+    evaluation_games: Count = 512  # ours (authors' code: 100)
+
+    def __post_init__(self) -> None:
+        only_g = f"method is {self.method!r}: only g has its prior in the target, so only there it can be trained"
+        need(self.method == "g" or not self.train_prior, only_g)
+        need(self.replay >= self.batch, f"replay is {self.replay}: it must hold a batch, {self.batch}")
 
 
-def prior_names() -> tuple[str, ...]:
-    """The names that change what a Note RNN learns from or how, so that no shipped one will do."""
-    corpus = tuple(f.name for part in (TuneSettings, RebuiltSettings) for f in dataclasses.fields(part))
-    return corpus + tuple(f"prior_{f.name}" for f in dataclasses.fields(PriorSettings))
+TuningSettings = TutorSettings | PathSettings | AuthorsSettings
 
 
-def known_names() -> tuple[str, ...]:
-    """The names that `study` accepts."""
-    tutor = tuple(f.name for f in dataclasses.fields(TutorSettings) if f.name != "method")
-    return ("preset", "seeds", "results", "methods", "melodies") + tutor + prior_names()
+@validated
+class MoleculeSettings:
+    """Which molecules the SMILES RNN learns from."""
+
+    molecules: Count = 250_000  # ours: a fixed random part of the 1,584,663 of MOSES (paper: 249,455 of ZINC)
+    held_out: Count = 5_000  # ours: test molecules for the training curve, and as many for the reported scores
+    tokeniser: Literal["regex", "characters"] = "regex"  # ours: an atom is one token; paper: characters
+    smiles_file: str = ""  # a file of your own to learn from instead
 
 
-def study(preset: str | None = None, **overrides: object) -> Study:
-    """Builds the settings of a notebook from its parameters; None, as well as an absent name, means the preset's value.
+@validated
+class RewardWeights:
+    """Weights of the reward that a finished molecule earns at its end. All ours; the four scores are the paper's."""
 
-    Args:
-        preset: smoke, laptop (the default) or paper.
-        **overrides: any of `known_names()`; values may be text, lists as "0,1". `c` and `seeds` replace the preset's
-            list of temperatures and seeds; settings of the prior carry the prefix `prior_`. Results of changed settings
-            go to OWN_RESULTS unless `results` says where.
-
-    Raises:
-        SettingsError: a name or value that does not exist; the sentence lists those that do.
-    """
-    preset = "laptop" if preset is None else str(preset)
-    known("preset", preset, tuple(PRESETS))
-    given = given_values(overrides, known_names())
-    base = Study(preset=preset, results=ROOT / "results" / preset, **PRESETS[preset])  # type: ignore[arg-type]
-
-    seeds_at = base.seeds_at
-    if "c" in given:
-        temperatures = typing.cast("tuple[float, ...]", parsed("c", given["c"], tuple[float, ...]))
-        need(len(temperatures) > 0, "c is empty: name at least one temperature above 0")
-        before = dict(seeds_at)
-        seeds_at = tuple((c, before.get(c, seeds_at[0][1])) for c in temperatures)
-        given["c"] = temperatures[0]
-    if "seeds" in given:
-        seeds = typing.cast("tuple[int, ...]", parsed("seeds", given["seeds"], tuple[int, ...]))
-        need(len(seeds) > 0, "seeds is empty: name at least one, as 100 or 100,101")
-        seeds_at = tuple((c, seeds) for c, _ in seeds_at)
-    changes = given.keys() - {"results"}
-    results = ROOT / str(given.get("results", OWN_RESULTS if changes else base.results))
-    if preset == "smoke" and changes & set(prior_names()):
-        given = SMOKE_PRIOR | given
-    return dataclasses.replace(
-        base,
-        results=results,
-        seeds_at=seeds_at,
-        methods=typing.cast("tuple[str, ...]", parsed("methods", given.get("methods", base.methods), tuple[str, ...])),
-        melodies=typing.cast(int, parsed("melodies", given.get("melodies", base.melodies), int)),
-        tunes=changed(base.tunes, given),
-        rebuilt=changed(base.rebuilt, given),
-        prior=changed(base.prior, given, "prior_"),
-        tutor=changed(base.tutor, given),
-        rebuilt_tutor=changed(base.rebuilt_tutor, given),
-    )
+    qed: Number = 2.0  # times QED, 0 to 1
+    sa: Number = 1.0  # times minus the SA score, -10 to -1
+    logp: Number = 1.0  # times logP
+    ring_penalty: Number = 1.0  # times the ring penalty, at most 0
+    invalid: Number = -2.0  # paid instead for an invalid or unfinished molecule

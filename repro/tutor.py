@@ -1,4 +1,4 @@
-"""The training loop of KL-control: games in lockstep, replay of whole episodes, Adam, a slow target network.
+"""The training loop of all trainers, and KL-control in the paper's form: games in lockstep, replay, a target network.
 
 A round plays a batch of games with the current policy, asks the domain for their rewards and the frozen prior for its
 log-probabilities (both stored with the episode: they never change), and makes a few gradient steps on episodes drawn
@@ -6,13 +6,11 @@ from the replay. Every gradient step unrolls the RNN from its initial state, so 
 episodes are trained and no stored state is ever stale. Budgets are counted in rounds, never in seconds.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,70 +19,193 @@ from torch import Tensor
 
 from repro import kl_control
 from repro.domain import Domain
-from repro.episodes import alive, end_token, last_steps, play_to_end
-from repro.rnn import SequenceRNN, draw, epsilon_greedy, shifted
+from repro.evaluation import visited
+from repro.kl_control import METHODS, Policy
+from repro.rnn import SequenceRNN, alive, draw, epsilon_greedy, last_steps, play, shifted
 from repro.settings import TutorSettings
 
-EVALUATION_SEED = 1_000_003  # every evaluation of a run plays with fresh numbers that training never draws
+EVALUATION_SEED = 1_000_003  # every evaluation of a run plays with fresh random numbers that training never draws
+Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Tuned:
+class Learner:
+    """What `train` drives: the paper's form, the path-consistent form (`repro.path`), the authors' schedule."""
+
+    policy: SequenceRNN  # the network that learns
+    prior: SequenceRNN  # the one that it plays with
+    acting: Policy  # how the policy is read off both
+    steps: int  # how often `train` calls `step`
+    first_row = 0  # the step of the first row of the curve
+    loss = math.nan  # of the last gradient step
+    gradient_steps = sequences = 0  # how many were made, and played in batches
+
+    def __init__(self, domain: Domain, settings: Any, seed: int) -> None:
+        self.domain, self.settings, self.seed, self.method = domain, settings, seed, METHODS[settings.method]
+        self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+        self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
+
+    def step(self) -> None:
+        """Plays and learns once."""
+        raise NotImplementedError
+
+    def row(self) -> Row:
+        """A row of the training curve."""
+        raise NotImplementedError
+
+    def diverged(self, last: Row) -> Row:
+        """The last row of a run whose loss is no number any more; by default an error that says what to lower."""
+        raise FloatingPointError(
+            f"{self.settings.method} with seed {self.seed}: the loss is {self.loss} after {self.gradient_steps} "
+            f"gradient steps; a learning_rate below {self.settings.learning_rate} may help"
+        )
+
+
+class Tuned(NamedTuple):
     """A tuned policy and how it got there."""
 
     policy: SequenceRNN
-    curve: pd.DataFrame  # one row an evaluation: environment_steps, gradient_steps, loss and the columns of `visited`
+    prior: SequenceRNN  # that it plays with: the original, but where it was trained too
+    curve: pd.DataFrame
+
+
+def train(
+    learner: Learner, observe: Callable[[Learner], Row] = lambda _: {}, row: Callable[[Learner, int], Row] | None = None
+) -> Tuned:
+    """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
+
+    `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of
+    the step, instead of the learner's own, and at step 0 too. Neither may disturb the learner.
+    """
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    first, every = learner.first_row if row is None else 0, learner.settings.evaluate_every
+    for number in range(learner.steps + 1):
+        if number:
+            learner.step()
+        if learner.gradient_steps and not math.isfinite(learner.loss):
+            rows.append(learner.diverged(rows[-1] if rows else {}))
+            break
+        if number == first or (number > first and (number % every == 0 or number == learner.steps)):
+            rows.append((row(learner, number) if row else learner.row()) | observe(learner))
+    return Tuned(learner.policy.eval(), learner.prior.eval(), pd.DataFrame(rows))
 
 
 class Replay:
-    """The last `capacity` whole episodes; the oldest are overwritten."""
+    """The last `capacity` whole episodes or single transitions; the oldest are overwritten."""
 
-    def __init__(self, capacity: int, horizon: int, vocabulary: int) -> None:
-        self.tensors = {
-            "inputs": torch.zeros(capacity, horizon + 1, dtype=torch.int64),  # priming token, then what was played
-            "task_reward": torch.zeros(capacity, horizon),  # r_T / c
-            "log_prior": torch.zeros(capacity, horizon + 1, vocabulary),  # log p(.|s) of the frozen prior
-            "offset": torch.zeros(capacity, horizon + 1, 1),  # what is subtracted from the network's outputs
-        }
+    def __init__(self, capacity: int) -> None:
         self.capacity, self.size, self.next = capacity, 0, 0
+        self.tensors: dict[str, Tensor] = {}
 
-    def add(self, **episodes: Tensor) -> None:
-        """Stores a batch of episodes, first axis B."""
-        count = len(episodes["inputs"])
-        rows = torch.arange(self.next, self.next + count) % self.capacity
-        for name, tensor in self.tensors.items():
-            tensor[rows] = episodes[name]
+    def add(self, **played: Tensor) -> None:
+        """Stores a batch, first axis B."""
+        count = len(next(iter(played.values())))
+        if not self.tensors:
+            self.tensors = {name: rows.new_zeros(self.capacity, *rows.shape[1:]) for name, rows in played.items()}
         self.next = (self.next + count) % self.capacity
         self.size = min(self.size + count, self.capacity)
+        rows = torch.from_numpy(self.latest(count))
+        for name, tensor in self.tensors.items():
+            tensor[rows] = played[name]
+
+    def latest(self, count: int) -> np.ndarray:
+        """The rows of the last `count`, oldest first."""
+        return np.arange(self.next - count, self.next) % self.capacity
 
     def draw(self, count: int, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Draws different episodes, all equally likely."""
+        """Draws different ones, all equally likely."""
         rows = torch.from_numpy(generator.choice(self.size, count, replace=False, shuffle=False))
         return {name: tensor[rows] for name, tensor in self.tensors.items()}
 
 
-class Tutor:
-    """One run of KL-control. `round()` trains, `evaluate()` looks; `environment_steps` and `gradient_steps` count."""
+class Regression(Learner):
+    """What the paper's form and the authors' schedule share: networks, a target network, and one gradient step."""
 
-    def __init__(self, domain: Domain, prior: SequenceRNN, settings: TutorSettings, seed: int) -> None:
-        self.domain, self.prior, self.settings = domain, prior.eval().requires_grad_(False), settings
-        self.method = kl_control.METHODS[settings.method]
+    compares = False  # with the prior that the policy plays with too, where that may be another than the original
+
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
+        super().__init__(domain, settings, seed)
+        self.original = self.prior = prior.eval().requires_grad_(False)
         self.policy = start_from(prior, settings.start)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
-        self.trained = [self.policy]  # the networks that the loss moves
-        pairs = list(zip(self.policy.parameters(), self.target.parameters(), strict=True))
-        self.weights: list[Tensor] = [weight for weight, _ in pairs if weight.requires_grad]
-        self.target_weights: list[Tensor] = [follower for weight, follower in pairs if weight.requires_grad]
-        # Adam's defaults are the authors': betas .9 and .999, epsilon 1e-8
-        self.adam = torch.optim.Adam(self.weights, lr=settings.learning_rate, fused=True)
-        self.replay = Replay(settings.replay_episodes, domain.horizon, len(domain.vocabulary))
-        self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
-        self.seed, self.environment_steps, self.gradient_steps, self.loss = seed, 0, 0, math.nan
+        if settings.train_prior:
+            self.prior = start_from(prior, "prior_logits")
+        self.trained = [self.policy, self.prior] if settings.train_prior else [self.policy]  # what the loss moves
+        # Adam's defaults are the authors': betas .9 and .999, epsilon 1e-8, which TensorFlow adds before the bias
+        # correction and PyTorch after it; their optimiser takes all variables
+        self.adam = torch.optim.Adam(learning(*self.trained), lr=settings.learning_rate, fused=True)
+        self.acting, self.environment_steps = Policy(self.policy, self.prior, self.method), 0
 
-    def round(self) -> None:
+    def residual(self, batch: dict[str, Tensor]) -> Tensor:
+        """The loss of a batch."""
+        raise NotImplementedError
+
+    def update(self, batch: dict[str, Tensor]) -> None:
+        """One gradient step, then one step of the target network's moving average."""
+        loss = self.residual(batch)
+        self.adam.zero_grad()
+        loss.backward()
+        for network in self.trained:
+            inputs, recurrent, bias, _ = network.lstm.all_weights[0]
+            # authors' code: each variable on its own; the LSTM's two matrices are one variable
+            for variable in ([inputs, recurrent], [bias], [network.head.weight], [network.head.bias]):
+                torch.nn.utils.clip_grad_norm_(variable, self.settings.clip)
+        self.adam.step()
+        with torch.no_grad():
+            # theta' <- (1 - eta) theta' + eta theta
+            torch._foreach_lerp_(list(self.target.parameters()), list(self.policy.parameters()), self.settings.eta)
+        self.gradient_steps += 1
+        self.loss = loss.item()
+
+    def epsilon(self) -> float:
+        """The probability of a random token: it falls linearly with the environment steps, evaluations not counted."""
+        settings = self.settings
+        done = min(1.0, self.environment_steps / settings.epsilon_steps) if settings.epsilon_steps else 1.0
+        return settings.epsilon_start + done * (settings.epsilon_end - settings.epsilon_start)
+
+    def row(self) -> Row:
+        """Plays fresh games without exploration; training does not notice. Means as in `repro.evaluation`."""
+        generator = np.random.default_rng([self.seed, EVALUATION_SEED, self.environment_steps])
+        first = self.domain.first_inputs(self.settings.evaluation_games, generator)
+        tokens = play(self.acting.players(), first, self.domain.horizon, self.domain.end, generator)
+        self.games = tokens.numpy()
+        steps = visited(self.acting, self.original, first, tokens, self.compares or self.settings.train_prior)
+        del steps["log_pi"]
+        reward = np.asarray(self.domain.step_rewards(self.games))
+        row = self.domain.watch(self.games) | {
+            "task_reward": float(reward.sum(axis=1).mean()),
+            "environment_steps": self.environment_steps,
+            "loss": self.loss,
+        }
+        if self.domain.end is None:
+            row |= {name: value.mean().item() for name, value in steps.items()}
+            row["log_p_last"] = steps["log_p"][:, -1].mean().item()
+            return row | {"task_reward_last": float(reward[:, -1].mean()), "gradient_steps": self.gradient_steps}
+        belongs = alive(tokens, self.domain.end)
+        row |= {name: (value * belongs).sum(dim=1).mean().item() for name, value in steps.items()}
+        row["objective"] = row["task_reward"] / self.settings.c - row["kl"]
+        row["length"] = float(belongs.sum(dim=1).to(torch.get_default_dtype()).mean())
+        return row | {"step": self.gradient_steps, "sequences": self.sequences, "diverged": 0.0}
+
+    def diverged(self, last: Row) -> Row:
+        """Long sequences that end are known to diverge in this form: shown, not hidden; elsewhere it is an error."""
+        if self.domain.end is None:
+            return super().diverged(last)
+        return last | {"sequences": self.sequences, "diverged": 1.0}
+
+
+class Tutor(Regression):
+    """One run in the paper's form; a step is a round. Its prior may be trained with G (authors' code does that)."""
+
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: TutorSettings, seed: int) -> None:
+        super().__init__(domain, prior, settings, seed)
+        self.replay, self.steps = Replay(settings.replay_episodes), settings.rounds
+
+    def step(self) -> None:
         """Plays `games` episodes, then makes `gradient_steps` updates."""
         self.play()
         for _ in range(self.settings.gradient_steps):
+            self.adam.param_groups[0]["lr"] = self.learning_rate()
             self.update(self.replay.draw(self.settings.batch_episodes, self.replay_numbers))
 
     @torch.no_grad()
@@ -92,91 +213,50 @@ class Tutor:
         """Plays a batch of games with the current policy and stores them with their rewards."""
         settings, domain = self.settings, self.domain
         first = domain.first_inputs(settings.games, self.play_numbers)
-        tokens = play_to_end(self.players(), first, domain.horizon, end_token(domain), self.play_numbers, self.choice())
-        task_reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).float() / settings.c
-        inputs = shifted(torch.from_numpy(first), tokens)
+        tokens = play(self.acting.players(), first, domain.horizon, domain.end, self.play_numbers, self.choice())
+        inputs = shifted(first, tokens)
         logits = self.prior(inputs)
+        task_reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).to(logits.dtype) / settings.c
         log_partition = logits.logsumexp(dim=-1, keepdim=True)
         offset = log_partition if settings.start == "log_softmax" else torch.zeros_like(log_partition)
+        # r_T / c, log p(.|s) of the frozen prior, and what is subtracted from the network's outputs
         self.replay.add(inputs=inputs, task_reward=task_reward, log_prior=logits - log_partition, offset=offset)
-        self.environment_steps += int(alive(tokens, end_token(domain)).sum())
-
-    def players(self) -> list[SequenceRNN]:
-        """The networks that play the policy."""
-        return players(self.method, self.policy, self.prior)
+        self.sequences += len(tokens)
+        self.environment_steps += int(alive(tokens, domain.end).sum())
 
     def choice(self) -> Callable[[Tensor, Tensor], Tensor]:
         """How the next token is chosen in play, from scores and uniform numbers."""
-        settings = self.settings
-        if settings.play == "sample":
-            return draw if settings.temperature == 1.0 else lambda scores, u: draw(scores / settings.temperature, u)
-        # epsilon falls linearly with the environment steps, evaluations not counted (authors' code counts them)
-        done = min(1.0, self.environment_steps / settings.epsilon_steps) if settings.epsilon_steps else 1.0
-        epsilon = settings.epsilon_start + done * (settings.epsilon_end - settings.epsilon_start)
-        return partial(epsilon_greedy, epsilon=epsilon)
+        if self.settings.play == "epsilon_greedy":
+            return partial(epsilon_greedy, epsilon=self.epsilon())
+        temperature = self.settings.temperature
+        return draw if temperature == 1.0 else lambda scores, uniform: draw(scores / temperature, uniform)
 
-    def update(self, episodes: dict[str, Tensor]) -> None:
-        """One gradient step on whole episodes, then one step of the target network's moving average."""
-        loss = self.residual(episodes)
-        self.adam.zero_grad()
-        loss.backward()
-        for network in self.trained:
-            clip_each(network, self.settings.clip)
-        self.adam.param_groups[0]["lr"] = self.learning_rate()
-        self.adam.step()
-        # theta' <- (1 - eta) theta' + eta theta
-        torch._foreach_lerp_(self.target_weights, self.weights, self.settings.eta)
-        self.gradient_steps += 1
-        self.loss = loss.item()
-
-    def residual(self, episodes: dict[str, Tensor]) -> Tensor:
-        """The loss: the squared Bellman residual, averaged over the steps that were played."""
+    def residual(self, batch: dict[str, Tensor]) -> Tensor:
+        """The squared Bellman residual of whole episodes, averaged over the steps that were played."""
         settings = self.settings
-        belongs = alive(episodes["inputs"][:, 1:], end_token(self.domain))
+        belongs = alive(batch["inputs"][:, 1:], self.domain.end)
         longest = int(belongs.sum(dim=1).max())
         belongs = belongs[:, :longest]
-        inputs, log_prior, offset = (episodes[name][:, : longest + 1] for name in ("inputs", "log_prior", "offset"))
+        inputs, log_prior, offset = (batch[name][:, : longest + 1] for name in ("inputs", "log_prior", "offset"))
         actions = inputs[:, 1:]
         with torch.no_grad():
             next_values = (self.target(inputs) - offset)[:, 1:]
             taken_log_prior = log_prior[:, :-1].gather(-1, actions.unsqueeze(-1)).squeeze(-1)
-            y = kl_control.targets(
-                self.method, episodes["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
-                settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
-            )  # fmt: skip
+        if settings.train_prior:  # log p(.|s') of the acting prior with its gradient, where the paper's is fixed
+            log_prior = self.prior(inputs).log_softmax(dim=-1)
+        y = kl_control.targets(
+            self.method, batch["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
+            settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
+        )  # fmt: skip
         values = self.policy(inputs[:, :-1]) - offset[:, :-1]
         return kl_control.bellman_loss(values[belongs], actions[belongs], y[belongs])
 
     def learning_rate(self) -> float:
-        """The learning rate of the next gradient step."""
+        """The learning rate of the next gradient step: constant, or falling to 0 along a half cosine."""
         if self.settings.schedule == "constant":
             return self.settings.learning_rate
         total = self.settings.rounds * self.settings.gradient_steps
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, self.gradient_steps / total)))
-
-    def evaluate(self) -> dict[str, float]:
-        """Plays fresh games without exploration and averages what `visited` measures; training does not notice."""
-        numbers = np.random.default_rng([self.seed, EVALUATION_SEED, self.environment_steps])
-        first = self.domain.first_inputs(self.settings.evaluation_games, numbers)
-        tokens = play_to_end(self.players(), first, self.domain.horizon, end_token(self.domain), numbers)
-        steps = visited(self.method, self.policy, self.prior, first, tokens)
-        reward = self.domain.step_rewards(tokens.numpy())
-        return {
-            "environment_steps": self.environment_steps,
-            "gradient_steps": self.gradient_steps,
-            "loss": self.loss,
-            "log_p": steps["log_p"].mean().item(),
-            "log_p_last": steps["log_p"][:, -1].mean().item(),
-            "task_reward": float(reward.sum(axis=1).mean()),
-            "task_reward_last": float(reward[:, -1].mean()),
-            "kl": steps["kl"].mean().item(),
-            "entropy": steps["entropy"].mean().item(),
-        }
-
-
-def players(method: kl_control.Q | None, network: SequenceRNN, prior: SequenceRNN) -> list[SequenceRNN]:
-    """The networks whose logits add up to the policy's scores; without a method the network is the prior itself."""
-    return [network, prior] if method is not None and method.plays_with_prior else [network]
 
 
 def start_from(prior: SequenceRNN, start: str) -> SequenceRNN:
@@ -190,72 +270,6 @@ def start_from(prior: SequenceRNN, start: str) -> SequenceRNN:
     return policy.train()
 
 
-def clip_each(rnn: SequenceRNN, norm: float) -> None:
-    """Scales each variable's gradient to at most `norm`; the LSTM's two matrices are one variable (authors' code)."""
-    inputs, recurrent, bias, _ = rnn.lstm.all_weights[0]
-    for variable in ([inputs, recurrent], [bias], [rnn.head.weight], [rnn.head.bias]):
-        torch.nn.utils.clip_grad_norm_(variable, norm)
-
-
-@torch.no_grad()
-def visited(
-    method: kl_control.Q | None, policy: SequenceRNN, prior: SequenceRNN, first_inputs: np.ndarray, tokens: Tensor
-) -> dict[str, Tensor]:
-    """Policy against prior at every state that sequences visit, in nats, each (B, T).
-
-    Args:
-        method: how the policy is read off the network; None for the prior itself.
-        policy: the tuned network.
-        prior: the frozen prior.
-        first_inputs: (B,), the priming tokens.
-        tokens: (B, T), what was played.
-
-    Returns:
-        log_p, log_pi: log p(a|s) and log pi(a|s) of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the
-        vocabulary; entropy: of pi(.|s).
-    """
-    inputs = shifted(torch.from_numpy(np.asarray(first_inputs)), tokens)[:, :-1]
-    log_prior = prior(inputs).log_softmax(dim=-1)
-    log_policy = log_prior if method is None else method.scores(policy(inputs), log_prior).log_softmax(dim=-1)
-    return {
-        "log_p": log_prior.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
-        "log_pi": log_policy.gather(-1, tokens.unsqueeze(-1)).squeeze(-1),
-        "kl": kl_control.kl_divergence(log_policy, log_prior),
-        "entropy": kl_control.entropy(log_policy),
-    }
-
-
-def train(
-    domain: Domain,
-    prior: SequenceRNN,
-    settings: TutorSettings,
-    seed: int,
-    on_round: Callable[[], object] | None = None,
-) -> Tuned:
-    """Tunes a policy from the prior's weights; the same seed gives the same bytes.
-
-    Args:
-        domain: what is played and what it is worth.
-        prior: the maximum-likelihood RNN; it is not changed.
-        settings: every hyperparameter.
-        seed: of all random numbers of this run.
-        on_round: called after each round, for a progress bar.
-
-    Raises:
-        FloatingPointError: the loss is no longer a number; the sentence says what to lower.
-    """
-    torch.set_num_threads(1)
-    tutor = Tutor(domain, prior, settings, seed)
-    rows = [tutor.evaluate()]
-    for number in range(1, settings.rounds + 1):
-        tutor.round()
-        if not math.isfinite(tutor.loss):
-            raise FloatingPointError(
-                f"{settings.method} with seed {seed}: the loss is {tutor.loss} after {tutor.gradient_steps} gradient "
-                f"steps; a learning_rate below {settings.learning_rate} may help"
-            )
-        if number % settings.evaluate_every == 0 or number == settings.rounds:
-            rows.append(tutor.evaluate())
-        if on_round is not None:
-            on_round()
-    return Tuned(tutor.policy.eval(), pd.DataFrame(rows))
+def learning(*networks: torch.nn.Module) -> list[Tensor]:
+    """The weights of networks that require a gradient."""
+    return [weight for network in networks for weight in network.parameters() if weight.requires_grad]

@@ -1,13 +1,18 @@
-"""What all tests share: no test reads or writes this machine's finished runs."""
+"""What all tests share: no test reads or writes this machine's finished runs; one way to a browser."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +23,18 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in ("REPRO_JOBS", "REPRO_FRESH_SINCE", "REPRO_TRAIN_PRIORS"):
         monkeypatch.delenv(name, raising=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The Chromium that is installed, without a window, as Playwright drives it; skips the test where there is none."""
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found and os.environ.get("CI") != "true":
+        pytest.skip("there is no chromium here: install it, for instance with apt-get install chromium")
+    assert found, "CI=true, and there is no chromium: .ci/run has to install it"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found[0], args=FLAGS)
+        yield browser
+        browser.close()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import benchmark
 import pandas as pd
 import pytest
 
-from repro import benchmark
-from repro.settings import ROOT
+from repro import ROOT
 
 
 def test_the_command_writes_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects `python -m repro.benchmark` and the committed file: the same rows in the same order, all above zero."""
+    """Protects `python tests/benchmark.py` and the committed file: the same rows in the same order, all above zero."""
     monkeypatch.setattr(benchmark, "MELODIES", 20)
     monkeypatch.setattr(benchmark, "music_loop", partial(benchmark.music_loop, rounds=1))
     monkeypatch.setattr(benchmark, "midi_folder", partial(benchmark.midi_folder, files=4))

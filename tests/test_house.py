@@ -1,79 +1,103 @@
-"""The house: data walk down README's list of modules, and what CONTRIBUTING.md names is there."""
-
-from __future__ import annotations
+"""The house: small, one name for one thing, imports downwards only, notebooks without noise."""
 
 import ast
 import re
-from pathlib import Path
+import subprocess
+import sys
+from collections import Counter
 
-ROOT = Path(__file__).parents[1]
-MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "repro").rglob("*.py") if path.name != "__init__.py")
+import nbformat
 
+from repro import ROOT
 
-def rows() -> list[str]:
-    """The entries of README's table, in its order; those of one line share a number, their place in `places`."""
-    text = (
-        (ROOT / "README.md").read_text(encoding="utf-8").partition("| module | what it holds |")[2].partition("##")[0]
-    )
-    return [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `repro/")]
-
-
-def places() -> dict[str, int]:
-    """Every file and folder of the table with the number of its line."""
-    return {name: number for number, row in enumerate(rows()) for name in re.findall(r"`([^`]+)`", row)}
-
-
-def place(module: Path) -> int:
-    """The line of a module, or of its package."""
-    found = places()
-    package = f"{module.parts[0]}/{module.parts[1]}/"
-    return found[str(module) if len(module.parts) == 2 else package]
-
-
-def imported(module: Path) -> set[Path]:
-    """The modules of this package that a module imports anywhere in its text."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "repro":
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names if alias.name.startswith("repro.")}
-    return {path for name in names if (path := Path(*name.split(".")).with_suffix(".py")) in set(MODULES)}
+# Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
+ORDER = """domain rnn | kl_control | settings | studies store prior evaluation | tutor | path authors
+| music/ molecules/ | runs | experiments exact
+| book/paper | book/tables book/claims | book/plots book/verdicts | book/melodies book/molecules
+| book/report | pipeline"""
+PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}
+PACKAGES = tuple(name for name in PLACES if name.endswith("/"))
+TEXTS = {path.relative_to(ROOT / "repro").with_suffix("").as_posix(): path.read_text(encoding="utf-8")
+         for path in (ROOT / "repro").rglob("*.py")}  # fmt: skip
+TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
+MODULES = {name: tree for name, tree in TREES.items() if not name.endswith("__init__")}
+# the last three write where they are told: `render`, MIDI, and a tune that music21 reads from a file
+WRITERS = {"store", "book/report", "pipeline", "domain", "music/events", "music/corpus"}
+WRITE = re.compile(r"write\w*\(|savefig\(|to_(csv|parquet|json|pickle)\(.|dump\(|open\(.*'[wax]b?'")
+RAW = re.compile(r"^(\w+\(|[(\[{<])|Path\(")  # Study(...), a tuple, <object at 0x...>
 
 
-def test_every_module_is_in_the_list_once() -> None:
-    """Protects the newcomer's map: no room without a line, no line without a room."""
-    listed = [name for row in rows() for name in re.findall(r"`([^`]+)`", row)]
-    assert len(listed) == len(set(listed))
-    tops = {f"repro/{module.parts[1]}" + ("/" if len(module.parts) > 2 else "") for module in MODULES}
-    assert set(listed) == tops
+def place(name: str) -> str:
+    return next((package for package in PACKAGES if name.startswith(package)), name)
 
 
-def test_imports_walk_down_the_list() -> None:
-    """Protects the order: a module imports what stands on its own line or above."""
-    upwards = [(str(one), str(other)) for one in MODULES for other in imported(one) if place(other) > place(one)]
-    assert not upwards
+def imported(tree: ast.Module) -> set[str]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {str(getattr(node, "module", "")) for node in nodes}
+    names |= {f"{getattr(node, 'module', '')}.{alias.name}".lstrip(".") for node in nodes for alias in node.names}
+    return {path for name in names if (path := name.removeprefix("repro.").replace(".", "/")) in MODULES}
 
 
-def test_music_and_molecules_never_meet() -> None:
-    """Protects the two domains from one another: neither imports the other."""
-    for one, other in (("music", "molecules"), ("molecules", "music")):
-        for module in MODULES:
-            if module.parts[1] == one:
-                assert not any(path.parts[1] == other for path in imported(module)), module
+def test_it_is_small_and_a_name_means_one_thing() -> None:
+    """Protects whoever reads it: 6,000 lines, 36 modules with code, 300 lines each, 15 % of the lines docstrings."""
+    lines = {name: len(text.splitlines()) for name, text in TEXTS.items()}
+    words = [ast.get_docstring(node, clean=False) or "" for tree in TREES.values() for node in ast.walk(tree)
+             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]  # fmt: skip
+    assert {name: count for name, count in lines.items() if count > 300} == {}
+    assert sum(len(text.splitlines()) for text in words) <= 0.15 * sum(lines.values())
+    assert sum(lines.values()) <= 6_000
+    assert len(MODULES) <= 36
+    # no function or class is defined at the top of more than two modules
+    nodes = [node for tree in TREES.values() for node in tree.body]
+    names = Counter(node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
+    assert {name: count for name, count in names.items() if count > 2} == {}
 
 
-def test_figures_know_neither_files_nor_training() -> None:
-    """Protects figures from reading and training: none imports runs, or what trains a policy."""
-    forbidden = {Path("repro") / f"{name}.py" for name in ("runs", "tutor", "dueling", "ending", "prior", "authors")}
-    for module in MODULES:
-        if module.parts[1] == "figures":
-            assert not imported(module) & forbidden, module
+def test_imports_walk_down() -> None:
+    """Protects the order of the rooms, and the two domains, which know models and one another as little as `runs`."""
+    assert {place(name) for name in MODULES} == set(PLACES)
+    pairs = {(place(one), place(other)) for one, tree in MODULES.items() for other in imported(tree)}
+    assert {(one, other) for one, other in pairs if PLACES[one] <= PLACES[other] and one != other} == set()
+    assert {other for one, other in pairs if one in PACKAGES and one != other} <= {"domain", "settings"}
+
+
+def test_figures_know_neither_files_nor_training_and_few_rooms_write() -> None:
+    """Protects figures, and folders: only the store, the report, its page and the pipeline choose files to write."""
+    learning = {"store", "runs", "prior", "tutor", "path", "authors", "evaluation", "book/report"}
+    assert not learning & set().union(*(imported(TREES[f"book/{each}"]) for each in ("plots", "melodies", "molecules")))
+    calls = [(name, ast.unparse(node)) for name, tree in MODULES.items() if name not in WRITERS
+             for node in ast.walk(tree) if isinstance(node, ast.Call)]  # fmt: skip
+    assert [(name, call) for name, call in calls if WRITE.search(call)] == []
+
+
+def test_the_style_is_clean() -> None:
+    """Protects readers of differences: ruff has nothing to say, neither of style nor of layout."""
+    for command in ("check --output-format=concise", "format --check"):
+        words = [sys.executable, "-m", "ruff", *command.split(), "--no-cache", "."]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_contributing_names_is_there() -> None:
     """Protects the guide from rotting: every file and folder that it names exists."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([\w./-]*/[\w./-]*|[\w-]+\.(?:md|sh|toml))`", text))
-    assert len(named) > 10
-    assert not [name for name in sorted(named) if not (ROOT / name).exists()]
+    named = set(re.findall(r"`([\w./-]*/[\w./-]*|[\w-]+\.(?:md|sh|toml))`", text)) - {"notebooks/NN_name.ipynb"}
+    assert len(named) > 10 and [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_notebooks_import_little() -> None:
+    """Protects readers: at most six names of repro, none of them renamed."""
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+        imports = re.findall(r"^ *from repro.* import +(\([^)]+\)|[^#\n]+)", code, re.MULTILINE)
+        names = re.findall(r"\w+(?: as \w+)?", " ".join(imports))
+        assert len(names) <= 6 and not [name for name in names if " as " in name], path.name
+
+
+def test_what_notebooks_show_is_for_readers() -> None:
+    """Protects from noise: committed outputs are tables, pictures, sounds and sentences; no raw object, no warning."""
+    for path in (ROOT / "results" / "laptop" / "notebooks").glob("*.ipynb"):
+        outputs = [each for cell in nbformat.read(path, as_version=4).cells for each in cell.get("outputs", [])]
+        assert not [each["text"] for each in outputs if each.get("name") == "stderr"], path.name
+        texts = [each["data"]["text/plain"] for each in outputs if len(each.get("data", "")) == 1]
+        assert not [text for text in texts if RAW.search(text)], path.name

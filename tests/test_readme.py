@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from repro import ROOT
 from repro.pipeline import read_notebook
-from repro.settings import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("bash ", "pip ", "papermill ", "python ", ".venv/bin/")
@@ -51,8 +51,9 @@ class Smaller:
     wrote: str = ""
 
 
-SMOKE = "test_notebooks.py::test_all_run_under_smoke_and_change_nothing_that_is_committed"
-STEERED = "test_pipeline.py::test_kernels_are_ours_and_steered"
+SMOKE = Covered("test_notebooks.py::test_all_run_under_smoke_and_change_nothing_that_is_committed")
+WHOLE = Covered("test_pipeline.py::test_a_whole_run")
+OTHER = Covered("test_pipeline.py::test_lab_and_test_become_another_program")
 CHORALES = (
     ".venv/bin/python -c \"from music21 import corpus; [corpus.parse(p).write('midi', f'.cache/chorales/{p.stem}.mid') "
     "for p in sorted(corpus.getComposer('bach'))[:100]]\""
@@ -60,18 +61,18 @@ CHORALES = (
 FEW = {"rounds 100": "rounds 10", "melodies 10000": "melodies 300", "prior_steps 1000": "prior_steps 10"}
 FINAL = "tables/music_final_values.csv"
 RUN: dict[str, Covered | Smaller] = {
-    "bash run_all.sh": Covered(SMOKE),
-    "bash run_all.sh --preset smoke": Covered(SMOKE),
-    "bash run_all.sh --lab": Covered("test_setup.py::test_lab_opens_jupyterlab"),
-    "bash run_all.sh --test": Covered("test_setup.py::test_the_tests_are_pytests_own"),
-    "bash run_all.sh --help": Covered("test_setup.py::test_help_names_every_option"),
-    "bash run_all.sh --fresh": Covered(STEERED),
-    "bash run_all.sh --fresh --train-priors": Covered(STEERED),
+    "bash run_all.sh": SMOKE,
+    "bash run_all.sh --preset smoke": SMOKE,
+    "bash run_all.sh --lab": OTHER,
+    "bash run_all.sh --test": OTHER,
+    "bash run_all.sh --help": Covered("test_pipeline.py::test_a_look_runs_nothing_and_is_quick"),
+    "bash run_all.sh --fresh": WHOLE,
+    "bash run_all.sh --fresh --train-priors": WHOLE,
     "bash run_all.sh --only 05 -p smiles_file my.smi": Covered(
-        "molecules/test_smiles_file.py::test_the_experiments_read_the_file_once"
+        "test_experiments.py::test_a_small_study_of_own_molecules"
     ),
     "pip install -e .": Covered("test_setup.py::test_setup_is_done_once_and_taken_up_again"),
-    "python -m repro.benchmark": Covered("test_benchmark.py::test_the_command_writes_every_row"),
+    "python tests/benchmark.py": Covered("test_benchmark.py::test_the_command_writes_every_row"),
     "mkdir -p results/own .cache/chorales": Smaller(),
     ".venv/bin/papermill notebooks/03_music_training.ipynb results/own/temperature.ipynb "
     "-p c 0.5,2,8 -p methods psi,rl_only -p seeds 0 -p rounds 100 -p melodies 10000": Smaller(FEW, wrote=FINAL),
@@ -85,8 +86,10 @@ RUN: dict[str, Covered | Smaller] = {
     "bash run_all.sh --only 03,04 -p c 2 -p seeds 0,1": Smaller(
         {"03,04": "03", "2 -p seeds 0,1": "2 -p seeds 0,1 -p rounds 10 -p melodies 300"}, wrote=FINAL
     ),
-    "bash run_all.sh --only 00,01,02,03,04,11 -p midi_folder my_songs": Smaller(
-        {"00,01,02,03,04,11": "01", "my_songs": ".cache/chorales"}, after=CHORALES, wrote="notebooks/01_tunes.ipynb"
+    "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": Smaller(
+        {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300"},
+        after=CHORALES,
+        wrote="notebooks/02_note_rnn.ipynb",
     ),
 }
 

@@ -1,11 +1,11 @@
-"""The sequence RNN: one set of weights, two ways to run it."""
+"""The sequence RNN: one set of weights, two ways to run it; how sequences are drawn, and where they end."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from repro.rnn import SequenceRNN, Stepper, draw, epsilon_greedy, play, shifted
+from repro.rnn import SequenceRNN, Stepper, alive, draw, epsilon_greedy, last_steps, play, shifted
 
 
 def test_stepper_agrees_with_unrolling() -> None:
@@ -19,12 +19,13 @@ def test_stepper_agrees_with_unrolling() -> None:
         torch.testing.assert_close(steps, rnn(tokens), atol=1e-6, rtol=1e-5)
 
 
-def test_draws_follow_the_softmax() -> None:
-    """Protects sampling: over a fine grid of uniform numbers each token's share is its probability."""
-    scores = torch.tensor([[0.0, 1.0, -2.0, 0.5]])
-    grid = (torch.arange(100_000) + 0.5) / 100_000
-    shares = torch.bincount(draw(scores.expand(100_000, 4), grid), minlength=4) / 100_000
-    torch.testing.assert_close(shares, scores.softmax(dim=1)[0], atol=1e-4, rtol=0)
+def test_half_precision_steps_are_those_of_full_precision_up_to_rounding() -> None:
+    """Protects play in bfloat16: along the same tokens the logits differ by no more than its rounding."""
+    rnn, tokens = SequenceRNN(6, 64, seed=3), torch.from_numpy(np.random.default_rng(0).integers(6, size=(12, 50)))
+    full, half = Stepper(rnn, 50), Stepper(rnn, 50, half=True)
+    pairs = [(full(step), half(step)) for step in tokens]
+    differences = torch.stack([(one - other).abs().max() for one, other in pairs])
+    assert 0 < differences.max() < 2**-8 * max(one.abs().max() for one, _ in pairs) * 4
 
 
 def test_draws_never_leave_the_vocabulary() -> None:
@@ -44,34 +45,42 @@ def test_epsilon_greedy_explores_every_token_alike() -> None:
     assert torch.equal(epsilon_greedy(scores, grid, epsilon=0.0), torch.ones(100_000, dtype=torch.int64))
 
 
-def test_play_adds_the_scores_of_its_networks() -> None:
-    """Protects G's policy: two networks together play as their logits' sum, which for p twice is p squared."""
-    rnn = SequenceRNN(5, 8, seed=1)
+def test_playing_to_the_end_is_playing_with_what_follows_left_out() -> None:
+    """Protects sampling: up to its end each sequence is the one that would be drawn without an end token."""
+    rnn, first = SequenceRNN(4, 8, seed=3), np.zeros(200, dtype=np.int64)
+    whole = play([rnn], first, 6, None, np.random.default_rng(5))
+    ended = play([rnn], first, 6, 0, np.random.default_rng(5))
+    belongs = alive(ended, 0)
+    assert torch.equal(ended[belongs], whole[belongs])
+    assert (ended[~belongs] == 0).all()
+    assert 0 < (~belongs).sum() < belongs.numel()
+
+
+def test_play_hands_back_what_the_last_network_said() -> None:
+    """Protects the prior's log-probabilities in G-learning: heard during play, they are those of the whole sequence."""
+    policy, prior = SequenceRNN(4, 8, seed=3), SequenceRNN(4, 8, seed=4)
+    heard: list[torch.Tensor] = []
+    first = np.zeros(20, dtype=np.int64)
+    tokens = play([policy, prior], first, 30, 0, np.random.default_rng(5), last_logits=heard)
+    longest = int(alive(tokens, 0).sum(dim=1).max())
+    assert len(heard) == longest < 30
     with torch.no_grad():
-        rnn.head.bias.normal_()
-    first = np.arange(400) % 5
-    tokens = play([rnn, rnn], first, 1, np.random.default_rng(0))
-    uniform = torch.from_numpy(np.random.default_rng(0).random((1, 400), dtype=np.float32))[0]
-    with torch.no_grad():
-        assert torch.equal(tokens[:, 0], draw(2 * rnn(torch.from_numpy(first)[:, None])[:, 0], uniform))
+        known = prior(shifted(first, tokens)[:, :longest])
+    torch.testing.assert_close(torch.stack(heard, dim=1), known)
 
 
-def test_the_same_seed_plays_the_same_sequences() -> None:
-    """Protects determinism of rollouts, and that another seed gives others."""
-    rnn, first = SequenceRNN(5, 8), np.zeros(6, dtype=np.int64)
-    plays = [play([rnn], first, 10, np.random.default_rng(seed)) for seed in (0, 0, 1)]
-    assert torch.equal(plays[0], plays[1]) and not torch.equal(plays[0], plays[2])
-
-
-def test_shifted_puts_the_priming_token_first() -> None:
-    """Protects the alignment of inputs and actions."""
-    assert shifted(torch.tensor([9]), torch.tensor([[1, 2, 3]])).tolist() == [[9, 1, 2, 3]]
+def test_a_sequence_goes_up_to_its_first_end_token() -> None:
+    """Protects every mask: the end token belongs to the sequence, what follows does not, no end means all."""
+    tokens = torch.tensor([[1, 2, 0, 3, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
+    belongs = alive(tokens, 0)
+    assert belongs.tolist() == [[True] * 3 + [False] * 2, [True] * 5, [True] + [False] * 4]
+    assert last_steps(belongs).long().argmax(dim=1).tolist() == [2, 4, 0]
+    assert last_steps(belongs).sum(dim=1).tolist() == [1, 1, 1]
+    assert alive(tokens, None).all()
 
 
 def test_making_a_network_leaves_the_global_generator_alone() -> None:
     """Protects determinism: weights come from their own seed, and nobody else's numbers move."""
-    torch.manual_seed(5)
     before = torch.get_rng_state()
     one, two = SequenceRNN(5, 8, seed=2), SequenceRNN(5, 8, seed=2)
-    assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert torch.equal(before, torch.get_rng_state()) and torch.equal(one.head.weight, two.head.weight)

@@ -1,129 +1,117 @@
-"""Finished runs: found by what determines them, read instead of repeated, refused when damaged."""
+"""From tasks to results on a tiny domain: what names a run, nothing made twice, frames that outsiders can rely on."""
 
-from __future__ import annotations
-
-import json
-import os
-import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-import torch
+from small import Coins, Ending
 
-from repro import runs
-from repro.rnn import SequenceRNN
-from repro.settings import TutorSettings
+from repro import runs, store
+from repro.domain import Domain
+from repro.runs import HeldOut, Task
+from repro.settings import AuthorsSettings, PathSettings, PriorSettings, TutorSettings
 
-
-def test_digest_depends_on_every_setting() -> None:
-    """Protects against reading the run of another setting; the order of names does not matter."""
-    one = runs.digest(settings=TutorSettings(), seed=0)
-    assert one == runs.digest(seed=0, settings=TutorSettings())
-    assert one != runs.digest(settings=TutorSettings(eta=0.02), seed=0)
-    assert one != runs.digest(settings=TutorSettings(), seed=1)
-
-
-def test_source_digest_ignores_comments_but_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects finished runs from a better comment, and the user from a run of other code."""
-    monkeypatch.syspath_prepend(tmp_path)
-    texts = {
-        "plain": "def f(x):\n    return x + 1\n",
-        "commented": '"""Says more."""\n\n# why\ndef f(x):\n    """Adds one."""\n    return x + 1  # one\n',
-        "changed": "def f(x):\n    return x + 2\n",
-        "worded": 'def f(x):\n    return "x + 1"\n',
-    }
-    digests = {}
-    for name, text in texts.items():
-        (tmp_path / f"module_{name}.py").write_text(text)
-        digests[name] = runs.source_digest((f"module_{name}",))
-    assert digests["plain"] == digests["commented"]
-    assert len({digests["plain"], digests["changed"], digests["worded"]}) == 3
+REAL = HeldOut({"sequences": "made up"}, lambda: [np.array([0, 1, 2, 2, 1]), np.array([2, 0, 1])], along=2)
+PAPER = TutorSettings(rounds=2, games=8, batch_episodes=4, replay_episodes=16, evaluate_every=1, evaluation_games=8)
+PATH = PathSettings(steps=2, episodes=8, evaluate_every=1)
+AUTHORS = AuthorsSettings(environment_steps=40, batch=4, epsilon_steps=20, evaluate_every=20, evaluation_games=4)
+LABEL = ["experiment", "method", "c", "seed", "metric"]
+NEWER = Coins()
+NEWER.version = NEWER.measures_version = 2
 
 
-def test_a_finished_run_is_found_with_its_weights() -> None:
-    """Protects the whole point of the cache: numbers and network come back as they went in."""
-    rnn = SequenceRNN(5, 8, seed=3)
-    runs.save_record(runs.cache_folder() / "runs", "abc", "abc", {"seed": 1}, rnn)
-    found = runs.find("abc", with_weights=True)
-    assert found is not None and found.numbers["seed"] == 1
-    assert all(torch.equal(a, b) for a, b in zip(found.rnn().parameters(), rnn.parameters(), strict=True))
-    assert runs.weights_digest(found.rnn()) == runs.weights_digest(rnn)
-    assert runs.find("abd") is None
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRO_JOBS", "1")
 
 
-def test_damaged_files_are_named_and_ignored() -> None:
-    """Protects results from half a file: a warning names it, and the run is made again."""
-    folder = runs.cache_folder() / "runs"
-    runs.save_record(folder, "abc", "abc", {}, SequenceRNN(5, 8))
-    weights = folder / "abc.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + b"oops")
-    with pytest.warns(UserWarning, match=r"abc\.safetensors is damaged"):
-        assert runs.find("abc", with_weights=True) is None
-    (folder / "abc.json").write_text('{"digest": "ab')
-    with pytest.warns(UserWarning, match=r"abc\.json is damaged"):
-        assert runs.find("abc") is None
+def prior(seed: int = 0, splits: Any = lambda: [[np.tile([0, 1, 2, 2], 20)]] * 3) -> store.Record:
+    settings = PriorSettings(cells=8, steps=3, windows=4, window_events=4, seed=seed)
+    return runs.prior({"name": "coins"}, settings, lambda: Coins.vocabulary, splits)
 
 
-def test_fresh_ignores_older_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects --fresh: what was finished before the command started is not read, what it made itself is."""
-    folder = runs.cache_folder() / "runs"
-    runs.save_record(folder, "abc", "abc", {})
-    monkeypatch.setenv("REPRO_FRESH_SINCE", str(time.time() + 5))
-    assert runs.find("abc") is None
-    os.utime(folder / "abc.json", (time.time() + 10,) * 2)
-    assert runs.find("abc") is not None
+def tasks(domain: Domain, *settings: Any, **more: Any) -> list[Task]:
+    tuned = [Task(domain, prior(), each, seed, 20, **more) for each in settings for seed in (5, 6)]
+    return [Task(domain, prior(), samples=20, **more), *tuned]
 
 
-def test_shipped_runs_and_when_they_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects --train-priors and --fresh, which ignore shipped priors and shipped policies, and nothing else."""
-    for name in ("PRIORS", "POLICIES"):
-        monkeypatch.setattr(runs, name, tmp_path / name)
-        runs.save_record(tmp_path / name, "for-people", name, {}, SequenceRNN(5, 8))
+def test_whatever_changes_a_policy_changes_its_name() -> None:
+    """Protects against numbers of another run; what happens after training, and labels, change no name."""
+    task = Task(Coins(), prior(), PAPER, 5, held_out=REAL)
+    changes: list[dict[str, Any]] = [
+        {}, {"settings": PATH}, {"settings": AUTHORS}, {"settings": replace(PAPER, eta=0.02)}, {"seed": 6},
+        {"domain": Ending()}, {"domain": NEWER}, {"prior": prior(1)}, {"held_out": None}, {"observe": "measures"},
+        {"held_out": replace(REAL, along=1)}, {"held_out": replace(REAL, spec={"others": 1})},
+    ]  # fmt: skip
+    assert len({store.key_of(replace(task, **change).spec) for change in changes}) == len(changes)
+    assert replace(task, samples=50, c=0.1, labels={"a": 1}, held_out=replace(REAL, at_end=2)).spec == task.spec
+    assert (
+        task.spec["version"] == store.VERSIONS["tutor"]
+        and task.spec["domain"].items() >= {"name": "coins", "version": 1}.items()
+    )
 
-    def found() -> list[bool]:
-        return [runs.find(name, getattr(runs, name), with_weights=True) is not None for name in ("PRIORS", "POLICIES")]
 
-    assert found() == [True, True]
-    with monkeypatch.context() as patch:
-        patch.setenv("REPRO_TRAIN_PRIORS", "1")
-        assert found() == [False, True]
-    monkeypatch.setenv("REPRO_FRESH_SINCE", str(time.time()))
-    assert found() == [True, False]
+def test_measures_are_named_by_policy_samples_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects against measures of another policy, of fewer samples or of older code; J depends on the prior's c."""
+    task, ending = Task(Coins(), prior(), PAPER, 5, 20), Task(Ending(), prior(), samples=20)
+    changes: list[dict[str, Any]] = [{}, {"seed": 6}, {"samples": 30}, {"domain": NEWER}, {"settings": None},
+                                     {"held_out": replace(REAL, along=0, at_end=2)}]  # fmt: skip
+    changed = [replace(task, **change) for change in changes] + [ending, replace(ending, c=0.3)]
+    names = {store.key_of(each.measures_spec) for each in changed}
+    monkeypatch.setitem(store.VERSIONS, "evaluation", 2)
+    later = replace(task, labels={"a": 1})  # a new object: a task keeps its spec
+    assert len(names) == 8 and store.key_of(later.measures_spec) not in names and later.spec == task.spec
 
 
-def test_cached_makes_once_and_again_when_damaged() -> None:
-    """Protects the corpora: converted once, read afterwards, made again with a warning when the file is broken."""
+def test_a_prior_is_trained_only_when_it_has_to_be() -> None:
+    """Protects a clone from converting data it does not need: they are asked for once, then the prior is read."""
+    one, two = prior(), prior(splits=lambda: pytest.fail("data were asked for"))
+    assert one.weights_digest == two.weights_digest != prior(1).weights_digest
+
+
+@pytest.mark.parametrize(("domain", "settings"), [(Coins(), (PAPER, PATH, AUTHORS)), (Ending(), (PAPER, PATH))])
+def test_one_process_or_two(domain: Domain, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects determinism and time: every trainer gives the same numbers, and a second call makes nothing."""
     made = []
-
-    def load(path: Path) -> list[int]:
-        try:
-            return json.loads(path.read_text())
-        except ValueError:
-            raise ValueError(f"{path.name} is damaged") from None
-
-    def get() -> list[int]:
-        return runs.cached(
-            "key", "list.json", lambda: made.append(1) or [1, 2], lambda v, p: p.write_text(json.dumps(v)), load
-        )  # type: ignore[func-returns-value]
-
-    assert get() == get() == [1, 2] and len(made) == 1
-    (runs.cache_folder() / "key-list.json").write_text("[1,")
-    with pytest.warns(UserWarning, match="key-list.json is damaged; it is made again"):
-        assert get() == [1, 2]
-    assert len(made) == 2 and get() == [1, 2]
+    for jobs in ("1", "2"):
+        monkeypatch.setenv("REPRO_CACHE", str(tmp_path / jobs))
+        monkeypatch.setenv("REPRO_JOBS", jobs)
+        made.append(runs.finish_all("tiny", tasks(domain, *settings)))
+    one, two = (repr([run | {"core_seconds": 0} for run in each.numbers().values()]) for each in made)
+    assert one == two
+    monkeypatch.setattr(store, "_keep", lambda *_: pytest.fail("a finished run was made again"))
+    assert runs.finish_all("tiny", tasks(domain, *settings)).table().equals(made[1].table())
 
 
-def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
-    """Protects the user from a stack of errors: the sentence names the folder; nothing half-written stays."""
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OSError, match="file.* cannot be written"):
-        runs.write(tmp_path / "file" / "table.csv", b"x")
-    runs.write(tmp_path / "new" / "table.csv", b"x")
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["table.csv"]
+def test_frames_are_long_and_unique() -> None:
+    """Protects outside readers: one value per row, the prior with seed 0 and no c, all metrics of every model."""
+    results = runs.finish_all("coins", tasks(Coins(), PAPER))
+    table, curves = results.table(), results.curves()
+    assert list(table.columns) == [*LABEL, "value"] and not table.duplicated(LABEL).any()
+    assert set(map(tuple, table[["method", "seed"]].to_numpy())) == {("prior", 0), ("psi", 5), ("psi", 6)}
+    first = table[table["method"] == "prior"].set_index("metric")
+    assert first["c"].isna().all() and first["value"]["kl"] == pytest.approx(0, abs=1e-6)
+    assert set(first.index) == {"log_p", "kl", "entropy", "log_p_last", "task_reward"} and len(table) == 15
+    assert results.parts().groupby("seed")["value"].sum()[0] == pytest.approx(first["value"]["task_reward"])
+    assert set(curves["seed"]) == {5, 6} and {"method", "c", "task_reward"} <= set(curves)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_many_keeps_the_order(jobs: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects tables: results come in the order of the tasks, in one process or several."""
-    monkeypatch.setenv("REPRO_JOBS", jobs)
-    assert runs.many(pow, [(2, 3), (3, 2), (5, 1)], "powers") == [8, 9, 5]
+def test_single_runs_and_their_samples_are_found() -> None:
+    """Protects notebooks and claims: one seed of all, and the labels of a run."""
+    results = runs.finish_all("coins", tasks(Coins(), replace(PAPER, method="g"), labels={"gamma": 0.5}))
+    assert results.runs[2].label == {"method": "g", "c": 0.5, "seed": 6, "gamma": 0.5}
+    assert list(results.table().columns[:5]) == [*LABEL[:4], "gamma"]
+    samples = results.at(0.5, 6).samples(seed=1, count=9)
+    assert {name: drawn.shape for name, drawn in samples.items()} == {"prior": (9, 4), "g": (9, 4)}
+    assert [run.label["seed"] for run in results] == [5, 6]  # without the prior
+
+
+@pytest.mark.parametrize("settings", [PAPER, PATH, AUTHORS], ids=lambda settings: type(settings).__name__)
+def test_a_watched_run_is_the_run(settings: Any) -> None:
+    """Protects comparisons: being asked for real sequences along the way changes neither weights nor curve."""
+    seen, unseen = (runs.trained(Task(Coins(), prior(), settings, held_out=real)).numbers for real in (REAL, None))
+    assert seen["weights_sha256"] == unseen["weights_sha256"]
+    for row, other in zip(seen["curve"], unseen["curve"], strict=True):
+        assert row.pop("held_out_nll") > 0 and repr(row) == repr(other)

@@ -1,114 +1,109 @@
-"""Settings: presets, parameters as text, and what is refused."""
-
-from __future__ import annotations
+"""Settings and studies: presets, parameters as text, and what is refused."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from repro.settings import ROOT, PriorSettings, SettingsError, TutorSettings, known_names, study
+from repro import OWN_RESULTS, PRESETS, ROOT, settings
+from repro.kl_control import METHODS
+from repro.settings import AuthorsSettings, PathSettings, PriorSettings, SettingsError, TutorSettings
+from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, STUDIES, known_names, study
 
 
-def test_laptop_reports_seeds_that_tuning_never_used() -> None:
-    """Protects the honesty of the numbers: tuning used seeds 0 to 9."""
-    for preset, counts in (("laptop", (5, 2)), ("paper", (10, 10))):
-        made = study(preset)
-        assert [c for c, _ in made.seeds_at] == [0.5, 1.0]
-        assert tuple(len(seeds) for _, seeds in made.seeds_at) == counts
-        assert min(seed for _, seeds in made.seeds_at for seed in seeds) == 100
+@pytest.mark.parametrize("domain", STUDIES)
+def test_presets(domain: str) -> None:
+    """Protects honesty (seeds 0 to 9 tuned, others are reported), and Table 2: every preset has the same priors."""
+    smoke, laptop, paper = (study(preset, domain=domain) for preset in PRESETS)
+    assert min(laptop.seeds) == 100 and paper.seeds == tuple(range(100, 110)) and max(smoke.seeds) < 10
+    assert smoke.prior == laptop.prior == paper.prior
+    assert [made.results for made in (smoke, laptop, paper)] == [ROOT / "results" / preset for preset in PRESETS]
+    changed = [study("laptop", domain, seeds=1, results=given).results for given in (None, "results/laptop")]
+    assert changed == [ROOT / OWN_RESULTS, laptop.results]  # the reference results stay, unless that is asked for
+    assert study(domain=domain, **dict.fromkeys(known_names(STUDIES[domain]))) == laptop  # as in a parameters cell
 
 
-def test_the_paper_s_values_are_the_defaults() -> None:
-    """Protects the reproduction: what the paper states is not silently changed."""
-    tutor = TutorSettings()
+def test_what_the_paper_states() -> None:
+    """Protects the reproduction: the paper's values are the defaults, and both corpora differ in one rate alone."""
+    tutor, laptop = TutorSettings(), study("laptop")
     assert (tutor.c, tutor.gamma, tutor.eta, tutor.clip) == (0.5, 0.5, 0.01, 5.0)
-    assert PriorSettings().cells == 100 and study().melodies == 100_000
-
-
-def test_the_rebuilt_corpus_is_tuned_with_settings_of_its_own() -> None:
-    """Protects both experiments: one rate differs, and what a parameter changes is changed in both."""
-    for preset in ("smoke", "laptop", "paper"):
-        made = study(preset)
-        assert made.tutor.learning_rate == 1e-2 and made.rebuilt_tutor.learning_rate == 3e-3
-        assert dataclasses.replace(made.rebuilt_tutor, learning_rate=1e-2) == made.tutor
-    both = study("laptop", gamma=0.9, learning_rate=0.1)
-    assert both.tutor == both.rebuilt_tutor and both.tutor.gamma == 0.9
+    assert PriorSettings().cells == 100 and laptop.melodies == 100_000
+    assert laptop.tutor == tutor and laptop.rebuilt_tutor == dataclasses.replace(tutor, learning_rate=3e-3)
+    assert [len(study(preset).seeds_at(c)) for preset in ("laptop", "paper") for c in (0.5, 1.0)] == [5, 2, 10, 10]
 
 
 def test_text_becomes_values() -> None:
     """Protects `papermill -p seeds 0,1`, which hands over text."""
     made = study("laptop", seeds="0, 1", c="1", methods="q,psi", gamma="0.9", terminal_mask="false", prior_steps="10")
-    assert made.seeds_at == ((1.0, (0, 1)),) and made.methods == ("q", "psi")
-    assert made.tutor.gamma == 0.9 and made.tutor.c == 1.0 and made.tutor.terminal_mask is False
-    assert made.prior.steps == 10
-    assert study(seeds=7).seeds_at[0] == (0.5, (7,))
+    assert (made.c, made.seeds, made.seeds_at(1.0), made.methods) == ((1.0,), (0, 1), (0, 1), ("q", "psi"))
+    assert (made.tutor.gamma, made.tutor.terminal_mask, made.prior.steps) == (0.9, False, 10)
+    assert study(seeds="7,8,9", c="0.5,2").seeds_at(2.0) == (7, 8, 9)  # seeds that are given hold at every c
+    weighted = study("laptop", "molecules", weight_qed="3", prior_cells=64, smiles_file="own.smi", molecules="9")
+    assert (weighted.reward.qed, weighted.prior.cells, weighted.molecules.molecules) == (3.0, 64, 9)
 
 
-def test_none_means_the_preset_s_value() -> None:
-    """Protects the parameters cell, where every knob is None."""
-    assert study(None, seeds=None, c=None, methods=None, results=None) == study("laptop")
+def test_what_is_given_holds_for_every_method_and_form() -> None:
+    """Protects comparisons: each method has its own settings, a parameter is the same for all, a default asked too."""
+    laptop = study("laptop", "molecules")
+    assert {method: laptop.tuning(method) for method in METHODS} == MOLECULE_PATHS
+    given = study("laptop", "molecules", c=0.3, learning_rate=1e-3, trace=PathSettings().trace)
+    assert {(s.c, s.learning_rate, s.trace) for s in given.path.values()} == {(0.3, 1e-3, PathSettings().trace)}
+    paper = study("laptop", "molecules", form="paper", c=0.3, learning_rate=1e-3)
+    assert paper.tuning("g") == dataclasses.replace(MOLECULE_TUTOR, method="g", c=0.3, learning_rate=1e-3)
+    both = study("laptop", learning_rate=0.1)
+    assert both.tutor == both.rebuilt_tutor == TutorSettings(learning_rate=0.1)
 
 
-def test_smoke_is_quick_where_no_note_rnn_is_shipped() -> None:
-    """Protects `--preset smoke -p midi_folder my_songs` from minutes of training; the other presets train in full."""
+def test_smoke_is_quick_where_no_prior_is_shipped() -> None:
+    """Protects `--preset smoke -p midi_folder my_songs` from minutes of training; other presets train in full."""
     assert study("smoke", methods="psi", seeds="0", c="2").prior == study("laptop").prior  # the shipped one
     for given in ({"midi_folder": "songs"}, {"silences": "0"}, {"prior_cells": "50"}):
-        assert study("smoke", **given).prior.steps == 200  # type: ignore[arg-type]
-        assert study("laptop", **given).prior.steps == 8000  # type: ignore[arg-type]
-    assert study("smoke", midi_folder="songs", prior_steps="5").prior.steps == 5
-
-
-def test_runs_are_every_method_and_seed() -> None:
-    """Protects the list of work: no run is left out or done twice."""
-    runs = study(methods="g,psi", c="0.5,1", seeds="3,4").runs()
-    assert len(runs) == len(set(runs)) == 8
-    assert {(settings.method, settings.c, seed) for settings, seed in runs} == {
-        (method, c, seed) for method in ("g", "psi") for c in (0.5, 1.0) for seed in (3, 4)
-    }
-
-
-def test_paths_start_from_the_repository() -> None:
-    """Protects notebooks, which JupyterLab starts in their own folder."""
-    assert study(results="somewhere").results == ROOT / "somewhere"
-
-
-def test_changed_settings_leave_the_reference_results_alone() -> None:
-    """Protects results/laptop from a run with other settings, unless that is asked for."""
-    assert study("laptop").results == ROOT / "results" / "laptop"
-    assert study("laptop", c=1).results == ROOT / "results" / "own"
-    assert study("laptop", c=1, results="results/laptop").results == ROOT / "results" / "laptop"
+        assert [study(preset, **given).prior.steps for preset in ("smoke", "laptop")] == [200, 8000]
+    own = study("smoke", "molecules", smiles_file="own.smi", prior_steps=7)
+    assert (own.prior.steps, own.authors_prior.steps) == (7, 200)
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("domain", "given", "sentence"),
     [
-        ({"preset": "huge"}, "preset is 'huge': it must be one of smoke, laptop, paper"),
-        ({"temprature": 1}, "unknown setting temprature; the settings are preset, seeds"),
-        ({"c": 0}, "c is 0.0: task rewards are divided by it"),
-        ({"c": "-1"}, "c is -1.0"),
-        ({"c": "nan"}, "c is nan"),
-        ({"c": "cold"}, "c is 'cold': it must be a number"),
-        ({"gamma": 1.5}, r"gamma is 1.5: a discount lies in \[0, 1\]"),
-        ({"seeds": ""}, "seeds is empty"),
-        ({"seeds": "1,1"}, "name one twice"),
-        ({"seeds": "-1"}, "seed -1 is below 0"),
-        ({"seeds": "1.5"}, "seeds is '1.5': it must be a whole number"),
-        ({"methods": "q,dqn"}, "a method is 'dqn': it must be one of q, psi, g, rl_only"),
-        ({"collections": "essen"}, "a collection is 'essen': it must be one of essenFolksong"),
-        ({"play": "greedy"}, "play is 'greedy'"),
-        ({"terminal_mask": "maybe"}, "terminal_mask is 'maybe': it must be true or false"),
-        ({"replay_episodes": 5}, "replay_episodes is 5"),
-        ({"prior_steps": 0}, "prior steps is 0"),
-        ({"rounds": 2.5}, "rounds is 2.5: it must be a whole number"),
+        ("music", {"preset": "huge"}, "preset is 'huge': it must be one of smoke, laptop, paper"),
+        ("music", {"temprature": 1}, "unknown setting temprature; the settings are preset, results, "),
+        ("music", {"c": 0}, "c is 0: it must be greater than 0"),
+        ("music", {"seeds": ""}, "seeds is '': name at least one"),
+        ("music", {"seeds": "1,1"}, "seeds is '1,1': one stands there twice"),
+        ("music", {"seeds": "1.5"}, "seeds is '1.5': it must be a valid integer"),
+        ("music", {"methods": "q,dqn"}, "methods is 'dqn': it must be one of q, psi, g, rl_only"),
+        ("music", {"terminal_mask": "maybe"}, "terminal_mask is 'maybe': it must be a valid boolean"),
+        ("music", {"replay_episodes": 5}, "replay_episodes is 5: it must hold games and batch_episodes, 128"),
+        ("music", {"train_prior": True}, "unknown setting train_prior"),
+        ("music", {"speeds": "1,1,1"}, "speeds is (1.0, 1.0, 1.0): three shares that sum to 1"),
+        ("music", {"midi_track": "flute"}, "midi_track is a track in midi_folder's files: set both"),
+        ("molecules", {"tokeniser": "words"}, "tokeniser is 'words': it must be 'regex' or 'characters'"),
+        ("molecules", {"weight_qed": "nan"}, "qed is 'nan': it must be a finite number"),
+        ("exact", {"gammas": "0.5,1"}, "gammas are the discounts beside 1, which is always run: leave 1 out"),
     ],
 )
-def test_bad_values_are_refused_in_one_sentence(given: dict[str, object], sentence: str) -> None:
-    """Protects the user from a run that is not the one asked for."""
-    with pytest.raises(SettingsError, match=sentence):
-        study(**given)
+def test_bad_values_are_refused_in_one_sentence(domain: str, given: dict[str, object], sentence: str) -> None:
+    """Protects the user from runs that are not the ones asked for: what, which value, what would be right."""
+    with pytest.raises(SettingsError) as refused:
+        study(domain=domain, **given)  # type: ignore[arg-type]
+    assert sentence in (said := str(refused.value)) and "\n" not in said
 
 
-def test_known_names_are_accepted() -> None:
-    """Protects the error's list: every name that it shows works."""
-    for name in known_names():
-        study(**{name: None})
+def test_settings_without_a_study_are_checked_too() -> None:
+    """Protects Python users from values that do not fit one another."""
+    with pytest.raises(SettingsError, match="replay is 3: it must hold a batch, 32"):
+        AuthorsSettings(replay=3)
+    with pytest.raises(SettingsError, match="start is 'log_softmax': not with a trained prior"):
+        TutorSettings(method="g", train_prior=True, start="log_softmax")
+
+
+def test_precision_is_what_the_processor_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects every machine: "auto" is found on all under one name; what a processor cannot do is said at once."""
+    monkeypatch.setattr(settings, "PROCESSOR", cpu := tmp_path / "cpuinfo")
+    cpu.write_text("flags : sse avx2 fma")
+    assert PriorSettings(precision="auto").precision == "auto" and not settings.half("auto")
+    with pytest.raises(SettingsError, match="precision is 'bfloat16': this processor needs 'float32' or 'auto'"):
+        settings.half("bfloat16")
+    cpu.write_text("flags : sse avx512_bf16 fma")
+    assert [settings.half(asked) for asked in ("auto", "bfloat16", "float32")] == [True, True, False]

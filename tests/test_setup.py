@@ -2,266 +2,178 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from repro.settings import ROOT
+from repro import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-TESTING = PROJECT["optional-dependencies"]["test"]
-PINS = [
-    line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
-]
-SCRIPT = (ROOT / "run_all.sh").read_text(encoding="utf-8")
-OPTIONS = {"--preset", "--only", "--jobs", "-p", "--results", "--fresh", "--train-priors", "--lab", "--test", "--conda",
-           "--list", "--help"}  # fmt: skip
-
-
-def canonical(name: str) -> str:
-    """A package's name as the index compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+TOLD = ("run_all.sh", ".ci/run", "pyproject.toml", "constraints.txt", "environment.yml")
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in TOLD}
+PROJECT = tomllib.loads(TEXTS["pyproject.toml"])["project"]
+NEEDED, TESTING = PROJECT["dependencies"], PROJECT["optional-dependencies"]["test"]
+MODULES = {"pillow": "PIL", "pyyaml": "yaml", "ipython": "IPython"}  # where a package and its module differ
+# Started, or used through another: the kernel, JupyterLab, tqdm's bars in it, pandas' parquet, music21's tune files.
+OURS = {"repro", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+NOT_IMPORTED = {"ipykernel", "jupyterlab", "ipywidgets", "pyarrow", "music21", "mypy", "pytest-xdist", "ruff"}
 
 
-def bash(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs bash without input and returns what it said."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")} | environment
-    return subprocess.run(
-        ["bash", *arguments], cwd=cwd, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
-    )
+def test_pins() -> None:
+    """Protects: two people who install a year apart, on whatever platform, from whatever index, get the same versions,
+    also through conda; no second place pins one.
+    """
+    pins = [line for line in TEXTS["constraints.txt"].splitlines() if not line.startswith("#")]
+    names = [re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in pins]
+    assert {re.sub(r"[-_.]+", "-", name) for name in NEEDED + TESTING} <= set(names)
+    assert len(names) == len(set(names)) and all(re.fullmatch(r"[\w.-]+==\d[A-Za-z\d.]*", pin) for pin in pins)
+    assert not [name for name in names if re.match("nvidia|cuda|triton|pip$|sequence-tutor", name)]
+    assert not [name for name in NEEDED + TESTING if not re.fullmatch("[A-Za-z0-9_-]+", name)]
+    conda = yaml.safe_load(TEXTS["environment.yml"])
+    assert (conda["name"], PROJECT["requires-python"]) == (PROJECT["name"], ">=3.11")
+    assert conda["dependencies"] == ["python=3.11", "pip", {"pip": ["-c constraints.txt", "-e ."]}]
+    for text in TEXTS.values():
+        assert not re.search(r"https?://|file:|index-url|find-links|/home/|/root|/work|/opt", text)
 
 
-def test_every_dependency_is_pinned() -> None:
-    """Protects: two people who install a year apart get the same versions of all that is declared."""
-    pinned = [canonical(pin.split("==")[0]) for pin in PINS]
-    declared = {canonical(name) for name in PROJECT["dependencies"] + TESTING}
-    assert declared <= set(pinned)
-    assert len(pinned) == len(set(pinned))
+def imported(sources: Iterable[str]) -> set[str]:
+    """The modules that sources import anywhere, as packages are called, without our own and Python's."""
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - OURS
 
 
-def test_the_pins_fit_every_platform() -> None:
-    """Protects: the same file installs on a Mac and on a machine with another build of torch."""
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", pin) for pin in PINS)
-    assert {"torch==2.13.0", "rdkit==2026.9.1"} <= set(PINS)
-    assert not [pin for pin in PINS if re.match("nvidia|cuda|triton|pip==|sequence-tutor", pin)]
-
-
-def test_versions_live_in_the_constraints_alone() -> None:
-    """Protects: no second place pins a version that could disagree."""
-    assert not [name for name in PROJECT["dependencies"] + TESTING if not re.fullmatch("[A-Za-z0-9_-]+", name)]
-
-
-def test_environment_yml_agrees() -> None:
-    """Protects: the conda way in installs the same list under the same pins."""
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    python, pip, installs = environment["dependencies"]
-    assert environment["name"] == PROJECT["name"] == "sequence-tutor-repro"
-    lowest = tuple(map(int, PROJECT["requires-python"].removeprefix(">=").split(".")))
-    assert tuple(map(int, python.removeprefix("python=").split("."))) >= lowest == (3, 11)
-    assert pip == "pip"
-    assert installs == {"pip": ["-c constraints.txt", "-e ."]}
-
-
-@pytest.mark.parametrize("name", ["run_all.sh", ".ci/run", "pyproject.toml", "constraints.txt", "environment.yml"])
-def test_no_file_names_a_machine(name: str) -> None:
-    """Protects: set-up asks whatever index the user configured, from wherever the repository lies."""
-    text = (ROOT / name).read_text(encoding="utf-8")
-    assert not re.search(r"https?://|file:|index-url|find-links|/home/|/root|/work|/opt", text)
+def test_what_is_declared_is_what_is_imported() -> None:
+    """Protects set-up from half a gigabyte that nothing needs, and users from an import of what is not declared."""
+    cells = [cell for path in (ROOT / "notebooks").glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    code += [path.read_text(encoding="utf-8") for path in (ROOT / "repro").rglob("*.py")]
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    needed, testing = ({MODULES.get(name, name) for name in {*names} - NOT_IMPORTED} for names in (NEEDED, TESTING))
+    assert imported(code) == needed and imported(tests) - needed == testing
 
 
 def test_the_script_is_portable() -> None:
     """Protects: macOS, whose bash is 3.2 and whose tools are not GNU's."""
-    assert bash("-n", "run_all.sh").returncode == 0
     newer = r"declare -[An]|local -n|mapfile|readarray|coproc|wait -n|&>>|\|&|;;&|\$\{\w+(,,|\^\^|@)|printf '%\("
     gnu = r"readlink -f|realpath|sed -i|sed -r|grep -P|stat -c|date -d|nproc|md5sum|sha\d+sum|timeout |seq |xargs -r"
-    assert not re.findall(newer, SCRIPT)
-    assert not re.findall(gnu, SCRIPT)
+    assert subprocess.run(["bash", "-n", ROOT / "run_all.sh"]).returncode == 0
+    assert not re.findall(f"{newer}|{gnu}", TEXTS["run_all.sh"])
 
 
-def test_help_names_every_option() -> None:
-    """Protects: what the script can do is found without reading it."""
-    told = bash("run_all.sh", "--help")
-    assert told.returncode == 0
-    assert set(re.findall(r"^  (--?[a-z-]+)", told.stdout, re.MULTILINE)) == OPTIONS
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--tests"], "there is no option '--tests'"),
-        (["smoke"], "there is no option 'smoke'"),
-        (["--preset"], "--preset needs a value."),
-        (["-p", "c"], "-p needs a name and a value."),
-        (["--test", "--jobs", "two"], "--jobs must be a positive whole number, not 'two'."),
-        (["--jobs", "0"], "--jobs must be a positive whole number, not '0'."),
-    ],
-)
-def test_bad_options_are_refused_at_once(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    """Protects: a slip is told before anything is installed; here there is not even a Python."""
-    told = bash("run_all.sh", *arguments, cwd=copy_of_setup(tmp_path), PATH=str(tools(tmp_path)))
-    assert (told.returncode, told.stdout) == (2, "")
-    assert len(told.stderr.splitlines()) == 1
-    assert sentence in told.stderr
-    if "no option" in sentence:
-        assert set(re.findall(r"(?<=[ ,])--?[a-z-]+", told.stderr.split("the options are")[1])) == OPTIONS
-
-
-def copy_of_setup(folder: Path) -> Path:
-    """Copies what set-up needs to a folder whose name has a space, with one notebook; returns the folder."""
-    root = folder / "a repository"
-    (root / "repro").mkdir(parents=True)
-    for name in ("run_all.sh", "pyproject.toml", "constraints.txt", "environment.yml"):
-        shutil.copy(ROOT / name, root / name)
-    for name in ("__init__.py", "pipeline.py", "settings.py"):
-        shutil.copy(ROOT / "repro" / name, root / "repro" / name)
-    (root / "notebooks").mkdir()
-    (root / "notebooks" / "00_one.ipynb").write_text('{"cells": []}', encoding="utf-8")
-    return root
-
-
-def tools(folder: Path, **scripts: str) -> Path:
-    """Makes a folder that can be the whole PATH: the POSIX tools of the script and the given shell scripts."""
-    path = folder / "bin"
-    path.mkdir()
-    for name in ("bash", "sh", "dirname", "cat", "cksum", "rm", "mkdir", "chmod", "cp"):
-        (path / name).symlink_to(str(shutil.which(name)))
-    for name, script in scripts.items():
-        (path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        (path / name).chmod(0o755)
-    return path
-
-
-# Stands for a Python: answers `-c` and `--check` as the real one, writes the rest down, and makes an environment that
-# holds another of its kind. An install fails while the file `offline` exists.
+# Stands for a Python: answers questions as the real one, writes the rest down, and makes an environment that holds
+# another of its kind. An install fails while the file `offline` exists.
 STAND_IN = f"""
 case "$*" in
-    *--check* | -c*) exec '{sys.executable}' "$@" ;;
+    *--check* | *--list* | *--help* | -c*) exec '{sys.executable}' "$@" ;;
     "-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
     *"pip --version") exit 0 ;;
 esac
 echo "$@" >>calls
 case "$*" in
     *"pip install"*) [ ! -e offline ] ;;
+    *repro.pipeline*) exit 5 ;;
 esac
 """
+VENV, INSTALL, RUN = "-m venv --clear .venv", "-m pip install -c constraints.txt -e .[test]", "-m repro.pipeline "
 
 
-def calls(root: Path) -> list[str]:
-    """What was asked of the stand-in since the last call."""
-    lines = (root / "calls").read_text(encoding="utf-8").splitlines()
-    (root / "calls").unlink()
-    return lines
+class Machine:
+    """A copy of what set-up needs, in a folder with a space, and a PATH of POSIX tools and the given scripts alone."""
 
+    def __init__(self, folder: Path, **scripts: str) -> None:
+        self.root, self.path = folder / "a repository", folder / "bin"
+        for name in (*TOLD, "repro/__init__.py", "repro/pipeline.py"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.root / name)
+        (self.root / "notebooks").mkdir()
+        (self.root / "notebooks" / "00_one.ipynb").write_text('{"cells": []}', encoding="utf-8")
+        self.path.mkdir()
+        for name in ("bash", "sh", "dirname", "cat", "cksum", "rm", "mkdir", "chmod", "cp", "id"):
+            (self.path / name).symlink_to(str(shutil.which(name)))
+        for name, script in scripts.items():
+            (self.path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+            (self.path / name).chmod(0o755)
 
-INSTALL = "-m pip install -c constraints.txt -e .[test]"
+    def start(self, *arguments: str, script: str = "run_all.sh") -> tuple[int, str, list[str]]:
+        """Starts the script from elsewhere; returns its code, all that it said, and what Python was asked."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
+        own |= {"PATH": str(self.path), "PYTHONPATH": ""}
+        command = ["bash", str(self.root / script), *arguments]
+        told = subprocess.run(command, cwd=self.path, env=own, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        asked = self.root / "calls"
+        calls = asked.read_text(encoding="utf-8").splitlines() if asked.exists() else []
+        asked.unlink(missing_ok=True)
+        return told.returncode, told.stdout + told.stderr, calls
 
 
 def test_setup_is_done_once_and_taken_up_again(tmp_path: Path) -> None:
-    """Protects: a second start works offline and at once; a broken-off or outdated set-up is repaired by itself."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=STAND_IN))
-    run = ["-m repro.pipeline --preset smoke"]
+    """Protects: a second start works offline and at once; a broken-off or outdated set-up is repaired by itself; the
+    exit code and the options are those of repro.pipeline, also through .ci/run; the first line says what it costs.
+    """
+    machine = Machine(tmp_path, python3=STAND_IN)
+    offline, run = machine.root / "offline", RUN + "--preset smoke"
 
-    def start() -> subprocess.CompletedProcess[str]:
-        return bash(str(root / "run_all.sh"), "--preset", "smoke", cwd=tmp_path, PATH=path)
+    def start() -> tuple[int, list[str]]:
+        return machine.start("--preset", "smoke")[::2]
 
-    (root / "offline").touch()
-    told = start()
-    assert told.returncode == 1
-    assert "the installation failed" in told.stderr
-    assert calls(root) == ["-m venv --clear .venv", INSTALL]
-    (root / "offline").unlink()
-    assert start().returncode == 0
-    assert calls(root) == [INSTALL, *run]
-    assert start().returncode == 0
-    assert calls(root) == run
-    (root / "offline").touch()
-    (root / "constraints.txt").write_text("torch==2.14.0\n", encoding="utf-8")
-    assert start().returncode == 1
-    assert calls(root) == [INSTALL]
-    (root / "offline").unlink()
-    shutil.copy(ROOT / "constraints.txt", root / "constraints.txt")  # Half of the other list may be installed by now.
-    assert start().returncode == 0
-    assert calls(root) == [INSTALL, *run]
-    (root / ".venv" / "bin" / "python").unlink()
-    assert start().returncode == 0
-    assert calls(root) == ["-m venv --clear .venv", INSTALL, *run]
+    offline.touch()
+    code, said, calls = machine.start("--preset", "smoke")
+    assert (code, calls) == (1, [VENV, INSTALL]) and "the installation failed" in said
+    assert all(word in said.splitlines()[0] for word in ("minutes", "GB", "--preset smoke takes five minutes"))
+    offline.unlink()
+    assert start() == (5, [INSTALL, run])
+    assert start() == (5, [run])
+    offline.touch()
+    (machine.root / "constraints.txt").write_text("torch==2.14.0\n", encoding="utf-8")
+    assert start() == (1, [INSTALL])
+    offline.unlink()
+    shutil.copy(ROOT / "constraints.txt", machine.root)  # half of the other list may be installed by now
+    assert start() == (5, [INSTALL, run])
+    (machine.root / ".venv" / "bin" / "python").unlink()
+    assert start() == (5, [VENV, INSTALL, run])
+    (machine.path / "chromium").symlink_to("cat")
+    assert machine.start(script=".ci/run")[::2] == (5, [RUN + "--test"])
 
 
-def test_the_first_line_says_what_it_costs(tmp_path: Path) -> None:
-    """Protects: nobody starts a download of gigabytes or hours of work unawares."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=STAND_IN))
-    first = bash("run_all.sh", cwd=root, PATH=path).stdout.splitlines()[0]
-    assert all(word in first for word in ("minutes", "GB", "--preset smoke takes five minutes"))
+@pytest.mark.parametrize(
+    ("python", "arguments", "code", "sentence"),
+    [
+        (STAND_IN, ["--preset", "smok"], 2, "there is no preset 'smok'; there are smoke, laptop, paper."),
+        (STAND_IN, ["--tests"], 2, "unrecognized arguments: --tests"),
+        (STAND_IN, ["--list"], 0, "00_one"),
+        ('case "$*" in *ensurepip*) exit 1 ;; esac' + STAND_IN, [], 1,
+         "install the package python3-venv (Debian/Ubuntu: apt-get install python3-venv)"),
+        ("exit 1", [], 1, "no Python 3.11 or newer was found"),  # a Python that is too old
+        ("exit 1", ["--help"], 1, "no Python 3.11 or newer was found"),
+        (STAND_IN, ["--conda"], 1, "--conda needs mamba, micromamba or conda on the PATH."),
+    ],
+)  # fmt: skip
+def test_questions_and_mistakes_install_nothing(
+    tmp_path: Path, python: str, arguments: list[str], code: int, sentence: str
+) -> None:
+    """Protects: an answer, or one sentence that says what to do, before anything is installed or run."""
+    machine = Machine(tmp_path, python3=python)
+    told = machine.start(*arguments)
+    assert (told[0], told[2]) == (code, []) and sentence in told[1].splitlines()[-1]
+    assert len(told[1].splitlines()) == 1 + told[1].startswith("Set-up takes") and not (machine.root / ".venv").exists()
 
 
-def test_bad_values_are_refused_before_the_installation(tmp_path: Path) -> None:
-    """Protects: a mistyped preset does not wait for the installation to be told."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=STAND_IN))
-    told = bash("run_all.sh", "--preset", "smok", cwd=root, PATH=path)
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == "run_all: there is no preset 'smok'; there are smoke, laptop, paper.\n"
-    assert not (root / ".venv").exists()
-
-
-def test_a_missing_venv_module_is_told(tmp_path: Path) -> None:
-    """Protects: Debian and Ubuntu, whose Python comes without venv; the sentence names the package."""
-    lacking = 'case "$*" in *ensurepip*) exit 1 ;; esac' + STAND_IN
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=lacking))
-    told = bash("run_all.sh", cwd=root, PATH=path)
-    assert told.returncode == 1
-    assert "install the package python3-venv (Debian/Ubuntu: apt-get install python3-venv)" in told.stderr
-    assert not (root / ".venv").exists()
-
-
-def test_an_old_python_is_not_used(tmp_path: Path) -> None:
-    """Protects: a machine whose python3 is too old hears so, in place of a syntax error."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3="exit 1"))
-    told = bash("run_all.sh", cwd=root, PATH=path)
-    assert told.returncode == 1
-    assert "no Python 3.11 or newer was found" in told.stderr
-
-
-def test_conda_makes_its_own_environment(tmp_path: Path) -> None:
-    """Protects: --conda goes through environment.yml and leaves .venv alone."""
-    conda = f'echo "$@" >>calls; mkdir -p .conda/bin; cp "{tmp_path}/bin/python3" .conda/bin/python'
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, micromamba=conda, python3=STAND_IN))
-    assert bash("run_all.sh", "--conda", "--fresh", cwd=root, PATH=path).returncode == 0
-    create = f"create -p {root}/.conda -f environment.yml"
-    assert calls(root) == [create, INSTALL, "-m repro.pipeline --conda --fresh"]
-    assert not (root / ".venv").exists()
-    assert bash("run_all.sh", "--conda", cwd=root, PATH=path).returncode == 0
-    assert calls(root) == ["-m repro.pipeline --conda"]
-
-
-def test_the_tests_are_pytests_own(tmp_path: Path) -> None:
-    """Protects: `.ci/run` sets up likewise and hands on pytest's exit code."""
-    failing = STAND_IN + '\ncase "$*" in *pytest*) exit 5 ;; esac'
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=failing))
-    shutil.copytree(ROOT / ".ci", root / ".ci")
-    assert bash(str(root / ".ci" / "run"), cwd=tmp_path, PATH=path).returncode == 5
-    venv, install, tests = calls(root)
-    assert (venv, install) == ("-m venv --clear .venv", INSTALL)
-    assert tests.startswith("-m pytest -q -n auto ")
-
-
-@pytest.mark.parametrize(("user", "options"), [("1000", ""), ("0", " --allow-root")])
-def test_lab_opens_jupyterlab(tmp_path: Path, user: str, options: str) -> None:
-    """Protects `bash run_all.sh --lab`: it sets up likewise and starts JupyterLab, also as root in a container."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=STAND_IN, id=f"echo {user}"))
-    assert bash("run_all.sh", "--lab", cwd=root, PATH=path).returncode == 0
-    assert calls(root) == ["-m venv --clear .venv", INSTALL, f"-m jupyterlab{options}"]
-
-
-def test_list_installs_nothing(tmp_path: Path) -> None:
-    """Protects: looking at what there is does not cost an installation."""
-    root, path = copy_of_setup(tmp_path), str(tools(tmp_path, python3=f"exec '{sys.executable}' \"$@\""))
-    told = bash("run_all.sh", "--list", cwd=root, PATH=path)
-    assert (told.returncode, told.stdout.split()[0]) == (0, "00_one")
-    assert not (root / ".venv").exists()
+@pytest.mark.parametrize("python", ["exit 1", STAND_IN])
+def test_conda_makes_its_own_environment(tmp_path: Path, python: str) -> None:
+    """Protects: --conda goes through environment.yml, leaves .venv alone, and needs no Python beforehand."""
+    conda = f'echo "$@" >>calls; mkdir -p .conda/bin; cp "{tmp_path}/bin/own" .conda/bin/python'
+    machine = Machine(tmp_path, micromamba=conda, python3=python, own=STAND_IN)
+    create = f"create -p {machine.root}/.conda -f environment.yml"
+    assert machine.start("--conda", "--fresh")[::2] == (5, [create, INSTALL, RUN + "--conda --fresh"])
+    assert machine.start("--conda")[::2] == (5, [RUN + "--conda"]) and not (machine.root / ".venv").exists()

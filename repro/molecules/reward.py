@@ -1,52 +1,32 @@
-"""The two task rewards of molecules, as pure functions of what was sampled.
+"""Rewards of molecules, before the division by c: ours at the end, the authors' at every token, your own."""
 
-    terminal(smiles, ended)          # (B,): one reward a molecule, paid when it ends
-    prefix_rewards(sequences, ended) # (B, T): the authors' reward, paid at every token
-
-Both come before the division by the temperature c, and apart into the parts that add up to them.
-"""
-
-from __future__ import annotations
-
-import dataclasses
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
-from typing import TypeVar
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
 from repro.molecules import scores
+from repro.settings import RewardWeights
 
-REMEMBERED = 2**17  # prefixes; short ones come again in nearly every molecule
-CARBON = "C"
-Weights = TypeVar("Weights", "TerminalReward", "AuthorsReward")
-
-
-@dataclass(frozen=True)
-class TerminalReward:
-    """Weights of the reward that a finished molecule earns at its end. All ours; the four scores are the paper's."""
-
-    qed: float = 2.0  # times QED, 0 to 1
-    sa: float = 1.0  # times minus the SA score, -10 to -1
-    logp: float = 1.0  # times logP
-    ring_penalty: float = 1.0  # times the ring penalty, at most 0
-    invalid: float = -2.0  # paid instead for an invalid or unfinished molecule
+OwnReward = Callable[[list[str]], Sequence[float] | np.ndarray]
+Reward = RewardWeights | OwnReward
+Parts = dict[str, np.ndarray]  # of a reward, by name
+PARTS = ("quality", "validity", "length", "carbons")  # of the authors' reward
 
 
 @dataclass(frozen=True)
 class AuthorsReward:
-    """The authors' reward of every token. The values are those of their final run; `TRAIN` differs in one.
+    """The authors' reward of every token; the L tokens of a sequence include its end token, if there is one.
 
-    A sequence of L tokens, the end token included, ends with that token or at `max_length`. The quality of a valid
-    prefix is logp logP + ring_penalty (ring penalty) + qed QED - sa (SA score).
+    The values are those of their final run, which multiplies by .35: c = 2.857. The quality of a valid prefix is
+    logp logP + ring_penalty (ring penalty) + qed QED - sa (SA score).
     """
 
     logp: float = 3.0  # authors' code
     ring_penalty: float = 5.0  # authors' code
-    qed: float = 50.0  # authors' code, final run
+    qed: float = 50.0  # authors' code, final run (40 in their earlier training script)
     sa: float = 2.0  # authors' code
     any_valid_bonus: float = 5.0  # authors' code: with the quality, for each unfinished prefix that parses
     any_invalid_penalty: float = -5.0  # authors' code: for each that does not (their library's default is +1)
@@ -69,172 +49,59 @@ class AuthorsReward:
     max_length: int = 120  # authors' code: tokens an episode
 
 
-LATEST = AuthorsReward()  # the authors' final run; they multiply by .35: c = 2.857
-TRAIN = AuthorsReward(qed=40.0)  # their earlier training script; they multiply by .4: c = 2.5
+def terminal_parts(table: pd.DataFrame, ended: Iterable[bool], weights: RewardWeights) -> Parts:
+    """The parts (B,) of the reward of B molecules, from `scores.score`: `invalid` alone for a failed or unended one."""
+    finished = table["valid"].to_numpy() & np.asarray(ended, dtype=bool)
+    worth = {"qed": weights.qed, "sa": -weights.sa, "logp": weights.logp, "ring_penalty": weights.ring_penalty}
+    parts = {name: np.where(finished, weight * table[name], 0.0) for name, weight in worth.items()}
+    return parts | {"invalid": np.where(finished, 0.0, weights.invalid)}
 
 
-def weighted(settings: Weights, weights: Mapping[str, float]) -> Weights:
-    """Returns the settings with some of their values replaced.
-
-    Raises:
-        ValueError: an unknown name, with the known ones, or a value that is no finite number.
-    """
-    known = {field.name for field in dataclasses.fields(settings)}
-    for name, value in weights.items():
-        if name not in known:
-            raise ValueError(f"unknown weight {name!r}; the weights are {', '.join(sorted(known))}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"the weight {name} is {value!r}: it must be a finite number")
-    return dataclasses.replace(settings, **weights)  # type: ignore[arg-type]
-
-
-def _flags(ended: Iterable[bool], count: int) -> np.ndarray:
-    """Returns which of `count` sequences ended as booleans (B,)."""
-    flags = np.asarray(ended, dtype=bool)
-    if flags.shape != (count,):
-        raise ValueError(f"{count} sequences need as many flags that say which ended, not {flags.shape}")
-    return flags
-
-
-def terminal_parts(table: pd.DataFrame, ended: Iterable[bool], settings: TerminalReward) -> dict[str, np.ndarray]:
-    """Returns the parts of the terminal reward from a table of `scores.score`.
-
-    Args:
-        table: one row a molecule, B rows.
-        ended: which molecules ended before the horizon, (B,).
-        settings: the weights.
-
-    Returns:
-        Part -> float (B,): qed, sa, logp, ring_penalty, which are 0 for a molecule that is invalid or unfinished, and
-        invalid, which is 0 for all others.
-    """
-    finished = table["valid"].to_numpy() & _flags(ended, len(table))
-    signs = {"qed": 1, "sa": -1, "logp": 1, "ring_penalty": 1}
-    parts = {
-        name: np.where(finished, sign * getattr(settings, name) * table[name].to_numpy(), 0.0)
-        for name, sign in signs.items()
-    }
-    return parts | {"invalid": np.where(finished, 0.0, settings.invalid)}
-
-
-def terminal(
-    smiles: Iterable[str],
-    ended: Iterable[bool],
-    settings: TerminalReward | None = None,
-    processes: int = 1,
-) -> np.ndarray:
-    """Returns 2 QED - SA + logP + ring penalty of each finished valid molecule, -2 for the others: float (B,).
-
-    Args:
-        smiles: B strings without their end token.
-        ended: which of them ended before the horizon, (B,).
-        settings: other weights than these.
-        processes: as in `scores.score`.
-
-    Raises:
-        ValueError: not a list of strings, flags of another length.
-        ScoringError: RDKit fails on a valid molecule.
-    """
-    table = scores.score(smiles, processes=processes)
-    return reduce(np.add, terminal_parts(table, ended, settings or TerminalReward()).values())
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _prefix_scores(smiles: str) -> scores.Scores | None:
-    """Returns the scores of a prefix, QED with the authors' parameters; None if it is invalid."""
-    return scores.of_smiles(smiles, qed_parameters="authors")
-
-
-def quality(of: scores.Scores, settings: AuthorsReward) -> float:
-    """Returns the weighted sum of a valid molecule's scores."""
-    return (
-        settings.logp * of.logp + settings.ring_penalty * of.ring_penalty + settings.qed * of.qed - settings.sa * of.sa
-    )
-
-
-def length_penalty(length: int, settings: AuthorsReward) -> float:
-    """Returns what a finished sequence of L tokens, the end token included, is paid for being short or long."""
-    if length < settings.short:
-        return settings.short_seq if length < settings.shortest else settings.shortish_seq
-    if length > settings.long:
-        return settings.long_seq if length > settings.longest else settings.longish_seq
+def length_penalty(length: int, weights: AuthorsReward) -> float:
+    """What a finished sequence of L tokens, the end token included, is paid for being short or long."""
+    if length < weights.short:
+        return weights.short_seq if length < weights.shortest else weights.shortish_seq
+    if length > weights.long:
+        return weights.long_seq if length > weights.longest else weights.longish_seq
     return 0.0
 
 
-def _end(valid: bool, length: int, settings: AuthorsReward) -> tuple[float, float]:
-    """Returns what the end pays for validity and for length."""
-    penalty = length_penalty(length, settings)
-    if valid:
-        bonus = min(settings.valid_length_multiplier * length, settings.valid_length_bonus_cap)
-        return settings.end_valid_bonus, penalty + bonus
-    return settings.end_invalid_penalty, penalty + settings.invalid_length_multiplier * length
+def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], steps: int, of: AuthorsReward) -> Parts:
+    """The parts of the authors' reward of every token given those before it, each float (B, T), 0 after the end.
 
-
-def _steps(tokens: Sequence[str], ended: bool, settings: AuthorsReward) -> list[tuple[float, float, float, float]]:
-    """Returns what each token of one sequence earns, in the order of PARTS; the end token last, if it came."""
-    rows, prefix, run = [], "", 0
-    for length, token in enumerate([*tokens, ""] if ended else tokens, start=1):  # the end token adds no character
-        prefix += token
-        found = _prefix_scores(prefix)
-        worth = 0.0 if found is None else quality(found, settings)
-        if (ended and length > len(tokens)) or length == settings.max_length:
-            validity, for_length = _end(found is not None, length, settings)
-            worth *= settings.end_valid_drug_quality_multiplier
-        else:
-            validity = settings.any_invalid_penalty if found is None else settings.any_valid_bonus
-            for_length = 0.0
-        carbons = settings.repeated_C_penalty if token == CARBON and run > settings.most_carbons else 0.0
-        run = run + 1 if token == CARBON else 0
-        rows.append((worth, validity, for_length, carbons))
-    return rows
-
-
-PARTS = ("quality", "validity", "length", "carbons")
-
-
-def prefix_parts(
-    sequences: Sequence[Sequence[str]],
-    ended: Iterable[bool],
-    settings: AuthorsReward = LATEST,
-    steps: int | None = None,
-) -> dict[str, np.ndarray]:
-    """Returns the parts of `prefix_rewards`, by their names in PARTS, each float (B, T). Takes and raises the same."""
-    flags = _flags(ended, len(sequences))
-    lengths = [len(sequence) + flag for sequence, flag in zip(sequences, flags, strict=True)]
-    limit = settings.max_length if steps is None else min(steps, settings.max_length)
-    for row, length in enumerate(lengths):
-        if length > limit:
-            raise ValueError(f"sequence {row} has {length} tokens with its end; at most {limit} are rewarded")
-    rewards = np.zeros((len(PARTS), len(sequences), max(lengths, default=0) if steps is None else steps))
-    for row, (sequence, flag, length) in enumerate(zip(sequences, flags, lengths, strict=True)):
-        if length:
-            rewards[:, row, :length] = np.array(_steps(sequence, bool(flag), settings)).T
+    Every prefix is parsed. `sequences` are B lists of tokens, or strings, that an end token follows where `ended` (B,).
+    """
+    rewards = np.zeros((len(PARTS), len(sequences), steps))
+    for row, (tokens, finished) in enumerate(zip(sequences, ended, strict=True)):
+        prefix, run = "", 0
+        for length, token in enumerate([*tokens, ""] if finished else tokens, start=1):  # the end adds no character
+            prefix += token
+            valid, logp, qed, sa, rings, _ = scores.row(prefix, "authors")
+            worth = of.logp * logp + of.ring_penalty * rings + of.qed * qed - of.sa * sa if valid else 0.0
+            if length > len(tokens) or length == of.max_length:
+                worth *= of.end_valid_drug_quality_multiplier
+                validity = of.end_valid_bonus if valid else of.end_invalid_penalty
+                bonus = min(of.valid_length_multiplier * length, of.valid_length_bonus_cap)
+                for_length = length_penalty(length, of)
+                for_length += bonus if valid else of.invalid_length_multiplier * length
+            else:
+                validity, for_length = of.any_valid_bonus if valid else of.any_invalid_penalty, 0.0
+            carbons = of.repeated_C_penalty if token == "C" and run > of.most_carbons else 0.0
+            run = run + 1 if token == "C" else 0
+            rewards[:, row, length - 1] = worth, validity, for_length, carbons
     return dict(zip(PARTS, rewards, strict=True))
 
 
-def prefix_rewards(
-    sequences: Sequence[Sequence[str]],
-    ended: Iterable[bool],
-    settings: AuthorsReward = LATEST,
-    steps: int | None = None,
-) -> np.ndarray:
-    """Returns the authors' reward of every token, given the tokens before it.
+class RewardError(ValueError):
+    """A reward of the user's own that cannot be used; the sentence says which molecule."""
 
-    Every prefix is parsed. One that parses earns a bonus and its quality, whether or not it is the molecule meant; the
-    end of a molecule pays once more, and much more. The paper describes the four scores, the authors' code this sum.
 
-    Args:
-        sequences: B strings, whose characters are the tokens as in the authors' code, or B lists of tokens; without
-            end tokens. The C of Cl counts as a carbon when it is a token of its own.
-        ended: which sequences an end token follows, (B,).
-        settings: LATEST, TRAIN, or others.
-        steps: T; the longest sequence with its end token unless given.
-
-    Returns:
-        Float (B, T), 0 after the end.
-
-    Raises:
-        ValueError: more tokens than `steps` or `settings.max_length`, flags of another length.
-        ScoringError: RDKit fails on a valid molecule.
-    """
-    return reduce(np.add, prefix_parts(sequences, ended, settings, steps).values())
+def rewarded(reward: OwnReward, smiles: list[str]) -> np.ndarray:
+    """The reward of B strings, float (B,); RewardError if it has another shape or a value that is no finite number."""
+    given = np.asarray(reward(list(smiles)), dtype=object)
+    if given.shape != (len(smiles),):
+        raise RewardError(f"the reward of {len(smiles)} molecules has the shape {given.shape}, not {(len(smiles),)}")
+    for place, value in enumerate(given):
+        if not isinstance(value, Real) or not np.isfinite(float(value)):
+            raise RewardError(f"the reward of molecule {place}, {smiles[place]!r}, is {value}: give a number")
+    return given.astype(float)

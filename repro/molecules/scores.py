@@ -1,38 +1,27 @@
-"""What a molecule is worth, by RDKit alone: validity, logP, QED, synthetic accessibility and ring penalty.
-
-    score(["CCO", "c1ccccc"])   # DataFrame, one row a string: valid, logp, qed, sa, ring_penalty, reason
-
-The values are those of RDKit's own functions. QED is computed from the molecule whose logP is already known, and its
-structural alerts are matched in one call, which takes less than half the time of `QED.default`.
-"""
-
-from __future__ import annotations
+"""What molecules are worth, by RDKit alone, and Table 2: how many strings are molecules, how good, how different."""
 
 import math
-from collections.abc import Iterable
-from functools import cache
-from itertools import chain
+from collections.abc import Iterable, Sequence, Set
+from functools import lru_cache
 from typing import NamedTuple
 
 import joblib
+import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, FilterCatalog, rdMolDescriptors
-from rdkit.Chem.Scaffolds import MurckoScaffold
+from rdkit.Chem import QED, FilterCatalog, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Contrib.SA_Score import sascorer
 
-LARGEST_FREE_RING = 6
-PART = 500  # molecules a process scores at a time
-EMPTY = "no atoms"
-# The desirability function of logP in the authors' QED, known as Gerebtzoff's. RDKit's default has another; the other
-# seven functions and the weights are the same in both.
-GEREBTZOFF = QED.ADSparameter(
-    A=0.486849448, B=186.2293718, C=2.066177165, D=3.902720615, E=1.027025453, F=0.913012565, DMAX=145.43148
-)
-QED_PARAMETERS: dict[str, dict[str, QED.ADSparameter]] = {
-    "rdkit": QED.adsParameters,
-    "authors": QED.adsParameters | {"ALOGP": GEREBTZOFF},
-}
+PART = 500  # molecules that a process scores at a time
+# A to F and DMAX of logP's desirability in the authors' QED, Gerebtzoff's; all else there is RDKit's
+GEREBTZOFF = QED.ADSparameter(0.486849448, 186.2293718, 2.066177165, 3.902720615, 1.027025453, 0.913012565, 145.43148)
+QED_PARAMETERS = {"rdkit": QED.adsParameters, "authors": QED.adsParameters | {"ALOGP": GEREBTZOFF}}
+COMPARED = 5_000  # molecules of which diversity is the mean over all pairs
+BLOCK = 1_000  # fingerprints compared with all others at a time
+_ALERTS = FilterCatalog.FilterCatalog()  # of QED, as one catalogue that is matched without returning to Python
+for _alert in QED.StructuralAlertSmarts:
+    _ALERTS.AddEntry(FilterCatalog.FilterCatalogEntry(_alert, FilterCatalog.SmartsMatcher(_alert, _alert, 1)))
+_FINGERPRINTS = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1_024)
 
 
 class Scores(NamedTuple):
@@ -49,99 +38,56 @@ class ScoringError(RuntimeError):
 
 
 def parse(smiles: str) -> tuple[Chem.Mol | None, str]:
-    """Returns the molecule, or None, and RDKit's reason for refusing the string, without the string itself.
-
-    RDKit reads up to the first space: the authors' end token, a space, changes nothing. A string without atoms is
-    invalid here as in the authors' code, though RDKit accepts it.
-    """
+    """The molecule, or None and RDKit's reason for refusing the string; without atoms it is invalid (authors' code)."""
     with rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None:
-        return None, _reason(log.messages) if smiles.strip() else EMPTY
-    return (molecule, "") if molecule.GetNumAtoms() else (None, EMPTY)
-
-
-def _reason(messages: str) -> str:
-    """Returns the first of RDKit's messages, without time stamp, prefix and the string that it quotes."""
-    first = messages.partition("\n")[0].partition("] ")[2].removeprefix("SMILES Parse Error: ")
-    for quotation in (" while parsing:", " for input:"):
-        first = first.partition(quotation)[0]
-    return " ".join(first.split()) or "refused without a reason"
-
-
-@cache
-def _alerts() -> FilterCatalog.FilterCatalog:
-    """Returns the structural alerts of QED as one catalogue, which is matched without returning to Python."""
-    catalogue = FilterCatalog.FilterCatalog()
-    for alert in QED.StructuralAlertSmarts:
-        catalogue.AddEntry(FilterCatalog.FilterCatalogEntry(alert, FilterCatalog.SmartsMatcher(alert, alert, 1)))
-    return catalogue
-
-
-def _aromatic_rings(molecule: Chem.Mol) -> int:
-    """Returns QED's count of aromatic rings: those left when atoms of aliphatic rings are deleted."""
-    return len(Chem.GetSSSR(Chem.DeleteSubstructs(molecule, QED.AliphaticRings)))
+        molecule = Chem.MolFromSmiles(smiles)  # reads up to the first space, the authors' end token
+    if molecule is not None and molecule.GetNumAtoms():
+        return molecule, ""
+    if molecule is not None or not smiles.strip():
+        return None, "no atoms"
+    # the first of RDKit's messages, without time stamp, prefix and the string that it quotes
+    first = log.messages.partition("\n")[0].partition("] ")[2].removeprefix("SMILES Parse Error: ")
+    first = first.partition(" while parsing:")[0].partition(" for input:")[0]
+    return None, " ".join(first.split()) or "refused without a reason"
 
 
 def _qed(molecule: Chem.Mol, logp: float, parameters: dict[str, QED.ADSparameter]) -> float:
-    """Returns QED with RDKit's mean weights from RDKit's eight properties, of which logP is handed in."""
-    properties = QED.QEDproperties(
-        MW=rdMolDescriptors._CalcMolWt(molecule),
-        ALOGP=logp,
-        HBA=sum(len(molecule.GetSubstructMatches(acceptor)) for acceptor in QED.Acceptors),
-        HBD=rdMolDescriptors.CalcNumHBD(molecule),
-        PSA=rdMolDescriptors.CalcTPSA(molecule),
-        ROTB=rdMolDescriptors.CalcNumRotatableBonds(molecule, rdMolDescriptors.NumRotatableBondsOptions.Strict),
-        AROM=_aromatic_rings(molecule),
-        ALERTS=len(_alerts().GetMatches(molecule)),
-    )
-    logs = sum(
-        weight * math.log(QED.ads(value, parameters[name]))
-        for weight, (name, value) in zip(QED.WEIGHT_MEAN, properties._asdict().items(), strict=True)
-    )
-    return math.exp(logs / sum(QED.WEIGHT_MEAN))
+    # QED.default from a logP that is known already, and in less than half of its time
+    properties = {
+        "MW": rdMolDescriptors._CalcMolWt(molecule), "ALOGP": logp,
+        "HBA": sum(len(molecule.GetSubstructMatches(acceptor)) for acceptor in QED.Acceptors),
+        "HBD": rdMolDescriptors.CalcNumHBD(molecule), "PSA": rdMolDescriptors.CalcTPSA(molecule),
+        "ROTB": rdMolDescriptors.CalcNumRotatableBonds(molecule, rdMolDescriptors.NumRotatableBondsOptions.Strict),
+        "AROM": len(Chem.GetSSSR(Chem.DeleteSubstructs(molecule, QED.AliphaticRings))),
+        "ALERTS": len(_ALERTS.GetMatches(molecule)),
+    }  # fmt: skip
+    logs = [math.log(QED.ads(value, parameters[name])) for name, value in properties.items()]
+    weighted = sum(weight * log for weight, log in zip(QED.WEIGHT_MEAN, logs, strict=True))
+    return math.exp(weighted / sum(QED.WEIGHT_MEAN))
 
 
-def ring_penalty(molecule: Chem.Mol) -> int:
-    """Returns -(atoms of the largest ring - 6), or 0, over RDKit's smallest set of smallest rings.
-
-    The authors' code takes the rings from a cycle basis of the atom graph, which depends on the order of the atoms;
-    it differs for few molecules, with bridged or multiply fused rings.
-    """
-    return min(0, LARGEST_FREE_RING - max(map(len, molecule.GetRingInfo().AtomRings()), default=0))
-
-
-def of_molecule(molecule: Chem.Mol, qed_parameters: str = "rdkit") -> Scores:
-    """Returns the scores of a molecule with at least one atom.
-
-    Raises:
-        ScoringError: RDKit fails, or returns what is not a number; it names the molecule.
-    """
+@lru_cache(maxsize=2**17)  # a tuned policy writes many strings again, and short prefixes come in nearly every one
+def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
+    """The row of `score` for one string; ScoringError names a molecule for which RDKit fails or returns no number."""
+    molecule, reason = parse(smiles)
+    if molecule is None:
+        return (False, *[math.nan] * len(Scores._fields), reason)
     try:
         with rdBase.BlockLogs():
             logp, _ = rdMolDescriptors.CalcCrippenDescriptors(molecule)
             qed = _qed(molecule, logp, QED_PARAMETERS[qed_parameters])
-            scores = Scores(logp, qed, sascorer.calculateScore(molecule), ring_penalty(molecule))
-        finite = all(map(math.isfinite, scores))
+            # RDKit's smallest rings: the authors' cycle basis differs for few molecules, bridged or multiply fused
+            largest = max(map(len, molecule.GetRingInfo().AtomRings()), default=0)
+            scores = Scores(logp, qed, sascorer.calculateScore(molecule), min(0, 6 - largest))
+        if not all(map(math.isfinite, scores)):
+            raise ValueError(f"not all are numbers: {scores}")
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         raise ScoringError(f"RDKit cannot score {Chem.MolToSmiles(molecule)}: {error}") from error
-    if not finite:
-        raise ScoringError(f"RDKit's scores of {Chem.MolToSmiles(molecule)} are not all numbers: {scores}")
-    return scores
-
-
-def of_smiles(smiles: str, qed_parameters: str = "rdkit") -> Scores | None:
-    """Returns the scores of one SMILES string, None if it is invalid."""
-    molecule, _ = parse(smiles)
-    return None if molecule is None else of_molecule(molecule, qed_parameters)
+    return (True, *scores, reason)
 
 
 def checked(smiles: Iterable[str]) -> list[str]:
-    """Returns the strings as a list.
-
-    Raises:
-        ValueError: one string alone, or something among them that is no string; it says which.
-    """
+    """The strings as a list; one string alone, or something among them that is no string, is a ValueError."""
     if isinstance(smiles, str) or not isinstance(smiles, Iterable):
         raise ValueError(f"a list of SMILES strings is needed, not {smiles!r}")
     strings = list(smiles)
@@ -151,52 +97,51 @@ def checked(smiles: Iterable[str]) -> list[str]:
     return strings
 
 
-def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
-    """Returns the row of `score` for one string: valid, the four scores, reason."""
-    molecule, reason = parse(smiles)
-    values = (math.nan,) * len(Scores._fields) if molecule is None else of_molecule(molecule, qed_parameters)
-    return (molecule is not None, *values, reason)
-
-
-def table(rows: Iterable[tuple]) -> pd.DataFrame:
-    """Returns rows as the table of `score`."""
-    columns = ["valid", *Scores._fields, "reason"]
-    types = dict.fromkeys(Scores._fields, float) | {"valid": bool, "reason": object}
-    return pd.DataFrame(list(rows), columns=columns).astype(types)
-
-
-def _rows(smiles: list[str], qed_parameters: str) -> list[tuple]:
-    """Returns the rows of some strings: work for one process."""
-    return [row(string, qed_parameters) for string in smiles]
-
-
 def score(smiles: Iterable[str], qed_parameters: str = "rdkit", processes: int = 1) -> pd.DataFrame:
-    """Returns the scores of SMILES strings.
-
-    Args:
-        smiles: strings, finished or not; trailing spaces change nothing.
-        qed_parameters: "rdkit" as `QED.default`, or "authors" (the authors' code: Gerebtzoff's logP function).
-        processes: over which a long list is spread.
-
-    Returns:
-        One row a string, in its order: valid (bool); logp, qed, sa, ring_penalty as in `Scores`, NaN if invalid;
-        reason, RDKit's own for an invalid string, otherwise "".
-
-    Raises:
-        ValueError: not a list of strings, unknown parameters.
-        ScoringError: RDKit fails on a valid molecule.
-    """
+    """One row per string: valid, logp, qed, sa, ring_penalty (as in `Scores`, NaN if invalid), reason ("" if valid)."""
     strings = checked(smiles)
     if qed_parameters not in QED_PARAMETERS:
         raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
-    parts = [strings[start : start + PART] for start in range(0, len(strings), PART)]
-    calls = (joblib.delayed(_rows)(part, qed_parameters) for part in parts)
-    return table(chain.from_iterable(joblib.Parallel(n_jobs=max(1, min(processes, len(parts))))(calls)))
+    rows: Iterable[tuple] = (row(string, qed_parameters) for string in strings)
+    if (jobs := min(processes, math.ceil(len(strings) / PART))) > 1:  # joblib costs milliseconds even for one
+        workers = joblib.Parallel(n_jobs=jobs, batch_size=PART)
+        rows = workers(joblib.delayed(row)(string, qed_parameters) for string in strings)
+    types = {"valid": bool} | dict.fromkeys(Scores._fields, float) | {"reason": object}
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
 
 
-def scaffold(smiles: str) -> str:
-    """Returns the Bemis-Murcko scaffold as SMILES: ring systems and what links them; "" without rings or if invalid."""
-    molecule, _ = parse(smiles)
-    if molecule is None:
-        return ""
-    return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(molecule))
+def table_2(table: pd.DataFrame, ended: np.ndarray, lengths: np.ndarray, known: Set[str] | None = None) -> pd.Series:
+    """Table 2 from rows of `score` and smiles, counted as by the authors and by MOSES; NaN where nothing is averaged.
+
+    Scores are means over valid molecules, ended (B,) and lengths (B,) over all strings; `known` are not novel.
+    """
+    valid = table[table["valid"]]
+    smiles = valid["smiles"].tolist()
+    canonical = [Chem.MolToSmiles(parse(string)[0]) for string in smiles]
+    firsts = {name: canonical[: table["valid"].iloc[:n].sum()] for name, n in (("1k", 1_000), ("10k", 10_000))}
+    different, trained_on = set(canonical), known or set()
+    old = {c for string, c in zip(smiles, canonical, strict=True) if {string.strip(), c} & trained_on}
+    row = {
+        "valid": table["valid"].mean(), **{name: valid[name].mean() for name in Scores._fields},
+        "share_without_large_rings": (table["ring_penalty"] == 0).mean(),  # an invalid string has none: NaN
+        "share_without_large_rings_of_valid": (valid["ring_penalty"] == 0).mean(),
+        "ended": pd.Series(ended, dtype=float).mean(), "length": pd.Series(lengths, dtype=float).mean(),
+        **{f"unique_{name}": len(set(first)) / len(first) if first else np.nan for name, first in firsts.items()},
+        "novel": 1.0 - len(old) / len(different) if different and known is not None else np.nan,
+        "diversity": diversity(canonical[:COMPARED]),
+    }  # fmt: skip
+    return pd.Series(row, dtype=float)
+
+
+def diversity(molecules: Sequence[str]) -> float:
+    """1 - the mean Tanimoto similarity of all pairs of valid SMILES, each with itself too (IntDiv of MOSES), 0 to 1."""
+    if not molecules:
+        return float("nan")
+    rows = [_FINGERPRINTS.GetFingerprintAsNumPy(Chem.MolFromSmiles(string)) for string in molecules]
+    bits = np.stack(rows, dtype=np.float32)  # whole numbers below 2^24 stay exact, and the matrix product is fast
+    sizes, similarity = bits.sum(axis=1), 0.0
+    for start in range(0, len(bits), BLOCK):
+        common = bits[start : start + BLOCK] @ bits.T
+        either = sizes[start : start + BLOCK, None] + sizes - common
+        similarity += float((common / either).sum(dtype=np.float64))
+    return 1.0 - similarity / len(bits) ** 2

@@ -1,247 +1,282 @@
-"""Real tunes: four ABC collections that music21 installs, as melodies of 38 events in C major or A minor.
+"""Tunes as melodies of 38 events: four ABC collections of music21, or your own MIDI files; and the rebuilt corpus.
 
-The paper trains on 30,000 MIDI songs that were never published; these 12,762 folk tunes are what anyone can install.
-Nothing is downloaded and nothing is committed (the Essen collection is licensed for non-commercial use only).
-
-How a tune becomes a melody:
-
-1. `repro.music.abc` strips its text to the notes, each part once, and symusic plays it.
-2. Each note begins on the nearest sixteenth: a triplet of eighths becomes 1-2-1 sixteenths. Where a note would be lost
-   (runs in thirty-seconds, say), or more than a quarter of the notes would move, rounding would write another rhythm,
-   and the tune is dropped. No note is ever lost, and none moves by more than half a sixteenth.
-3. It moves to the transposition that has most notes in C major; K: only settles ties, because Essen writes many minor
-   tunes under the parallel major. The octave is the one that brings the mean pitch nearest to the middle of C3 to B5.
-4. It is kept with at least 95 % of its notes in key. (98.5 % of every melody would leave fewer than 11,000 melodies;
-   the corpus as a whole has more than 99 % of its notes in key.) Of melodies equal event by event the first is kept.
+The paper's 30,000 MIDI songs were never published; these 12,762 folk tunes are what anyone can install.
 """
-
-from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
+import os
 import re
-from collections import Counter
+import subprocess
+import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from symusic.core import ScoreTick
 
-from repro.music.abc import Dropped, Played, played
-from repro.music.events import C_MAJOR, FIRST_PITCH, HIGHEST_MIDI, HORIZON, LOWEST_MIDI, from_notes
-from repro.settings import COLLECTIONS
+from repro import ROOT
+from repro.music import midi
 
-SPLITS: tuple[str, ...] = ("train", "validation", "test")
-REASONS: tuple[str, ...] = (
-    "unparsable", "polyphonic", "off the grid", "too short", "out of key", "range too wide", "duplicate",
-)  # fmt: skip
+from repro.music.events import (  # isort: skip
+    C_MAJOR, FIRST_PITCH, HOLD, HORIZON, REST, STEPS_PER_QUARTER, Dropped, from_notes, in_c, in_range, slowed,
+    swap_rest_and_hold)  # fmt: skip
+from repro.settings import RebuiltSettings, TuneSettings
+
+SPLITS = ("train", "validation", "test")
+REASONS = ("unparsable", "polyphonic", "off the grid", "too short", "out of key", "range too wide", "duplicate")
 MOST_MOVED = 0.25  # ours: the share of a tune's notes that rounding may move
+LISTED = 10  # files that a sentence names before it only counts
+BATCH = 32  # tunes per process of abc2midi: few enough that a wrong tune costs little
+Notes = tuple[np.ndarray, np.ndarray, np.ndarray, int]  # begins and ends (in sixteenths, not rounded), pitches, sharps
 
-_IN_C = np.isin(np.arange(12), C_MAJOR)
+_FIELD = re.compile(r"[H-Zmrsw+]:|[A-G]:(?![|:\]])")  # a line "A:|" is music
+_KEPT_FIELD = re.compile(r"[KLM]:\s*[^|:\s]")
+_DECORATION = re.compile(r'"[^"\n]*"|\{[^}\n]*\}|![^!\s]{1,9}!')
+_FIRST_ENDING = re.compile(r"[|\[]\s*\[?1(?!\d)(?:(?![|\[]\s*\[?1(?!\d)).){0,200}?[|\[]\s*\[?2(?!\d)", re.DOTALL)
+_ENDING = re.compile(r"(?:[|:]\s*\[?|\[)\s*[1-9](?:[,-][1-9])*")
+_BAR = re.compile(r":*\[?\|[|:\]]*|:+")
+_NO_NOTE = re.compile(r"\((?!\d)|y\d*|[^]A-Ga-gzZ0-9/,'^_=<>(|:[\s&+-]")  # slurs, spacing, letters for ornaments
+_VOICE = re.compile(r"(?m)^V:\s*(\w+)|\[V:\s*(\w+)")
 
 
-@dataclass(frozen=True)
-class Tunes:
-    """Melodies in the order of the collections' files; entry i of each field belongs to melody i.
+def read(settings: TuneSettings) -> pd.DataFrame:
+    """One row per tune read, in the order of the files: collection, title, split, events and `dropped`, a reason or "".
 
-    Attributes:
-        events: uint8 arrays, one a melody, of at least `minimum_events` events 0..37.
-        collection: the collection that each melody is from.
-        title: the first T: of its tune.
-        split: array of 'train', 'validation' and 'test', about 90, 5 and 5 %. Melodies that open alike or share their
-            intervals are in the same split.
-        dropped: one row a collection: collection, read, a count for each of REASONS, kept.
+    MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError.
     """
-
-    events: tuple[np.ndarray, ...]
-    collection: tuple[str, ...]
-    title: tuple[str, ...]
-    split: np.ndarray
-    dropped: pd.DataFrame
-
-    def of(self, split: str) -> list[np.ndarray]:
-        """Returns the melodies of one split."""
-        if split not in SPLITS:
-            raise ValueError(f"no split is called {split!r}: choose from {', '.join(SPLITS)}")
-        return [events for events, its in zip(self.events, self.split, strict=True) if its == split]
-
-
-def read(
-    collections: Sequence[str] = COLLECTIONS, minimum_in_key: float = 0.95, minimum_events: int = HORIZON
-) -> Tunes:
-    """Converts collections; the same input gives the same melodies, order and split.
-
-    Args:
-        collections: names from COLLECTIONS.
-        minimum_in_key: the share of a melody's notes that must be in C major.
-        minimum_events: the fewest sixteenths a melody may have.
-
-    Raises:
-        ValueError: a collection that is not known.
-        FileNotFoundError: music21 is not installed.
-    """
-    found: dict[bytes, tuple[np.ndarray, str, str]] = {}
-    counts = {collection: Counter[str]() for collection in collections}
-    tunes = [(name, tune) for name, file in _files(collections) for tune in _tunes_in(_decoded(file.read_bytes()))]
-    for (collection, tune), notes in zip(tunes, played([tune for _, tune in tunes]), strict=True):
-        counts[collection]["read"] += 1
+    rows, seen = [], set()
+    for collection, title, tune in _tunes(settings):
         try:
-            events = _melody(notes, minimum_in_key, minimum_events)
-            if events.tobytes() in found:
-                raise Dropped("duplicate")
+            if isinstance(tune, Path):
+                events = midi.melody(tune, settings.midi_track)
+            else:
+                events = melody(tune, settings.minimum_in_key, settings.minimum_events)
+            reason = "duplicate" if events.tobytes() in seen else ""
+            seen.add(events.tobytes())
         except Dropped as dropped:
-            counts[collection][dropped.reason] += 1
-            continue
-        counts[collection]["kept"] += 1
-        title = re.search(r"(?m)^T:[ \t]*(.*)", tune)
-        found[events.tobytes()] = events, collection, title.group(1).strip() if title else ""
-    melodies = tuple(events for events, _, _ in found.values())
-    names, titles = tuple(name for _, name, _ in found.values()), tuple(title for _, _, title in found.values())
-    columns = ("read", *REASONS, "kept")
-    table = pd.DataFrame([{"collection": name, **{key: its[key] for key in columns}} for name, its in counts.items()])
-    return Tunes(melodies, names, titles, split(melodies), table)
+            reason = str(dropped)
+        rows.append((collection, title, "", np.empty(0, np.uint8) if reason else events, reason))
+    table = pd.DataFrame(rows, columns=["collection", "title", "split", "events", "dropped"])
+    kept = table["dropped"] == ""
+    table.loc[kept, "split"] = split(list(table.loc[kept, "events"]))
+    if not settings.midi_folder:
+        return table
+    refused = table[~kept]
+    listed = (refused["title"] + " (" + refused["dropped"] + ")")[:LISTED]
+    more = [f"and {len(refused) - LISTED} more"] * (len(refused) > LISTED)
+    left_out = ", ".join([f"files left out: {len(refused)}", *listed, *more])
+    found = f"{table['collection'][0]} gives {kept.sum()} melodies"
+    if not set(SPLITS) <= set(table["split"]):
+        need = "at least 3 that open differently are needed, one each to learn from, to validate and to test"
+        raise ValueError(f"{found}, and {need}; {left_out}")
+    if len(refused):
+        warnings.warn(f"{found}; {left_out}", stacklevel=2)
+    return table
 
 
-def melody(tune: str, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:
-    """Returns one ABC tune as a uint8 array of events.
-
-    Raises:
-        Dropped: it cannot be one; the reason is one of REASONS but 'duplicate'.
-    """
-    return _melody(played([tune])[0], minimum_in_key, minimum_events)
+def of(tunes: pd.DataFrame, split: str) -> list[np.ndarray]:
+    """The melodies of one split, uint8 arrays in the order of the table."""
+    if split not in SPLITS:
+        raise ValueError(f"no split is called {split!r}: choose from {', '.join(SPLITS)}")
+    return [events.copy() for events in tunes.loc[tunes["split"] == split, "events"]]  # parquet's cannot be written to
 
 
-def _melody(notes: Played | Dropped, minimum_in_key: float, minimum_events: int) -> np.ndarray:
+def dropped(tunes: pd.DataFrame) -> pd.DataFrame:
+    """One row per collection: collection, tunes read, a count for each reason to drop one, tunes kept."""
+    of_files = tunes["title"].str.lower().str.endswith(midi.ENDINGS).all()
+    kinds = tunes["dropped"].str.partition(":")[0].replace("", "kept")
+    counts = pd.crosstab(tunes["collection"], kinds).reindex(tunes["collection"].unique())
+    counts["read"] = counts.sum(axis=1)
+    columns = ["read", *(midi.REASONS if of_files else REASONS), "kept"]
+    return counts.reindex(columns=columns, fill_value=0).rename_axis(columns=None, index="collection").reset_index()
+
+
+def source_digest(settings: TuneSettings) -> str:
+    """The sha256 of the files that `read` would read: their names and bytes."""
+    digest = hashlib.sha256()
+    for _, name, file in _files(settings):
+        try:
+            content = midi.content(file)
+        except Dropped as reason:
+            content = str(reason).encode()
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def melody(tune: str | Notes | Dropped, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:
+    """One tune, in ABC or `played`, as uint8 events (T,); Dropped says why it cannot be one."""
+    notes = played([tune])[0] if isinstance(tune, str) else tune
     if isinstance(notes, Dropped):
         raise notes
     begins, ends, pitches, sharps = notes
-    steps = np.floor(begins + 0.5).astype(int)
+    steps = np.floor(begins + 0.5).astype(int)  # a triplet of eighths becomes 1-2-1 sixteenths
     moved = np.abs(begins - steps) > 0.05
-    if (np.diff(steps) == 0).any() or moved.mean() > MOST_MOVED:
+    if (np.diff(steps) == 0).any() or moved.mean() > MOST_MOVED:  # a note would be lost, or the rhythm be another
         raise Dropped("off the grid")
     ends = np.maximum(np.floor(ends + 0.5).astype(int), steps + 1)
     if ends.max() - steps[0] < minimum_events:
         raise Dropped("too short")
-    pitches = in_c(pitches, sharps)
-    if _IN_C[pitches % 12].mean() < minimum_in_key:
+    pitches = in_c(pitches, sharps)  # K: only settles ties: Essen writes many minor tunes under the parallel major
+    if np.isin(pitches % 12, C_MAJOR).mean() < minimum_in_key:
         raise Dropped("out of key")
-    pitches = in_range(pitches)
-    return from_notes(steps - steps[0], ends - steps[0], pitches).astype(np.uint8)
-
-
-def in_c(pitches: np.ndarray, sharps: int) -> np.ndarray:
-    """Transposes to the most notes in C major; of equally good keys to the one nearest to K: in fifths."""
-    fits = _IN_C[(pitches[None] + np.arange(12)[:, None]) % 12].sum(axis=1)
-    fifths = (7 * np.arange(12) + sharps) % 12  # between the key that this shift takes to C, and K:
-    apart = np.minimum(fifths, 12 - fifths)
-    return pitches + int(np.lexsort((fifths, apart, -fits))[0])
-
-
-def in_range(pitches: np.ndarray) -> np.ndarray:
-    """Moves by octaves to the mean nearest to the range's middle. Most tunes so have their tonic at middle C."""
-    octaves = pitches + 12 * np.arange(-10, 11)[:, None]
-    fitting = octaves[(octaves.min(axis=1) >= LOWEST_MIDI) & (octaves.max(axis=1) <= HIGHEST_MIDI)]
-    if not len(fitting):
-        raise Dropped("range too wide")
-    return fitting[np.abs(fitting.mean(axis=1) - (LOWEST_MIDI + HIGHEST_MIDI) / 2).argmin()]
+    return from_notes(steps - steps[0], ends - steps[0], in_range(pitches))
 
 
 def split(melodies: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns 'train', 'validation' or 'test' for each melody, drawn once for its whole group."""
-    drawn = (int.from_bytes(group[:8], "big") % 20 for group in groups(melodies))
-    return np.array([("validation", "test")[n] if n < 2 else "train" for n in drawn], dtype="<U10")
+    """'train', 'validation' or 'test' of each melody, about 90, 5 and 5 %, drawn once per group (`groups`)."""
+    names = groups(melodies)
+    drawn = [int.from_bytes(group[:8], "big") % 20 for group in names]
+    if not {0, 1} < set(drawn) and len(set(names)) >= len(SPLITS):  # a part is empty: the order of groups decides
+        few = -(-len(set(names)) // 20)  # 5 %, at least one
+        place = {group: i // few for i, group in enumerate(sorted(set(names)))}
+        drawn = [place[group] for group in names]
+    return np.array([("validation", "test")[n] if n < 2 else "train" for n in drawn], dtype=object)
 
 
 def groups(melodies: Sequence[np.ndarray]) -> list[bytes]:
-    """Returns the name of each melody's group: those that open alike, up to transposition, or share all intervals."""
-    parent = list(range(len(melodies)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = i = parent[parent[i]]
-        return i
-
-    first: dict[tuple[str, bytes], int] = {}
-    for i, events in enumerate(melodies):
-        events = events.astype(np.int8)
-        struck = events[events >= FIRST_PITCH]
-        opening = np.where(events >= FIRST_PITCH, events - struck[0], events + 100)[:HORIZON]
-        for key in (("opening", opening.tobytes()), ("intervals", np.diff(struck).tobytes())):
-            parent[root(i)] = root(first.setdefault(key, i))
-    digests = [hashlib.sha256(events.tobytes()).digest() for events in melodies]
-    member: dict[int, bytes] = {}  # the least digest speaks for its group: the order of melodies does not matter
-    for i, digest in enumerate(digests):
-        member[root(i)] = min(digest, member.get(root(i), digest))
-    return [member[root(i)] for i in range(len(melodies))]
+    """The name of each melody's group, its least digest: those that open alike in any key, or share all intervals."""
+    members = [hashlib.sha256(events.tobytes()).digest() for events in melodies]
+    played = [(events, events[events >= FIRST_PITCH]) for events in (melody.astype(np.int8) for melody in melodies)]
+    openings = [np.where(e >= FIRST_PITCH, e - struck[0], e + 100)[:HORIZON].tobytes() for e, struck in played]
+    intervals = [np.diff(struck).tobytes() for _, struck in played]
+    before: list[bytes] = []
+    while members != before:  # until the least digest has reached all that are joined
+        before = members
+        for keys in (openings, intervals):
+            least: dict[bytes, bytes] = {}
+            for key, member in zip(keys, members, strict=True):
+                least[key] = min(member, least.get(key, member))
+            members = [least[key] for key in keys]
+    return members
 
 
-def _files(collections: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    unknown = [name for name in collections if name not in COLLECTIONS]
-    if unknown:
-        raise ValueError(f"no collection is called {unknown[0]!r}: choose from {', '.join(COLLECTIONS)}")
+def _files(settings: TuneSettings) -> list[tuple[str, str, Path]]:  # collection, name, place
+    if settings.midi_folder:
+        folder = ROOT / Path(settings.midi_folder).expanduser()
+        return [(midi.shown(folder.resolve().name), name, file) for name, file in midi.files(folder)]
     spec = importlib.util.find_spec("music21")  # finds the package without the seconds that importing it takes
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the tunes come with the package music21, which is not installed")
-    for name in collections:
-        folder = Path(spec.submodule_search_locations[0]) / "corpus" / name
-        files = sorted(folder.glob("*.abc"))
-        if not files:
-            raise FileNotFoundError(f"this music21 has no tunes in {folder}")
-        yield from ((name, file) for file in files)
+    corpus = Path(spec.origin).with_name("corpus") if spec and spec.origin else Path("music21", "corpus")
+    found = [(name, sorted((corpus / name).glob("*.abc"))) for name in settings.collections]
+    if missing := [name for name, files in found if not files]:
+        raise FileNotFoundError(f"no tunes in {corpus / missing[0]}: they come with the package music21")
+    return [(name, f"{name}/{file.name}", file) for name, files in found for file in files]
 
 
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+def _tunes(settings: TuneSettings) -> Iterator[tuple[str, str, Path | Notes | Dropped]]:  # collection, title, tune
+    for collection, name, file in _files(settings):
+        if settings.midi_folder:
+            yield collection, name, file
+            continue
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            text = file.read_text(encoding="latin-1")
+        tunes = re.split(r"(?m)^(?=X:)", text)[1:]
+        for tune, notes in zip(tunes, played(tunes), strict=True):
+            title = re.search(r"(?m)^T:(.*)", tune)
+            yield collection, title[1].strip() if title else "", notes
 
 
-def _tunes_in(text: str) -> list[str]:
-    return re.split(r"(?m)^(?=X:)", text.replace("\r\n", "\n").replace("\r", "\n"))[1:]
+def plain(abc: str) -> str | Dropped:
+    """A tune's ABC stripped to M:, L:, K: and lines of notes, rests and bar lines, each part once; or why not."""
+    # Without R:, by which abc2midi would swing hornpipes two to one of its own accord.
+    if len({first or second for first, second in _VOICE.findall(abc)}) > 1:
+        return Dropped("polyphonic")
+    lines = [re.sub(r"(?<!\\)%.*", "", line).strip() for line in abc.splitlines()]
+    key = next((i for i, line in enumerate(lines) if line.startswith("K:")), None)
+    if key is None:
+        return Dropped("unparsable")
+    header = {line[0]: line[2:].strip() for line in lines[: key + 1] if line[:2] in ("M:", "L:", "K:")}
+    # \b keeps Essen's "FREI4/4", which abc2midi refuses, from being read as a meter.
+    meter = re.match(r"(\d+)/(\d+)\b|C\|?(?=$|\s)", header.get("M", ""))
+    beats = int(meter[1]) / max(int(meter[2]), 1) if meter and meter[1] else 1.0
+    unit = header.get("L") or ("1/16" if beats < 0.75 else "1/8")  # the ABC standard's default
+    head = ["X:1", f"M:{meter[0] if meter else 'none'}", f"L:{unit}", "%%propagate-accidentals octave",
+            "%%MIDI chordattack 0", f"K:{header['K']}"]  # fmt: skip
+    body = "\n".join(line for line in lines[key + 1 :] if _KEPT_FIELD.match(line) or not _FIELD.match(line))
+    body = _DECORATION.sub("", body)
+    body = re.sub(r"\[([KLM]:[^\]\n]*)\]", r"\n\1\n", body)  # inline fields, which change what follows
+    body = re.sub(r"\[[A-Za-z]:[^\]\n]*\]", "", body)
+    for line in _FIRST_ENDING.sub("|", body).splitlines():
+        if not _KEPT_FIELD.match(line):
+            line = _NO_NOTE.sub("", _BAR.sub("|", _ENDING.sub("|", line)).replace("x", "z"))
+        head += [line] if line.strip() else []
+    return "\n".join(head) + "\n"
 
 
-def source_digest(collections: Sequence[str] = COLLECTIONS) -> str:
-    """Returns the sha256 of the installed files that `read` would read: their names and bytes."""
-    digest = hashlib.sha256()
-    for collection, file in _files(collections):
-        content = file.read_bytes()
-        digest.update(f"{collection}/{file.name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
+def played(tunes: Sequence[str]) -> list[Notes | Dropped]:
+    """The notes of ABC tunes (each from X: on), or why there are none: wrong ABC, no note, or several voices."""
+    texts = [plain(tune) for tune in tunes]
+    good = [text for text in texts if isinstance(text, str)]
+    scores = iter([score for at in range(0, len(good), BATCH) for score in _scores(good[at : at + BATCH])])
+    return [_notes(next(scores)) if isinstance(text, str) else text for text in texts]
 
 
-def save(tunes: Tunes, path: str | Path) -> None:
-    """Writes tunes as one compressed npz file."""
-    texts = {"collection": tunes.collection, "title": tunes.title, "split": tunes.split.tolist(),
-             "dropped": tunes.dropped.to_dict("list")}  # fmt: skip
-    with open(path, "wb") as file:
-        np.savez_compressed(
-            file,
-            events=np.concatenate([np.empty(0, np.uint8), *tunes.events]),
-            lengths=np.array([len(events) for events in tunes.events], dtype=np.int64),
-            texts=np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8),
-        )
+def _notes(score: ScoreTick | None) -> Notes | Dropped:
+    if score is None or not score.note_num():
+        return Dropped("unparsable")
+    if len(score.tracks) > 1:
+        return Dropped("polyphonic")
+    step = score.tpq / STEPS_PER_QUARTER
+    # abc2midi begins each note a tick late, so that two notes of one pitch stay apart. The highest of a chord is kept.
+    notes = {note.time - 1: note for note in sorted(score.tracks[0].notes, key=lambda note: note.pitch)}
+    begins, ends, pitches = np.array([(begin, note.end, note.pitch) for begin, note in sorted(notes.items())]).T
+    return begins / step, ends / step, pitches, score.key_signatures[0].key if score.key_signatures else 0
 
 
-def load(path: str | Path) -> Tunes:
-    """Reads what `save` wrote.
+def _scores(texts: list[str]) -> list[ScoreTick | None]:
+    # By symusic's abc2midi; None where it finds an error. `symusic.Score.from_abc` would start a process for each tune,
+    # many times the cost, and keep its complaints from us.
+    with tempfile.TemporaryDirectory() as folder:
+        numbered = [text.replace("X:1\n", f"X:{i}\n", 1) for i, text in enumerate(texts)]
+        Path(folder, "t.abc").write_text("\n".join(numbered), encoding="utf-8")
+        # symusic sets the variable when it is imported. "-silent" hides one error: a tie to another pitch, a slur here.
+        command = [os.environ["SYMUSIC_ABC2MIDI"], "t.abc", "-silent"]
+        said = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        files = [Path(folder, f"t{i}.mid") for i in range(len(texts))]
+        if b"Error" not in said and all(file.exists() for file in files):
+            return [ScoreTick(file) for file in files]
+    half = len(texts) // 2  # what a wrong tune leaves open spoils the next: hence halves, until it is alone
+    return _scores(texts[:half]) + _scores(texts[half:]) if half else [None]
 
-    Raises:
-        ValueError: the file is cut off, damaged or something else.
-        FileNotFoundError: there is no such file.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            flat, lengths, texts = file["events"], file["lengths"], json.loads(file["texts"].tobytes())
-        events = tuple(np.split(flat, np.cumsum(lengths)[:-1])) if len(lengths) else ()
-        tunes = Tunes(events, tuple(texts["collection"]), tuple(texts["title"]), np.array(texts["split"], "<U10"),
-                      pd.DataFrame(texts["dropped"]))  # fmt: skip
-        if lengths.sum() != len(flat) or {len(tunes.collection), len(tunes.title), len(tunes.split)} != {len(lengths)}:
-            raise ValueError("its parts do not fit together")
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # damaged zip files raise a dozen kinds, TokenError and OSError among them
-        raise ValueError(f"{path} is not a file of tunes, or is damaged: delete it and convert again") from error
-    return tunes
+
+def struck_again(melody: np.ndarray, every: int) -> np.ndarray:
+    """A melody (T,) whose held notes are struck again every `every` steps from their beginning."""
+    steps = np.arange(len(melody))
+    begins = np.maximum.accumulate(np.where(melody != HOLD, steps, 0))  # of what sounds; a first hold is none
+    again = (melody[begins] >= FIRST_PITCH) & ((steps - begins) % every == 0)
+    return np.where(again, melody[begins], melody)
+
+
+def with_silences(melody: np.ndarray, settings: RebuiltSettings, generator: np.random.Generator) -> np.ndarray:
+    """Lets silences into a melody (T,): after every so many steps, perhaps, one note off and then nothing."""
+    silence = np.array([REST] + [HOLD] * (settings.silence_events - 1), dtype=melody.dtype)
+    parts = []
+    for first in range(0, len(melody), settings.silence_every):
+        fallen = [silence] if generator.random() < settings.silences else []
+        parts += [melody[first : first + settings.silence_every], *fallen]
+    return np.concatenate(parts)
+
+
+def window(tune: np.ndarray, settings: RebuiltSettings, generator: np.random.Generator) -> np.ndarray:
+    """One window of a tune, at most `window_events` events: a place, a speed and silences are drawn."""
+    on_note = generator.random() < settings.begin_on_note
+    starts = np.flatnonzero(tune[:-1] >= FIRST_PITCH) if on_note else len(tune) - 1  # a window has two events or more
+    start = generator.choice(starts)
+    times = (1, 2, 4)[generator.choice(3, p=settings.speeds)]
+    piece = slowed(tune[start : start + -(-settings.window_events // times)], times)
+    if times == 2:
+        piece = struck_again(piece, every=2)  # an eighth
+    return with_silences(piece, settings, generator)[: settings.window_events]
+
+
+def windows(tunes: Sequence[np.ndarray], count: int, settings: RebuiltSettings, seed: int) -> list[np.ndarray]:
+    """Draws windows of at least two events, in the settings' coding; every event is equally likely to be covered."""
+    generator = np.random.default_rng(seed)
+    sizes = np.array([len(tune) for tune in tunes], dtype=float)
+    chosen = generator.choice(len(tunes), size=count, p=sizes / sizes.sum())
+    drawn = [window(tunes[tune], settings, generator) for tune in chosen]
+    return [swap_rest_and_hold(piece) for piece in drawn] if settings.event_coding == "authors_code" else drawn

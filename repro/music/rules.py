@@ -1,179 +1,91 @@
-"""The reward of music theory: nine rules, each a pure function of a batch of melodies.
+"""The reward of music theory: what nine rules pay for the facts of `facts`, by the numbers of the authors' code.
 
-    rewards = step_rewards(melodies)   # rule name -> (B, T), in the order of RULES
-    total = total_reward(melodies)     # (B, T), r_MT before division by the temperature c
-
-A rule rewards every event given the events before it, so all rewards of a finished batch are computed at once, and
-those of a prefix stay what they are when the melody goes on. The numbers are those of the authors' code. What the
-rules look at is in `facts`; here stands what it is worth. Rules take and return arrays with time first, (T, B).
+A rule pays for each event given the events before it, so all of a batch are paid at once. Rules return arrays (T, B).
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
 
-from repro.music.events import FIRST_PITCH, HOLD, HORIZON, TONIC, checked
-from repro.music.facts import (
-    HOLD_AFTER_C_OR_G,
-    HOLD_CODE,
-    IN_KEY_FIFTH,
-    IN_KEY_THIRD,
-    INTERVAL_CODES,
-    MOTIF_NOTES,
-    REST_AFTER_C_OR_G,
-    REST_CODE,
-    Melodies,
-    chunks,
-)
+from repro.music import facts
+from repro.music.events import FIRST_PITCH, HOLD, HORIZON, TONIC
+from repro.music.facts import INTERVAL_CODES, LAGS, MOTIF_NOTES, Melodies, chunks
 
-OUT_OF_KEY = -1.0
-AT_TONIC = 3.0
-TOO_OFTEN = -100.0
-AUTOCORRELATION_LAGS = (1, 2, 3)
-AUTOCORRELATION_WEIGHT = -3.0  # times |r| where |r| > 3/20
-MOTIF, MOTIF_EXTRA_NOTE = 3.0, 0.3
-REPEATED_MOTIF, REPEATED_MOTIF_EXTRA_NOTE = 4.0, 1.0
-LEAP_RESOLVED_OR_DOUBLED = 5.0  # with the sign of the outcome
-UNIQUE_EXTREME = 3.0
-BEYOND_OCTAVE = -5.0
-INTERVALS = {  # the authors' table times its scaler 5; other intervals up to the octave are worth nothing
-    REST_CODE: 0.25,
-    HOLD_CODE: 0.375,
-    REST_AFTER_C_OR_G: 0.75,
-    HOLD_AFTER_C_OR_G: 1.5,
-    IN_KEY_FIFTH: 0.5,
-    IN_KEY_THIRD: 0.75,
-    2: 0.40,
-    4: 0.45,
-    5: 0.35,
-    7: 0.10,
-    9: 0.25,
-    11: -1.5,
-}
-_INTERVAL_REWARDS = np.select(
-    [code == INTERVAL_CODES for code in INTERVALS] + [INTERVAL_CODES > 12], [*INTERVALS.values(), BEYOND_OCTAVE], 0.0
-)
+INTERVALS = {  # the authors' table times its scaler 5; others up to the octave are worth nothing, wider ones -5
+    facts.REST_CODE: 0.25, facts.REST_AFTER_C_OR_G: 0.75, facts.HOLD_CODE: 0.375, facts.HOLD_AFTER_C_OR_G: 1.5,
+    facts.IN_KEY_FIFTH: 0.5, facts.IN_KEY_THIRD: 0.75, 2: 0.40, 4: 0.45, 5: 0.35, 7: 0.10, 9: 0.25, 11: -1.5,
+}  # fmt: skip
+_WORTH = np.select([*(code == INTERVAL_CODES for code in INTERVALS), INTERVAL_CODES > 12], [*INTERVALS.values(), -5.0])
 
 
 def key(batch: Melodies) -> np.ndarray:
     """-1 for a pitch outside C major."""
-    return np.where(batch.in_key, 0.0, OUT_OF_KEY)
+    return np.where(batch.in_key, 0.0, -1.0)
 
 
 def tonic(batch: Melodies) -> np.ndarray:
-    """+3 for middle C as the first event and as the first of the last four, and for letting it sound to the end.
-
-    Of the last four events the second must be a hold, the third and fourth a hold or a rest; each is judged for
-    itself, whatever pitch sounds. Other octaves of C do not count.
-    """
-    rewards = np.zeros(batch.events.shape)
-    final = batch.horizon - 4
-    for time, events in enumerate(batch.events):
-        if time in (0, final):
-            rewards[time] = AT_TONIC * (events == TONIC)
-        elif time == final + 1:
-            rewards[time] = AT_TONIC * (events == HOLD)
-        elif time > final + 1:
-            rewards[time] = AT_TONIC * (events < FIRST_PITCH)
-    return rewards
+    """+3 for middle C as the first event and as the first of the last four, and for letting it sound to the end."""
+    events, final = batch.events, HORIZON - 4
+    time = np.arange(len(events))[:, None]  # each event is judged for itself; other octaves of C do not count
+    places = [(time == 0) | (time == final), time == final + 1, time > final + 1]
+    return 3.0 * np.select(places, [events == TONIC, events == HOLD, events < FIRST_PITCH], False)
 
 
 def repetition(batch: Melodies) -> np.ndarray:
     """-100 for an event that comes too often: see `Melodies.repeated`."""
-    return np.where(batch.repeated, TOO_OFTEN, 0.0)
+    return np.where(batch.repeated, -100.0, 0.0)
 
 
 def autocorrelation(batch: Melodies) -> np.ndarray:
-    """-3 |r_k| for each lag k = 1, 2, 3 whose autocorrelation r_k of the events so far is beyond .15 in size.
-
-    Both signs are punished, where the paper speaks of "greater than .15". Rests and holds enter as the numbers 0 and
-    1. A constant melody has no autocorrelation and no penalty. With two events r_1 is always -1/2: a second event that
-    differs from the first costs 1.5.
-
-    r_k is a ratio of whole numbers and the threshold is 3/20, so the comparison is exact: a tie costs nothing. The
-    authors' code compares rounded numbers, and whether a tie costs .45 depends on the rounding. Ties are rare.
-    """
+    """-3 |r_k| for each lag k = 1, 2, 3 whose autocorrelation r_k of the events so far is beyond .15 in size."""
+    # Both signs are punished, where the paper speaks of "greater than .15". Rests and holds enter as 0 and 1. Ratios of
+    # whole numbers are compared exactly: a rare tie costs nothing, where rounding decides in the authors' code.
     rewards = np.zeros(batch.events.shape)
-    for lag in AUTOCORRELATION_LAGS:
+    for lag in LAGS:
         size = np.abs(batch.covariation(lag))
-        punished = 20 * size > 3 * batch.variation
-        rewards += AUTOCORRELATION_WEIGHT * punished * size / np.maximum(batch.variation, 1)
+        rewards += -3.0 * (20 * size > 3 * batch.variation) * size / np.maximum(batch.variation, 1)
     return rewards
 
 
 def motif(batch: Melodies) -> np.ndarray:
     """+3 where the last 8 events strike three different pitches, and .3 more for each further one: up to 4.5."""
-    return np.where(batch.in_motif, MOTIF + MOTIF_EXTRA_NOTE * (batch.motif_notes - float(MOTIF_NOTES)), 0.0)
+    return np.where(batch.motif_notes > 0, 3.0 + 0.3 * (batch.motif_notes - float(MOTIF_NOTES)), 0.0)
 
 
 def repeated_motif(batch: Melodies) -> np.ndarray:
     """+4, and 1 for each pitch beyond the third, where the last 8 events are a motif that was heard before."""
-    worth = REPEATED_MOTIF + REPEATED_MOTIF_EXTRA_NOTE * (batch.motif_notes - float(MOTIF_NOTES))
-    return np.where(batch.in_repeated_motif, worth, 0.0)
+    return np.where(batch.in_repeated_motif, 4.0 + (batch.motif_notes - float(MOTIF_NOTES)), 0.0)
 
 
 def intervals(batch: Melodies) -> np.ndarray:
     """The worth, in INTERVALS, of the step from the last pitch to this event; nothing before the first pitch."""
-    return _INTERVAL_REWARDS.take(batch.interval_index)
+    return _WORTH[batch.sounding, batch.events]
 
 
 def leaps(batch: Melodies) -> np.ndarray:
     """+5 for resolving a leap of a fifth or more, -5 for leaping on in its direction: see `Melodies.open_leaps`."""
-    return LEAP_RESOLVED_OR_DOUBLED * batch.leap_outcomes
+    return 5.0 * batch.leap_outcomes
 
 
 def unique_extremes(batch: Melodies) -> np.ndarray:
     """+3 each at the last event of the horizon if the highest event and the lowest pitch come once."""
     rewards = np.zeros(batch.events.shape)
-    if len(rewards) == batch.horizon:
-        rewards[-1] = UNIQUE_EXTREME * batch.unique_max + UNIQUE_EXTREME * batch.unique_min
+    highest, lowest = batch.unique_extremes
+    rewards[HORIZON - 1 :] = 3.0 * highest + 3.0 * lowest
     return rewards
 
 
-RULES: dict[str, Callable[[Melodies], np.ndarray]] = {
-    "key": key,
-    "tonic": tonic,
-    "repetition": repetition,
-    "autocorrelation": autocorrelation,
-    "motif": motif,
-    "repeated_motif": repeated_motif,
-    "intervals": intervals,
-    "leaps": leaps,
-    "unique_extremes": unique_extremes,
-}
+_RULES = (key, tonic, repetition, autocorrelation, motif, repeated_motif, intervals, leaps, unique_extremes)
+RULES = {rule.__name__: rule for rule in _RULES}
 
 
-def step_rewards(melodies: object, horizon: int = HORIZON) -> dict[str, np.ndarray]:
-    """Returns what each rule pays for each event.
-
-    Args:
-        melodies: lists or an integer array (B, T), events 0..37, T <= horizon. Priming notes are no part of it.
-        horizon: events of a finished melody.
-
-    Returns:
-        Rule name -> float64 (B, T), in the order of RULES.
-
-    Raises:
-        ValueError: melodies of different lengths, not whole numbers, outside 0..37, or longer than the horizon.
-    """
-    array = checked(melodies, horizon)
-    rewards = {name: np.empty(array.shape) for name in RULES}
-    for part, batch in chunks(array, horizon):
-        for name, rule in RULES.items():
-            rewards[name][part] = rule(batch).T
-    return rewards
+def step_rewards(melodies: object) -> dict[str, np.ndarray]:
+    """What each rule pays for each event of melodies (B, T <= 32) without priming notes: float64 (B, T), by name."""
+    parts = [[np.ascontiguousarray(rule(batch).T) for rule in RULES.values()] for batch in chunks(melodies, HORIZON)]
+    return {name: np.concatenate(rewards) for name, rewards in zip(RULES, zip(*parts, strict=True), strict=True)}
 
 
-def total_reward(melodies: object, horizon: int = HORIZON) -> np.ndarray:
-    """Returns the sum of all rules for each event, r_MT before division by the temperature c: float64 (B, T).
-
-    Takes and raises what `step_rewards` does.
-    """
-    array = checked(melodies, horizon)
-    total = np.empty(array.shape)
-    for part, batch in chunks(array, horizon):
-        total[part] = reduce(np.add, (rule(batch) for rule in RULES.values())).T
-    return total
+def total_reward(melodies: object) -> np.ndarray:
+    """The sum of `step_rewards` over the rules, r_MT before division by the temperature c: float64 (B, T)."""
+    sums = (reduce(np.add, (rule(batch) for rule in RULES.values())) for batch in chunks(melodies, HORIZON))
+    return np.concatenate([np.ascontiguousarray(total.T) for total in sums])

@@ -1,4 +1,4 @@
-"""The scores against the authors' code and against RDKit's own functions, and what happens to bad strings."""
+"""Scores and Table 2 against the authors' code and RDKit's own functions, and what happens to bad strings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from rdkit import Chem
-from rdkit.Chem import QED, Crippen
+from rdkit import Chem, DataStructs
+from rdkit.Chem import QED, Crippen, rdFingerprintGenerator
 from rdkit.Contrib.SA_Score import sascorer
 
 from repro.molecules import scores
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "molecules_public.json").read_text())
 MOLECULES = GOLDEN["molecules"]
+TOTAL = GOLDEN["aggregate_this_split"]
+STRINGS = ["".join(GOLDEN["meta"]["vocab"][token] for token in molecule["seq"] if token) for molecule in MOLECULES]
 PREFIXES = [
     "".join(GOLDEN["meta"]["vocab"][token] for token in molecule["seq"][: length + 1])
     for molecule in MOLECULES
@@ -38,85 +40,58 @@ def golden() -> pd.DataFrame:
     return scores.score(PREFIXES)
 
 
-def test_the_contract(golden: pd.DataFrame) -> None:
-    """Protects what outsiders rely on: names, order and types of the columns, one row a string."""
+def test_the_contract_and_validity_of_the_authors(golden: pd.DataFrame) -> None:
+    """Protects names, order and types of the columns, and validity at every prefix, with and without the end token."""
     assert list(golden) == ["valid", "logp", "qed", "sa", "ring_penalty", "reason"]
-    assert len(golden) == len(PREFIXES)
+    assert golden["valid"].tolist() == VALID
     assert golden["valid"].dtype == bool and golden["qed"].dtype == float and scores.score([])["valid"].dtype == bool
 
 
-def test_validity_is_the_authors(golden: pd.DataFrame) -> None:
-    """Protects validity at every prefix of every molecule, with and without the end token."""
-    assert golden["valid"].tolist() == VALID
+def test_scores_are_the_authors(golden: pd.DataFrame) -> None:
+    """Protects all scores at all valid prefixes, QED with RDKit's and with the authors' logP function."""
+    ours = golden[VALID].assign(authors_qed=scores.score(PREFIXES, qed_parameters="authors").loc[VALID, "qed"])
+    assert np.abs(ours["qed"] - ours["authors_qed"]).max() > 0.01
+    other = ours["ring_penalty"].to_numpy() - TERMS["ringp"].to_numpy()  # authors' cycle basis: larger rings, seldom
+    assert other.min() == 0 and 0 < np.count_nonzero(other) < 0.02 * len(other)
+    pairs = {"logp": "logp", "sa_contrib": "sa", "ringp_sssr": "ring_penalty", "qed_rdkit": "qed"}
+    for theirs, column in (pairs | {"sa": "sa", "qed_ref": "authors_qed"}).items():
+        sign = -1 if column == "sa" else 1
+        np.testing.assert_allclose(sign * ours[column], TERMS[theirs], rtol=0, atol=1e-6, err_msg=theirs)
 
 
-@pytest.mark.parametrize(
-    ("ours", "authors", "sign"),
-    [("logp", "logp", 1), ("sa", "sa", -1), ("sa", "sa_contrib", -1), ("ring_penalty", "ringp_sssr", 1)],
-)
-def test_score_is_the_authors(golden: pd.DataFrame, ours: str, authors: str, sign: int) -> None:
-    """Protects logP, SA score and ring penalty at all valid prefixes."""
-    np.testing.assert_allclose(golden.loc[VALID, ours], sign * TERMS[authors], rtol=0, atol=1e-6)
-
-
-def test_ring_penalty_departs_from_cycle_bases_in_bridged_molecules_alone(golden: pd.DataFrame) -> None:
-    """Protects from counting other rings: where the authors' cycle basis differs, it finds larger ones."""
-    other = golden.loc[VALID, "ring_penalty"].to_numpy() != TERMS["ringp"].to_numpy()
-    assert 0 < other.mean() < 0.02
-    assert (TERMS["ringp"][other] < golden.loc[VALID, "ring_penalty"].to_numpy()[other]).all()
-
-
-@pytest.mark.parametrize(("parameters", "column"), [("rdkit", "qed_rdkit"), ("authors", "qed_ref")])
-def test_qed_has_both_parameters(parameters: str, column: str) -> None:
-    """Protects QED with RDKit's and with the authors' logP function, which differ by up to .04."""
-    qed = scores.score(PREFIXES, qed_parameters=parameters).loc[VALID, "qed"]
-    np.testing.assert_allclose(qed, TERMS[column], rtol=0, atol=1e-6)
-    assert np.abs(TERMS["qed_rdkit"] - TERMS["qed_ref"]).max() > 0.01
-
-
-@pytest.mark.parametrize("smiles", ODD)
-def test_short_cuts_change_no_value(smiles: str) -> None:
+def test_short_cuts_change_no_value() -> None:
     """Protects the short cuts of QED where hydrogens, ions, isotopes and dummy atoms could make them differ."""
-    molecule = Chem.MolFromSmiles(smiles)
-    expected = Crippen.MolLogP(molecule), QED.default(molecule), sascorer.calculateScore(molecule)
-    assert scores.of_smiles(smiles)[:3] == expected
+    for smiles in ODD:
+        molecule = Chem.MolFromSmiles(smiles)
+        expected = Crippen.MolLogP(molecule), QED.default(molecule), sascorer.calculateScore(molecule)
+        assert scores.row(smiles)[1:4] == expected, smiles
 
 
-@pytest.mark.parametrize(
-    ("smiles", "reason"),
-    [
-        ("", "no atoms"),
-        (" ", "no atoms"),
-        ("c1ccccc", "unclosed ring"),
-        ("CC(C", "extra open parentheses"),
-        ("CC)", "extra close parentheses"),
-        ("C==C", "syntax error"),
-        ("C11", "duplicated ring closure 1 bonds atom 0 to itself"),
-        ("FF(C)C", "Explicit valence for atom # 1 F, 3, is greater than permitted"),
-        ("c1cccc1", "Can't kekulize mol. Unkekulized atoms: 0 1 2 3 4"),
-        ("cC", "non-ring atom 0 marked aromatic"),
-    ],
-)
-def test_invalid_strings_have_a_reason_and_no_scores(smiles: str, reason: str) -> None:
-    """Protects the reason, and that nothing invalid gets a 0."""
-    table = scores.score(["CCO", smiles, "CCO "])
-    assert table["reason"].tolist() == ["", reason, ""]
-    assert table.loc[1, ["logp", "qed", "sa", "ring_penalty"]].isna().all()
-    assert not table.loc[1, "valid"]
-    assert table.loc[0].equals(table.loc[2].rename(0))
+REASONS = {
+    "": "no atoms",
+    " ": "no atoms",
+    "c1ccccc": "unclosed ring",
+    "CC(C": "extra open parentheses",
+    "CC)": "extra close parentheses",
+    "C==C": "syntax error",
+    "C11": "duplicated ring closure 1 bonds atom 0 to itself",
+    "FF(C)C": "Explicit valence for atom # 1 F, 3, is greater than permitted",
+    "c1cccc1": "Can't kekulize mol. Unkekulized atoms: 0 1 2 3 4",
+    "cC": "non-ring atom 0 marked aromatic",
+}
 
 
-def test_ring_penalty_counts_all_atoms_beyond_six() -> None:
-    """Protects the definition on rings of any element; only the largest counts, and no ring costs nothing."""
-    rings = ["CC", "C1CCCCC1", "C1CCCCCC1", "C1COCCOCCO1", "C1CCCCCCC1CC1CCCCCCCC1", "c1ccc2ccccc2c1"]
-    assert scores.score(rings)["ring_penalty"].tolist() == [0, 0, -1, -3, -3, 0]
+def test_invalid_strings_have_a_reason_and_no_scores() -> None:
+    """Protects the reason, that nothing invalid gets a 0, and that a trailing space changes nothing."""
+    table = scores.score([*REASONS, "CCO", "CCO "])
+    assert table["reason"].tolist() == [*REASONS.values(), "", ""]
+    assert not table["valid"][:-2].any() and table.loc[:9, ["logp", "qed", "sa", "ring_penalty"]].isna().all(axis=None)
+    assert table.loc[10].equals(table.loc[11].rename(10))
 
 
 def test_rdkit_stays_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """Protects the notebooks from thousands of lines of parser noise, at the level of file descriptors."""
     scores.score(["c1cc", "CC(", "[H+]", "CC(C)(C)(C)C"])
-    scores.of_smiles("c1cc")
-    scores.scaffold("c1cc")
     assert capfd.readouterr() == ("", "")
 
 
@@ -124,19 +99,16 @@ def test_rdkit_stays_silent(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_scorer_that_fails_raises(fault: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects from the authors' silent 0: a failed score names the molecule."""
     monkeypatch.setattr(sascorer, "calculateScore", fault)
+    scores.row.cache_clear()
     with pytest.raises(scores.ScoringError, match="CCO"):
         scores.score(["OCC"])
 
 
 @pytest.mark.parametrize("smiles", ["CCO", None, ["CCO", None], ["CCO", 3], 7, ["CCO", float("nan")]])
-def test_what_is_no_list_of_strings_is_refused(smiles: object) -> None:
-    """Protects from scoring the letters of one string, and says which entry is wrong."""
+def test_bad_input_is_refused(smiles: object) -> None:
+    """Protects from scoring the letters of one string, and from a misspelt name that would mean the default."""
     with pytest.raises(ValueError, match="molecule 1 is|a list of SMILES strings is needed"):
         scores.score(smiles)
-
-
-def test_unknown_parameters_are_refused() -> None:
-    """Protects from a misspelt name that would mean the default; the known ones are listed."""
     with pytest.raises(ValueError, match="rdkit, authors"):
         scores.score(["CCO"], qed_parameters="gerebtzoff")
 
@@ -147,7 +119,65 @@ def test_processes_change_nothing() -> None:
     pd.testing.assert_frame_equal(scores.score(smiles, processes=2), scores.score(smiles))
 
 
-def test_scaffold_is_rings_and_linkers() -> None:
-    """Protects the scaffold: side chains go, linkers stay; no ring or no molecule, no scaffold."""
-    assert scores.scaffold("Cc1ccc(CCC2CCNC2)cc1O") == Chem.CanonSmiles("c1ccc(CCC2CCNC2)cc1")
-    assert scores.scaffold("CCCO") == scores.scaffold("C1CC") == ""
+def table_2(smiles: list[str], trained_on: set[str] | None = None) -> pd.Series:
+    table = scores.score(smiles).assign(smiles=smiles)
+    return scores.table_2(table, np.ones(len(smiles), bool), np.ones(len(smiles)), trained_on)
+
+
+def test_table_is_the_authors_report() -> None:
+    """Protects the denominators: scores over valid molecules, validity, length and small rings over all strings."""
+    whole = scores.score(STRINGS, qed_parameters="authors").assign(smiles=STRINGS)
+    count, valid = TOTAL["num_sequences"], TOTAL["num_valid_sequences"]
+    terms = [molecule["terms"] for molecule in MOLECULES if molecule["terms"]]
+    more = [term["ringp_sssr"] - term["ringp"] for term in terms]  # the smallest rings are smaller in few molecules
+    small = TOTAL["num_seqs_w_no_ring_penalty"] + sum(t["ringp_sssr"] == 0 > t["ringp"] for t in terms)
+    expected = {
+        "valid": TOTAL["eval_percent_valid"] / 100,
+        "logp": TOTAL["sum_logp"] / valid,
+        "qed": TOTAL["sum_qed"] / valid,
+        "sa": -TOTAL["sum_sa"] / valid,
+        "ring_penalty": (TOTAL["sum_ring_penalty"] + sum(more)) / valid,
+        "share_without_large_rings": small / count,
+        "share_without_large_rings_of_valid": small / valid,
+        "ended": np.mean([molecule["ended_with_eos"] for molecule in MOLECULES]),
+        "length": TOTAL["eval_avg_length"],
+    }
+    ends = pd.DataFrame(MOLECULES)[["ended_with_eos", "length"]]
+    table = scores.table_2(whole, ends["ended_with_eos"], ends["length"])
+    assert table[list(expected)].to_dict() == pytest.approx(expected)
+    assert list(table.index) == [*expected, "unique_1k", "unique_10k", "novel", "diversity"]
+
+
+def test_unique_and_novel_by_hand() -> None:
+    """Protects the denominators of MOSES: one molecule written twice is one; strings count up to the limit."""
+    six = ["CCO", "OCC", "C(", "CC", "c1ccccc1", "CCO"]
+    assert table_2(six)["unique_1k"] == table_2(six)["unique_10k"] == 3 / 5
+    late = ["C("] * 998 + ["CCO", "OCC", "CC"]  # the last is beyond the first 1,000 strings
+    assert table_2(late)["unique_1k"] == 1 / 2 and table_2(late)["unique_10k"] == 2 / 3
+    assert table_2(six, {"CCO"})["novel"] == pytest.approx(2 / 3)
+    assert table_2(six, {"OCC", "CC"})["novel"] == pytest.approx(1 / 3)
+    assert table_2(six, set())["novel"] == 1.0 and np.isnan(table_2(six)["novel"])
+
+
+def test_diversity_is_the_mean_over_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the matrix arithmetic and its blocks from differing from RDKit's similarity, pair by pair."""
+    molecules = [smiles for smiles, molecule in zip(STRINGS, MOLECULES, strict=True) if molecule["valid"]][:40]
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
+    prints = [generator.GetFingerprint(Chem.MolFromSmiles(smiles)) for smiles in molecules]
+    slow = 1 - np.mean([DataStructs.BulkTanimotoSimilarity(one, prints) for one in prints])
+    assert scores.diversity(molecules) == pytest.approx(slow, abs=1e-6)
+    monkeypatch.setattr(scores, "BLOCK", 7)
+    assert scores.diversity(molecules) == pytest.approx(slow, abs=1e-6)
+    assert scores.diversity(["CCO"] * 3) == pytest.approx(0.0, abs=1e-6)
+    monkeypatch.setattr(scores, "COMPARED", 2)
+    first = table_2(["C(", "CCO", "c1ccccc1", "CCCCN"])["diversity"]  # invalid strings do not count
+    assert first == scores.diversity(["CCO", "c1ccccc1"])
+
+
+@pytest.mark.parametrize("smiles", [["C(", "c1cc", ")"], []])
+def test_without_molecules_means_are_missing(smiles: list[str]) -> None:
+    """Protects a batch without a single valid molecule: no score is 0, none raises."""
+    table = table_2(smiles, {"CCO"})
+    missing = ["logp", "qed", "sa", "ring_penalty", "share_without_large_rings_of_valid", "unique_1k", "novel"]
+    assert table[[*missing, "diversity"]].isna().all()
+    assert table["valid"] == 0.0 if smiles else np.isnan(table["valid"])

@@ -1,12 +1,10 @@
 """The rebuilt corpus: speeds, silences, coding, and the determinism of its windows."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from repro.music.events import HOLD, REST
-from repro.music.rebuilt import slowed, struck_again, swap_rest_and_hold, window, windows, with_silences
+from repro.music.corpus import struck_again, window, windows, with_silences
+from repro.music.events import HOLD, REST, slowed, swap_rest_and_hold
 from repro.settings import RebuiltSettings
 
 TUNE = np.array([14, 1, 16, 18, 0, 1, 21, 1, 1, 23] * 8)

@@ -1,7 +1,5 @@
 """The nine rules against the authors' code, against a slow reading of the rules, and the laws that they obey."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +15,10 @@ GOLDEN = json.loads((FOLDER / "music_public.json").read_text())["compositions"]
 MODES = json.loads((FOLDER / "collect_reward.json").read_text())
 NOTES = np.array([piece["notes"] for piece in GOLDEN])
 AUTHORS_NAMES = {
-    "key": "key",
-    "tonic": "tonic",
-    "repetition": "penalize_repeating",
-    "autocorrelation": "penalize_autocorrelation",
-    "motif": "motif",
-    "repeated_motif": "repeated_motif",
-    "intervals": "preferred_intervals",
-    "leaps": "leap_up_back",
-    "unique_extremes": "high_low_unique",
-}
+    "key": "key", "tonic": "tonic", "repetition": "penalize_repeating", "autocorrelation": "penalize_autocorrelation",
+    "motif": "motif", "repeated_motif": "repeated_motif", "intervals": "preferred_intervals",
+    "leaps": "leap_up_back", "unique_extremes": "high_low_unique",
+}  # fmt: skip
 
 
 def untied() -> np.ndarray:
@@ -58,18 +50,17 @@ def test_total_is_the_authors_total() -> None:
     np.testing.assert_allclose(rules.total_reward(NOTES)[untied()], authors[untied()], rtol=0, atol=1e-6)
 
 
+ALL, BASIC = list(AUTHORS_NAMES), ["key", "tonic", "repetition"]
+
+
 @pytest.mark.parametrize(
     ("mode", "parts", "with_log_p"),
     [
-        ("music_theory_all", list(AUTHORS_NAMES), True),
-        ("music_theory_only", list(AUTHORS_NAMES), False),
-        ("music_theory_basic", ["key", "tonic", "repetition"], True),
-        ("music_theory_basic_plus_variety", ["key", "tonic", "repetition", "autocorrelation"], True),
-        ("music_theory_random", ["key", "tonic", "repetition"], False),
-        ("key_and_tonic", ["key", "tonic"], False),
-        ("preferred_intervals", ["intervals"], False),
+        ("music_theory_all", ALL, True), ("music_theory_only", ALL, False), ("music_theory_basic", BASIC, True),
+        ("music_theory_basic_plus_variety", [*BASIC, "autocorrelation"], True), ("music_theory_random", BASIC, False),
+        ("key_and_tonic", ["key", "tonic"], False), ("preferred_intervals", ["intervals"], False),
     ],
-)
+)  # fmt: skip
 def test_rules_add_up_to_the_authors_reward_modes(mode: str, parts: list[str], with_log_p: bool) -> None:
     """Protects the scale: reward = domain part / c (+ log p), with the rules that each mode names."""
     for case in MODES["cases"]:
@@ -102,7 +93,6 @@ def slow_repetition(past: list[int], event: int) -> float:
 
 
 def slow_autocorrelation(melody: list[int]) -> float:
-    """Returns the penalty of the last event of a melody."""
     deviations = [len(melody) * event - sum(melody) for event in melody]  # n times too large, but whole
     variance = sum(deviation**2 for deviation in deviations)
     penalty = 0.0
@@ -114,7 +104,6 @@ def slow_autocorrelation(melody: list[int]) -> float:
 
 
 def slow_motifs(melody: list[int]) -> tuple[float, float]:
-    """Returns what the last event earns for a motif, and for its repetition."""
     window, notes = melody[-8:], len(set(melody[-8:]) - {0, 1})
     if len(melody) < 8 or notes < 3:
         return 0.0, 0.0
@@ -124,7 +113,6 @@ def slow_motifs(melody: list[int]) -> tuple[float, float]:
 
 
 def slow_interval(past: list[int], event: int) -> tuple[int | str | None, int]:
-    """Returns semitones or the class of an interval ('!' marks the preferred one), and the last pitch."""
     pitches = [earlier for earlier in past if earlier > 1]
     if not pitches:
         return None, 0
@@ -140,7 +128,6 @@ def slow_interval(past: list[int], event: int) -> tuple[int | str | None, int]:
 
 
 def slow_interval_reward(kind: int | str | None) -> float:
-    """Returns the worth of an interval of `slow_interval`."""
     if isinstance(kind, int) and kind > 12:
         return -5.0
     return (PREFERRED | {"rest": 0.25, "hold": 0.375, "rest!": 0.75, "hold!": 1.5}).get(kind, 0.0)
@@ -179,13 +166,12 @@ class SlowLeaps:
         return reward
 
 
-def slow_rewards(melody: list[int], horizon: int) -> dict[str, list[float]]:
-    """Returns rule -> rewards of one melody, from the rules as they are written."""
+def slow_rewards(melody: list[int]) -> dict[str, list[float]]:
     rewards: dict[str, list[float]] = {name: [] for name in AUTHORS_NAMES}
     leaps = SlowLeaps()
     for time, event in enumerate(melody):
         past, now = melody[:time], melody[: time + 1]
-        tonic = {horizon - 4: {14}, horizon - 3: {1}, horizon - 2: {0, 1}, horizon - 1: {0, 1}, 0: {14}}
+        tonic = {28: {14}, 29: {1}, 30: {0, 1}, 31: {0, 1}, 0: {14}}
         pitches = [other for other in now if other > 1]
         highest = 3.0 * (now.count(max(now)) == 1)
         lowest = 3.0 * (bool(pitches) and pitches.count(min(pitches)) == 1)
@@ -198,13 +184,11 @@ def slow_rewards(melody: list[int], horizon: int) -> dict[str, list[float]]:
         rewards["repeated_motif"].append(repeated_motif)
         rewards["intervals"].append(slow_interval_reward(slow_interval(past, event)[0]))
         rewards["leaps"].append(leaps.reward(past, event))
-        rewards["unique_extremes"].append((highest + lowest) * (len(now) == horizon))
+        rewards["unique_extremes"].append((highest + lowest) * (len(now) == 32))
     return rewards
 
 
 def weighted(rests: float, holds: float, pitches: list[int]) -> Callable[[np.random.Generator, tuple], np.ndarray]:
-    """Returns a source of independent events with these shares of rests and holds."""
-
     def draw(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         kind = rng.random(shape)
         return np.where(kind < rests, 0, np.where(kind < rests + holds, 1, rng.choice(pitches, size=shape)))
@@ -213,13 +197,11 @@ def weighted(rests: float, holds: float, pitches: list[int]) -> Callable[[np.ran
 
 
 def walks(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Returns small and large steps around middle C, with rests and holds in between."""
     pitches = np.clip(14 + np.cumsum(rng.choice([-12, -7, -4, -2, -1, 0, 1, 2, 4, 7], size=shape), axis=1), 2, 37)
     return np.where(rng.random(shape) < 0.3, rng.integers(2, size=shape), pitches)
 
 
 def loops(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Returns phrases of 5 to 12 events that come again, with a few wrong notes: tunes, as far as motifs go."""
     melodies = np.empty(shape, dtype=int)
     for row in melodies:
         row[:] = np.resize(walks(rng, (1, int(rng.integers(5, 13))))[0], shape[1])
@@ -227,34 +209,17 @@ def loops(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 FAMILIES = {
-    "uniform": weighted(0, 0, list(range(38))),
-    "only rests and holds": weighted(0.4, 0.6, [14]),
-    "mostly holds": weighted(0.05, 0.75, [9, 14, 21]),
-    "one pitch": weighted(0.05, 0.1, [21]),
-    "two pitches": weighted(0.03, 0.03, [14, 21]),
-    "few pitches": weighted(0.1, 0.2, [14, 16, 18, 21, 26]),
-    "wide leaps": weighted(0.1, 0.3, [2, 9, 14, 20, 26, 37]),
-    "walks": walks,
-    "loops": loops,
-}
-EDGES = [
-    *([[event] * 32 for event in (0, 1, 2, 14, 37)]),
-    [0] * 31 + [1],
-    [1] * 31 + [0],
-    [1] * 31 + [14],
-    *([[pitch] + [1] * 31 for pitch in (2, 14, 37)]),
-    [0, 1] * 16,
-    [14, 16, 18, 19] * 8,
-    [2, 37] * 16,
-    [14] + [1] * 27 + [14, 1, 1, 0],
-    [14, 21] + [16] * 7 + [21, 14] + [1] * 21,
-]
+    "uniform": weighted(0, 0, list(range(38))), "only rests and holds": weighted(0.4, 0.6, [14]),
+    "mostly holds": weighted(0.05, 0.75, [9, 14, 21]), "one pitch": weighted(0.05, 0.1, [21]),
+    "two pitches": weighted(0.03, 0.03, [14, 21]), "few pitches": weighted(0.1, 0.2, [14, 16, 18, 21, 26]),
+    "wide leaps": weighted(0.1, 0.3, [2, 9, 14, 20, 26, 37]), "walks": walks, "loops": loops,
+}  # fmt: skip
 
 
-def assert_equals_slow_reading(melodies: np.ndarray, horizon: int) -> None:
+def assert_equals_slow_reading(melodies: np.ndarray) -> None:
     """Fails unless every rule pays the batch what the slow reading pays each melody."""
-    rewards = rules.step_rewards(melodies, horizon=horizon)
-    slow = [slow_rewards(melody, horizon) for melody in melodies.tolist()]
+    rewards = rules.step_rewards(melodies)
+    slow = [slow_rewards(melody) for melody in melodies.tolist()]
     for name, values in rewards.items():
         assert values.shape == melodies.shape and values.dtype == np.float64
         np.testing.assert_allclose(values, [one[name] for one in slow], rtol=0, atol=1e-12, err_msg=name)
@@ -264,21 +229,14 @@ def assert_equals_slow_reading(melodies: np.ndarray, horizon: int) -> None:
 def test_batch_equals_slow_reading(family: str) -> None:
     """Protects the vectorised arithmetic where the authors' vectors are thin: 300 melodies of each kind."""
     melodies = FAMILIES[family](np.random.default_rng(len(family)), (300, 32))
-    assert_equals_slow_reading(melodies, horizon=32)
+    assert_equals_slow_reading(melodies)
 
 
-def test_edges_equal_slow_reading() -> None:
-    """Protects constant melodies, silence, and a lone note among holds."""
-    assert_equals_slow_reading(np.array(EDGES), horizon=32)
-
-
-@pytest.mark.parametrize(
-    ("length", "horizon"), [(1, 1), (3, 3), (4, 4), (7, 8), (16, 16), (24, 32), (48, 48), (127, 127)]
-)
-def test_other_horizons_equal_slow_reading(length: int, horizon: int) -> None:
-    """Protects short and long melodies: the final bar and the extremes follow the horizon, and no counter overflows."""
+@pytest.mark.parametrize("length", [1, 2, 7, 24, 29, 31])
+def test_beginnings_equal_slow_reading(length: int) -> None:
+    """Protects melodies that are not finished: the final bar is where it is in a finished one."""
     for draw in (walks, loops):
-        assert_equals_slow_reading(draw(np.random.default_rng(length), (20, length)), horizon)
+        assert_equals_slow_reading(draw(np.random.default_rng(length), (20, length)))
 
 
 def test_a_tie_at_the_threshold_costs_nothing() -> None:
@@ -299,30 +257,6 @@ def test_rewards_of_a_prefix_stay(melodies: list[list[int]], length: int) -> Non
         np.testing.assert_array_equal(values, whole[name][:, :length], err_msg=name)
 
 
-@settings(max_examples=40, deadline=None)
-@given(melodies_of_32)
-def test_melodies_do_not_influence_one_another(melodies: list[list[int]]) -> None:
-    """Protects the batch axis: a batch is its melodies one by one."""
-    batch = rules.total_reward(melodies)
-    np.testing.assert_array_equal(batch, np.concatenate([rules.total_reward([melody]) for melody in melodies]))
-
-
-@settings(max_examples=40, deadline=None)
-@given(melodies_of_32)
-def test_total_is_the_sum_of_the_rules(melodies: list[list[int]]) -> None:
-    """Protects total_reward from leaving out a rule, or weighing it."""
-    np.testing.assert_allclose(rules.total_reward(melodies), sum(rules.step_rewards(melodies).values()), atol=1e-12)
-
-
-def test_large_batches_equal_their_halves() -> None:
-    """Protects the seams between the parts in which a large batch is computed; an empty batch has no rewards."""
-    melodies = walks(np.random.default_rng(1), (9_000, 32))
-    halves = np.concatenate([rules.total_reward(melodies[:4_500]), rules.total_reward(melodies[4_500:])])
-    np.testing.assert_array_equal(rules.total_reward(melodies), halves)
-    assert rules.total_reward(melodies[:0]).shape == (0, 32)
-    assert rules.step_rewards(melodies[:0])["key"].shape == (0, 32)
-
-
 def test_the_melodies_are_left_alone() -> None:
     """Protects the caller's array, which the replay memory keeps; and narrow integers must be as good as wide ones."""
     melodies = walks(np.random.default_rng(2), (50, 32))
@@ -334,11 +268,7 @@ def test_the_melodies_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("function", [rules.step_rewards, rules.total_reward])
-@pytest.mark.parametrize(
-    "melodies",
-    [[[14, 1], [14]], [[38]], [[-1]], [[14.0, 1.0]], [[14] * 33], [14, 1], [[]], [[True, False]]],
-    ids=["ragged", "above 37", "below 0", "floats", "beyond the horizon", "one axis", "no events", "booleans"],
-)
+@pytest.mark.parametrize("melodies", [[[14, 1], [14]], [[38]], [[14] * 33]], ids=["ragged", "above 37", "too long"])
 def test_bad_melodies_are_refused(function: Callable, melodies: list) -> None:
     """Protects from rewards for what is no batch of melodies."""
     with pytest.raises(ValueError):

@@ -1,0 +1,243 @@
+"""The sentences of the paper as data: what each claims, which number of ours tests it, and by which threshold.
+
+Music is judged from tunes as notated and, where thresholds were set first, from the rebuilt corpus too; the paper's
+Table 1 and Figure 2 are at c = .5. Molecules are tuned towards a terminal reward; which method the paper's "Sequence
+Tutor" is, is not known, so that a claim has to hold for Psi and for G. Exact problems are enumerated.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from repro.book.paper import TABLE_1_WANTED
+from repro.music.events import NUM_EVENTS
+
+Values = Callable[..., float]  # value(method, metric, c) of one seed; left out: the claim's metric, the main c
+Number = Callable[[Values], float]  # what a claim makes of the values of one seed
+
+
+class Quantity(NamedTuple):
+    """A number of ours."""
+
+    words: str
+    number: Number
+    levels: str = ""  # a sentence of the means of the claim's metric, by method, that compares with the paper's numbers
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the paper and how it is tested."""
+
+    id: str
+    sentence: str  # what the paper says, in our words
+    paper: str  # the paper's numbers
+    metric: str = ""
+    quantity: Quantity | None = None
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    source: str = "Table 1"  # where the paper says so
+    trust: str = "P"  # the mark of that source, see paper.MARKS
+    untestable: str = ""  # why it cannot be tested, where it cannot
+    notebook: str = "04_music_rules"
+    domain: str = "music"  # its table: tables/DOMAIN.csv
+    experiment: str = "as_notated"  # its rows there
+    second_c: float | None = None  # another temperature that the number needs: only seeds that have both count
+    fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
+    rules: str = "ledger"  # which of verdicts.RULES_COMMITS set the threshold
+    after_runs: bool = False  # runs of the experiment had been seen when the threshold was set
+    unit: str = ""  # "%" shows a share as percent
+
+    @property
+    def rule(self) -> str:
+        """The threshold in words."""
+        words = self.quantity.words if self.quantity else "no test"
+        limits = [(name, x) for name, x in (("at least", self.at_least), ("at most", self.at_most)) if math.isfinite(x)]
+        bounds = [f"{name} {100 * x:g} %" if self.unit == "%" and x else f"{name} {x:g}" for name, x in limits]
+        return f"{words}: {' and '.join(bounds)} in every seed" if bounds else words
+
+    def margin(self, value: float) -> float:
+        """How far a value lies inside the threshold; below 0 it misses it."""
+        return min(value - self.at_least, self.at_most - value)
+
+
+def _of(choose: Callable[[Iterable[float]], float], *methods: str) -> Number:
+    return lambda value: choose(value(method) for method in methods)
+
+
+least, most = partial(_of, min), partial(_of, max)  # the lowest and the highest value among methods
+
+
+def above(words: str, one: Number, other: Number, levels: str = "") -> Quantity:
+    """How far one number lies above another."""
+    return Quantity(words, lambda value: one(value) - other(value), levels)
+
+
+def corrected(value: Values) -> float:
+    """How many rows of Table 1 move the wanted way, both for Q and for Psi: eleven at most, nine in the paper."""
+    moved = 0
+    for metric, wanted in TABLE_1_WANTED.items():
+        prior, q, psi = (value(method, metric) for method in ("prior", "q", "psi"))
+        moved += max(abs(q), abs(psi)) < abs(prior) if wanted == "0" else min(q, psi) > prior
+    return float(moved)
+
+
+# fmt: off
+TWO, MODELS, KL_CONTROL = ("q", "psi"), ("psi", "g"), ("q", "psi", "g")
+PRIOR, RL_ONLY = least("prior"), least("rl_only")
+UNIFORM_NLL = math.log(NUM_EVENTS)  # nats per event that a uniform player pays on any tune
+TRAINING, CODE, WITH_PRIOR = "03_music_training", "11_paper_against_code", "08_rl_vs_rl_with_prior"
+TABLE_TEXT, NO_NUMBERS, SCORES = "Table 1 and text", "no numbers", "07_molecule_scores"
+OF_TWO, OF_MODELS = "{prior} -> {q} / {psi}", "{prior} -> {psi} / {g}"
+GAIN = above("gain over the Note RNN, the smaller of Q and Psi", least(*TWO), PRIOR, OF_TWO)
+GAIN_OF_MOST = above("gain over the Note RNN, the larger of Q and Psi", most(*TWO), PRIOR, OF_TWO)
+SMALLER = Quantity("size of the Note RNN's minus the larger size of Q and Psi",
+                   lambda v: abs(v("prior")) - max(abs(v("q")), abs(v("psi"))), OF_TWO)
+worst = partial(Quantity, number=most(*TWO), levels=OF_TWO)
+rl_only_above = partial(above, one=RL_ONLY, other=most(*KL_CONTROL), levels="{rl_only} against {q}, {psi}, {g}")
+rl_only_gain = partial(above, one=RL_ONLY, other=PRIOR, levels="{prior} -> {rl_only}")
+
+share = partial(Claim, rules="music", unit="%")
+note = partial(Claim, rules="music", source="text", notebook=TRAINING)
+FIRST = (
+    share("repetition", "RL removes excessively repeated notes", "63.3 % -> 0.0 / .02 %", "repeated",
+          worst("share of notes excessively repeated, the larger of Q and Psi"), at_most=0.001),
+    share("key", "Q and Psi stay in key", ".1 % -> 1.0 / .6 %", "not_in_key",
+          worst("share of notes not in key, the larger of Q and Psi"), at_most=0.01, source=TABLE_TEXT),
+    share("tonic", "RL starts more melodies with the tonic", ".9 % -> 28.8 / 28.7 %", "starts_with_tonic", GAIN, 0.1),
+    share("leaps", "RL resolves more leaps", "77.2 % -> 91.1 / 90.0 %", "leaps_resolved", GAIN, 0, source=TABLE_TEXT),
+    share("motifs", "RL plays more motifs", "5.9 % -> 75.7 / 73.8 %", "in_motif", GAIN, 0.1, source=TABLE_TEXT),
+    share("repeated_motifs", "RL repeats more motifs", ".007 % -> .11 / .09 %", "in_repeated_motif", GAIN, 0),
+    share("autocorrelation", "RL lowers the autocorrelation at lag 1", "-.16 -> -.11 / -.10", "autocorrelation_1",
+          SMALLER, 0, unit=""),
+    share("unique_min", "RL makes the lowest note unique more often", "49.4 % -> 51.9 / 58.3 %", "unique_min", GAIN, 0),
+    share("unique_max", "RL makes the highest note unique less often", "64.7 % -> 56.4 / 59.4 %", "unique_max",
+          GAIN_OF_MOST, at_most=0),
+    note("log_p", "every KL-controlled model keeps a higher log p than RL only", "-2.41, -2.46, -1.64 against -3.68",
+         "log_p", above("log p a note above RL only, the smallest of Q, Psi and G", least(*KL_CONTROL), RL_ONLY,
+         "{q}, {psi}, {g} against {rl_only}"), 0.1, source="Figure 2a and text", trust="D"),
+    note("rl_only_uniform", "without the prior, log p falls to that of uniform play", "-3.65, uniform -3.64", "log_p",
+         Quantity("log p a note of RL only", RL_ONLY, "{rl_only}, uniform -3.64"), -3.85, -3.45),
+    note("g_log_p", "G keeps the highest log p", "-1.64 against -2.41 and -2.46", "log_p",
+         above("log p a note of G above the better of Q and Psi", least("g"), most(*TWO), "{g} against {q} and {psi}"),
+         at_least=0, source="Figure 2a and text"),
+    note("g_reward", "G pays for it with a lower task reward", NO_NUMBERS, "task_reward", above(
+         "r_MT a melody of G below the worse of Q and Psi", least(*TWO), least("g"), "{g} against {q} and {psi}"), 0),
+    note("rl_only_reward", "RL only earns the highest task reward", NO_NUMBERS, "task_reward",
+         rl_only_above("r_MT a melody of RL only above the best of Q, Psi and G"), 0, source="Figure 2b and text"),
+)
+later = partial(Claim, after_runs=True)
+G_POOR = later("g_poor", "G is the weak one: its notes leave the key", "28.7 % against 1.0 / .6 %", "not_in_key",
+               above("share of G's notes not in key above the larger of Q and Psi", least("g"), most(*TWO),
+               "{g} against {q} / {psi}"), 0.1, notebook="12_poor_g_and_schedule", unit="%")
+curve = partial(later, source="Figure 2a", trust="D", notebook=TRAINING)
+warmer = partial(later, paper=NO_NUMBERS, metric="log_p", at_least=0, source="text", notebook=TRAINING, second_c=1.0)
+LATER = (
+    *(later(f"autocorrelation_{lag}", f"RL lowers the autocorrelation at lag {lag}", theirs, f"autocorrelation_{lag}",
+            SMALLER, 0) for lag, theirs in ((2, ".14 -> .03 / -.01"), (3, "-.13 -> .03 / .01"))),
+    later("almost_all", "RL corrects almost all of the bad behaviour that it is aimed at",
+          "9 of 11 rows move the wanted way", "", Quantity("rows of Table 1 that move the wanted way for Q and for Psi",
+          corrected, "{ours} of 11 rows"), 9, source="text and Table 1"),
+    *(curve(f"log_p_{method}", f"{name} keeps a higher log p than RL only", f"{theirs} against -3.68", "log_p", above(
+            "log p a note above RL only", least(method), RL_ONLY, f"{{{method}}} against {{rl_only}}"), 0.1)
+      for method, name, theirs in (("q", "Q", "-2.41"), ("psi", "Psi", "-2.46"), ("g", "G", "-1.64"))),
+    warmer("temperature", "a larger c raises log p for all models", quantity=Quantity(
+           "log p a note at c = 1 above that at c = .5, the smallest of Q, Psi, G and RL only",
+           lambda v: min(v(method, c=1.0) - v(method) for method in (*KL_CONTROL, "rl_only")))),
+    warmer("temperature_kl_control", "a larger c raises log p for the models with KL-control", quantity=Quantity(
+           "log p a note at c = 1 above that at c = .5, the smallest of Q, Psi and G",
+           lambda v: min(v(method, c=1.0) - v(method) for method in KL_CONTROL))),
+    later("diversity_music", "the diversity of samples is kept", NO_NUMBERS, "unique", Quantity(
+          "distinct melodies among 10,000, the least of Q, Psi and G", least(*KL_CONTROL), "{q}, {psi}, {g}"), 0.95,
+          source="abstract", trust="I", unit="%"),
+)
+# Thresholds set before the forgetting of any policy was measured.
+forgets = partial(Claim, experiment="forgetting", metric="held_out_nll", at_least=0, source="abstract", trust="I",
+                  notebook=WITH_PRIOR)
+HELD_OUT = (
+    forgets("information", "KL-control keeps more of what was learned from data than RL only", NO_NUMBERS,
+            quantity=rl_only_above("held-out loss of RL only above the largest of Q, Psi and G, nats an event")),
+    forgets("information_half", "what was learned from data is kept", NO_NUMBERS, at_least=0.5, quantity=Quantity(
+            "share of the Note RNN's advance on uniform play that is left on held-out tunes, the least of Q, Psi and G",
+            lambda v: (UNIFORM_NLL - most(*KL_CONTROL)(v)) / (UNIFORM_NLL - v("prior")), "{ours}"), unit="%"),
+    forgets("rl_only_forgets", "without the prior everything learned from data is forgotten",
+            "log p -3.65, uniform -3.64", source="text", trust="P", quantity=Quantity(
+            "held-out loss of RL only above that of uniform play, nats an event", lambda v: v("rl_only") - UNIFORM_NLL,
+            "{rl_only}, uniform 3.64")),
+)
+fitted = partial(later, experiment="rebuilt", notebook=CODE, fitted=True,
+                 quantity=Quantity("the rebuilt corpus' Note RNN", PRIOR, "{prior}"))
+OTHERS = (
+    fitted("fitted_repeated", "the Note RNN repeats six notes of ten", "63.3 %", "repeated", unit="%"),
+    fitted("fitted_motif", "the Note RNN has few notes in motifs", "5.9 %", "in_motif", unit="%"),
+    fitted("fitted_autocorrelation", "the Note RNN's autocorrelation at lag 1", "-.16", "autocorrelation_1"),
+    Claim("note_rnn", "the Note RNN predicts 92 % of events at .2536 nats", "92 %, .2536", source="text", trust="I",
+          untestable="its corpus of 30,000 MIDI songs is private", notebook="02_note_rnn", rules="music"),
+    Claim("listening", "listeners prefer Q, Psi and G to the Note RNN, and Q and Psi to G", source="Figure 3",
+          paper="H(3) = 109.48; chosen 64, 74 and 41 times against 13", untestable="it needs listeners",
+          notebook="99_verdicts"),
+)
+REBUILT = tuple(replace(one, id=f"rebuilt_{one.id}", experiment="rebuilt", notebook=CODE) for one in (*FIRST, G_POOR))
+
+molecule = partial(Claim, domain="molecules", experiment="terminal", notebook=SCORES, source="Table 2", trust="U")
+first = partial(molecule, rules="molecules")
+seen = partial(molecule, after_runs=True)
+kept = partial(molecule, source="abstract", trust="I")
+tuning = partial(molecule, source="text", trust="P", notebook="06_molecule_training")
+LOWER = above("gain over the SMILES RNN, the lower of Psi and G", least(*MODELS), PRIOR, OF_MODELS)
+HIGHER = above("gain over the SMILES RNN, the higher of Psi and G", most(*MODELS), PRIOR, OF_MODELS)
+RINGS = "mean ring penalty -.096 -> -.001"
+FIRST_MOLECULES = (
+    first("valid", "tuning makes more valid molecules", "30.3 % -> 35.8 %", "valid", LOWER, 0, unit="%"),
+    first("logp", "tuning raises logP", "2.07 -> 4.21", "logp", LOWER, 0),
+    first("sa", "tuning makes molecules easier to synthesise", "SA score 2.77 -> 1.79", "sa", HIGHER, at_most=0),
+    first("rings", "tuning removes large rings", RINGS, "ring_penalty", LOWER, 0),
+    first("qed", "QED falls while the other scores rise", ".678 -> .417", "qed", HIGHER, at_most=0),
+    first("exploits", "without the prior, RL exploits the reward", "patches against short molecules and carbon chains",
+          "qed", rl_only_gain("QED of RL only, by policy gradient, less the prior's"), at_most=-0.2,
+          source="text and authors' code", trust="C"),
+    tuning("molecule_log_p", "a KL-controlled model keeps a higher log p than RL only", NO_NUMBERS, "log_p",
+           above("log p a molecule above RL only, the lower of Psi and G", least(*MODELS), RL_ONLY,
+           "{psi}, {g} against {rl_only}"), 1, rules="molecules"),
+    kept("diversity", "the diversity of samples is kept", NO_NUMBERS, "unique_10k", Quantity("distinct molecules among "
+         "10,000, the lower of Psi and G", least(*MODELS), "{psi}, {g}"), 0.95, unit="%", rules="molecules"),
+)
+LATER_MOLECULES = (
+    seen("rings_of_valid", "fewer valid molecules have a ring above six", RINGS, "share_without_large_rings_of_valid",
+         LOWER._replace(words=f"valid molecules without a large ring: {LOWER.words}"), 0, unit="%"),
+    seen("rings_of_all", "more strings are molecules without a ring above six", RINGS, "share_without_large_rings",
+         LOWER._replace(words=f"strings that are valid and without a large ring: {LOWER.words}"), 0, unit="%"),
+    kept("novel", "tuned models do not recite the data", NO_NUMBERS, "novel", Quantity("molecules that are not among "
+         "the training data, the lower of Psi and G", least(*MODELS), "{psi}, {g}"), 0.95, after_runs=True, unit="%"),
+    kept("internal_diversity", "molecules stay as different from each other as they were", NO_NUMBERS, "diversity",
+         Quantity("internal diversity as a share of the SMILES RNN's, the lower of Psi and G",
+         lambda v: least(*MODELS)(v) / v("prior"), OF_MODELS), 0.9, after_runs=True),
+    tuning("objective", "Q, Psi and G raise E[r/c] - KL", NO_NUMBERS, "objective", above("J above the SMILES RNN's, "
+           "nats a molecule, the least of Q, Psi and G", least(*KL_CONTROL), PRIOR, "{prior} -> {q} / {psi} / {g}"), 0,
+           after_runs=True),
+    tuning("exploits_reward", "without the prior, RL earns the most reward", NO_NUMBERS, "task_reward",
+           rl_only_above("mean reward of RL only above the best of Q, Psi and G"), 0, after_runs=True),
+    tuning("exploits_prior", "and gives up the data for it: E[r/c] - KL falls below the untuned RNN's", NO_NUMBERS,
+        "objective", rl_only_gain("J of RL only less the SMILES RNN's, nats a molecule"), at_most=0, after_runs=True),
+    seen("rl_only_repeats", "without the prior, RL repeats itself", NO_NUMBERS, "unique_10k",
+         above("distinct molecules among 10,000, the lower of Psi and G above RL only", least(*MODELS), RL_ONLY,
+         "{rl_only} against {psi}, {g}"), 0, source="text and authors' code", trust="C", unit="%"),
+    kept("molecule_information", "KL-control keeps more of what was learned from data than RL only", NO_NUMBERS,
+         "held_out_nll", rl_only_above("held-out loss of RL only above the largest of Q, Psi and G, nats a token"), 0,
+         notebook=WITH_PRIOR),
+)
+
+# p* = p exp(r/c) / Z; an untuned prior is three nats away.
+WORSE = "KL(pi || p*) of the learned policy, nats, the larger of the domains"
+exact = partial(Claim, paper="an equation", metric="kl", at_most=0.03, source="method", domain="exact",
+                experiment="exact", notebook="01_exact_optimum")
+EXACT = (
+    exact("exact_psi", "Psi-learning's optimum is p exp(r/c) / Z", quantity=Quantity(WORSE, least("psi"), "{psi}")),
+    exact("exact_g", "G-learning's optimum is p exp(r/c) / Z", quantity=Quantity(WORSE, least("g"), "{g}")),
+    exact("exact_q", "Q with log p in its reward optimises the same as Psi and G", source="text",
+          quantity=Quantity(WORSE, least("q"), "{q}")),
+    exact("exact_paper_form", "regressing the taken action alone, as the paper does, finds that optimum",
+          metric="kl_paper_form", quantity=Quantity(f"{WORSE}, and of Psi and G", most(*MODELS), "{psi} / {g}")),
+)
+CLAIMS = (*FIRST, *LATER, G_POOR, *HELD_OUT, *REBUILT, *OTHERS, *FIRST_MOLECULES, *LATER_MOLECULES, *EXACT)

@@ -1,0 +1,111 @@
+"""Figures of molecules: strings scored, picked, drawn with captions, compared by density and by RDKit's refusals."""
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from rdkit import Chem
+from rdkit.Chem.Draw import rdMolDraw2D
+from scipy.stats import gaussian_kde
+
+from repro.book.paper import MOLECULE_NAMES
+from repro.book.plots import LOOKS, Panel, bars, legend, new_figure, present, styled
+from repro.molecules import scores
+from repro.settings import RewardWeights
+
+KINDS = {  # how RDKit's reasons begin, and what readers see; others keep RDKit's words
+    r"^Can't kekulize.*": "aromatic ring cannot be kekulized",
+    r"^Explicit valence.*": "atom with too many bonds",
+    r"^ring closure.*": "ring closed between bonded atoms",
+    r"^duplicated ring closure.*": "ring closed onto its own atom",
+    r"^non-ring atom.*": "aromatic atom outside a ring",
+    r"\d+": "N",
+}
+SCORES = {"logp": "logP (base-10 logarithm)", "qed": "QED (0 to 1)", "sa": "SA score (1 easy, 10 hard)",
+          "length": "characters"}  # fmt: skip
+
+
+def scored(method: str, smiles: Iterable[str], seed: int = 0) -> pd.DataFrame:
+    """The strings that a model wrote, one row each: method, seed, smiles and the columns of `scores.score`."""
+    frame = pd.DataFrame({"method": method, "seed": seed, "smiles": list(smiles)})
+    distinct = frame["smiles"].drop_duplicates().to_numpy()
+    return frame.join(scores.score(distinct).set_index(distinct), on="smiles")
+
+
+def picked(frame: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
+    """At most `count` different valid strings of `scored`, with captions, the first in an order or at random.
+
+    `by`: random, qed or logp (the highest first), worst (the lowest terminal reward first).
+    """
+    rows, pay = frame[frame["valid"]].drop_duplicates("smiles"), RewardWeights()
+    reward = pay.qed * rows["qed"] - pay.sa * rows["sa"] + pay.logp * rows["logp"]
+    reward += pay.ring_penalty * rows["ring_penalty"]
+    orders = {"qed": -rows["qed"], "logp": -rows["logp"], "worst": reward}
+    if by not in ("random", *orders):
+        raise ValueError(f"cannot pick by {by!r}: known are random, {', '.join(orders)}")
+    if by == "random":
+        rows = rows.sample(min(count, len(rows)), random_state=0)
+    else:
+        rows = rows.iloc[orders[by].to_numpy().argsort(kind="stable")[:count]]
+    rings = [f", rings {penalty:.0f}" if penalty else "" for penalty in rows["ring_penalty"]]
+    values = zip(rows["qed"], rows["logp"], rows["sa"], rings, strict=True)
+    captions = [f"QED {qed:.2f}, logP {logp:.1f}\nSA {sa:.1f}{more}" for qed, logp, sa, more in values]
+    return rows.assign(caption=captions).reset_index(drop=True)
+
+
+@styled()
+def grid(rows: pd.DataFrame, columns: int = 4) -> Figure:
+    """Drawings of molecules with a caption under each: columns smiles and caption, as of `picked`."""
+    lines = -(-max(1, len(rows)) // columns)
+    figure, axes = new_figure(lines, columns, (2.7 * columns, 2.45 * lines))
+    plt.setp(axes.flat, frame_on=False, xticks=(), yticks=())
+    for ax, smiles, caption in zip(axes.flat, rows["smiles"], rows["caption"], strict=False):
+        drawing = rdMolDraw2D.MolDraw2DCairo(300, 210)
+        rdMolDraw2D.PrepareAndDrawMolecule(drawing, Chem.MolFromSmiles(smiles))
+        drawing.FinishDrawing()
+        ax.imshow(plt.imread(io.BytesIO(drawing.GetDrawingText())), interpolation="antialiased")
+        ax.set_title(caption, y=-0.24, fontsize=11)
+    return figure
+
+
+def refused(frame: pd.DataFrame, most: int = 6) -> Figure:
+    """Why RDKit refuses strings of `scored`, as shares of all of them, means over seeds; rare reasons are "other"."""
+    shares = frame.assign(reason=frame["reason"].replace(KINDS, regex=True)).groupby(["method", "seed"], sort=False)
+    table = shares["reason"].value_counts(normalize=True).unstack(fill_value=0.0).drop(columns="", errors="ignore")
+    means = table.mean().round(9).sort_index().sort_values(ascending=False, kind="stable")  # ties by name
+    kept, rest = table[means.index[:most]], table[means.index[most:]]
+    if rest.shape[1]:
+        kept = kept.assign(other=rest.sum(axis=1))
+    rows = (100 * kept).melt(ignore_index=False, var_name="reason", value_name="share").reset_index()
+    panel = Panel(rows, "share", "reason", "share of all sampled strings (%)", "")
+    return bars([panel], MOLECULE_NAMES, 0.6 + 0.62 * kept.shape[1])
+
+
+@styled()
+def densities(frame: pd.DataFrame) -> Figure:
+    """Densities of the scores of valid molecules in rows of `scored`; the method "data" is drawn as a grey area."""
+    valid = frame[frame["valid"]].reset_index(drop=True).assign(length=lambda rows: rows["smiles"].str.len())
+    methods = present([valid[valid["method"] != "data"]])
+    figure, axes = new_figure(2, 2, (10, 6.4))
+    for ax, (score, label) in zip(axes.flat, SCORES.items(), strict=True):
+        low, high = np.quantile(valid[score], [0.001, 0.999])
+        places, heights = np.linspace(low - 0.05 * (high - low), high + 0.05 * (high - low), 300), []
+        for method in ["data", *methods]:
+            values = valid.loc[valid["method"] == method, score].to_numpy(float)
+            if len(values) < 2 or np.ptp(values) == 0:
+                continue  # no density where all values are one
+            density = gaussian_kde(values)(places)
+            heights.append(density.max())
+            if method == "data":
+                ax.fill_between(places, density, color="#D9D9D9", lw=0)
+            else:
+                ax.plot(places, density, color=LOOKS[method].colour, ls=LOOKS[method].line, lw=2)
+        # a model that writes one kind of molecule is a spike: cut off, or nothing else could be seen
+        top = min(max(heights), 1.6 * float(np.median(heights))) if heights else 1
+        ax.set(xlabel=label, ylabel="density", ylim=(0, 1.05 * top))
+    legend(figure, methods, extra=[Patch(color="#D9D9D9", label="held-out data")], names=MOLECULE_NAMES)
+    return figure

@@ -1,0 +1,104 @@
+"""What Jaques et al. (ICML 2017, arXiv 1611.02796) and MOSES report, with sources, and the names of the methods."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+METHOD_NAMES = {"prior": "Note RNN", "q": "Q", "psi": "Psi", "g": "G", "rl_only": "RL only"}  # always in this order
+MOLECULE_NAMES = METHOD_NAMES | {"prior": "SMILES RNN"}
+
+MARKS = {
+    "P": "text of the ICLR 2017 submission, read in full: trust high",
+    "I": "sentences of the ICML 2017 version, read verbatim: trust high",
+    "C": "the authors' public code and its history: trust high, though which run the paper printed is not always known",
+    "N": "outputs saved in the authors' notebooks: trust high that they were printed",
+    "D": "digitised from the authors' published figure: about +-0.03",
+    "U": "recalled and not checked against the document: shown as unverified, never as a fact",
+    "B": "the published table of a benchmark: trust high; their runs and their metrics, not ours",
+}
+
+# Where each constant of numbers comes from: a key of MARKS, and the place.
+SOURCES = {
+    "TABLE_1": ("P", "Table 1; 100,000 randomly initialised compositions per model"),
+    "FIGURE_2A": ("D", "Figure 2a, log p(a|s) during training; one point per 100,000 steps"),
+    "FIGURE_2A_MEANS": ("D", "Figure 2a, means of the digitised points from 500,000 steps on"),
+    "PRIOR_VALIDATION": ("I", "training of the Note RNN: validation accuracy 92 %, log-perplexity .2536"),
+    "TABLE_2": ("U", "Table 2; means over valid molecules"),
+    "MOSES_CHAR_RNN": ("B", "Polykovskiy et al. 2020, Molecular Sets (MOSES), tables of metrics, CharRNN"),
+    "DRAWN": ("D", "the figure of molecules, read off the drawing"),
+}
+
+# fmt: off
+# Table 1 in its order: our words; what music theory asks for, "0" (as near to zero as can be) or "up" (the more, the
+# better); Note RNN, Q, Psi, G. Fractions lie in [0, 1], autocorrelations in [-1, 1].
+TABLE_1_ROWS: dict[str, tuple[str, str, tuple[float, ...]]] = {
+    "repeated":          ("notes excessively repeated",        "0",  (0.633,   0.0,    0.0002, 0.0003)),
+    "autocorrelation_1": ("mean autocorrelation, lag 1",       "0",  (-0.16,   -0.11,  -0.10,  0.55)),
+    "autocorrelation_2": ("mean autocorrelation, lag 2",       "0",  (0.14,    0.03,   -0.01,  0.31)),
+    "autocorrelation_3": ("mean autocorrelation, lag 3",       "0",  (-0.13,   0.03,   0.01,   0.17)),
+    "not_in_key":        ("notes not in key",                  "0",  (0.001,   0.01,   0.006,  0.287)),
+    "starts_with_tonic": ("compositions starting with tonic",  "up", (0.009,   0.288,  0.287,  0.0)),
+    "leaps_resolved":    ("leaps resolved",                    "up", (0.772,   0.911,  0.900,  0.522)),
+    "unique_max":        ("compositions with unique max note", "up", (0.647,   0.564,  0.594,  0.371)),
+    "unique_min":        ("compositions with unique min note", "up", (0.494,   0.519,  0.583,  0.565)),
+    "in_motif":          ("notes in motif",                    "up", (0.059,   0.757,  0.738,  0.693)),
+    "in_repeated_motif": ("notes in repeated motif",           "up", (0.00007, 0.0011, 0.0009, 0.0001)),
+}
+TABLE_1 = {metric: dict(zip(("prior", "q", "psi", "g"), row[2], strict=True)) for metric, row in TABLE_1_ROWS.items()}
+TABLE_1_NAMES = {metric: row[0] for metric, row in TABLE_1_ROWS.items()}
+TABLE_1_WANTED = {metric: row[1] for metric, row in TABLE_1_ROWS.items()}
+
+# log p(a|s), nats per note, at environment steps 0, 100,000, ..., 2,900,000; NaN where another curve hides the point.
+# The authors' evaluation keeps the last step of each composition, so the curve is not a mean over all notes.
+HIDDEN, FIGURE_2A_STEP = float("nan"), 100_000
+FIGURE_2A = {
+    "q": (-1.13, -2.33, HIDDEN, -2.34, -2.67, -2.69, -2.15, -2.67, HIDDEN, -2.44, -2.49, -2.51, -2.44, -2.52, -2.42,
+        -2.51, -2.22, -2.41, -2.53, -2.53, -2.43, -2.59, -2.16, -2.34, -2.33, -2.34, -2.33, -2.25, -2.17, -2.28),
+    "psi": (-0.95, -0.74, -2.19, -2.71, -2.71, -2.49, -2.49, -2.71, -2.64, -2.33, -2.53, -2.62, -2.57, -2.54, -2.37,
+        -2.60, -2.50, -2.57, -2.17, -2.45, -2.48, -2.38, -2.57, -2.16, -2.39, -2.46, -2.42, -2.21, -2.29, HIDDEN),
+    "g": (-0.13, -0.12, -1.20, -1.42, -1.33, -1.88, -1.45, -2.04, -2.56, -2.19, -1.48, -1.65, HIDDEN, -1.66, -1.81,
+        HIDDEN, -2.11, -1.98, HIDDEN, HIDDEN, -1.44, -1.38, -1.17, -1.34, -0.74, -1.55, -1.09, -1.14, -1.53, -2.35),
+    "rl_only": (-1.37, -3.14, -2.82, -3.32, -3.27, -3.62, -3.72, -3.84, -3.41, -3.86, -3.31, -3.70, -3.32, -3.68, -3.60,
+        -3.48, -4.20, -3.83, -3.41, -3.66, -3.80, -3.81, -3.78, -4.12, -3.53, -3.99, -3.54, -3.72, -3.55, -3.42),
+}
+
+FIGURE_2A_MEANS = {"q": -2.41, "psi": -2.46, "g": -1.64, "rl_only": -3.68}  # nats per note, from 500,000 steps on
+# The log-perplexity is read as nats per event; the sentence that we have names no base.
+PRIOR_VALIDATION = {"validation_accuracy": 0.92, "validation_nll": 0.2536}
+
+# Which of Q, Psi and G the paper's "Sequence Tutor" is, we do not know. The SA score runs from 1 (easy) to 10; the
+# paper prints minus the score. valid is a share in [0, 1].
+TABLE_2 = {
+    "valid": {"prior": 0.303, "sequence_tutor": 0.358}, "logp": {"prior": 2.07, "sequence_tutor": 4.21},
+    "qed": {"prior": 0.678, "sequence_tutor": 0.417}, "sa": {"prior": 2.77, "sequence_tutor": 1.79},
+    "ring_penalty": {"prior": -0.096, "sequence_tutor": -0.001},
+}
+# Shares in [0, 1], but for diversity, 1 - the mean similarity of pairs. Trained on 1.58 million MOSES molecules.
+MOSES_CHAR_RNN = {"valid": 0.975, "unique_10k": 0.999, "novel": 0.842, "diversity": 0.856}
+
+# By SMILES, what the paper shows the molecule for: inferred, for the caption was not seen.
+DRAWN = {
+    "SNCc1ccccc1": "best SA (inferred)",
+    "O=C(Nc1ccc(CNc2ccccc2C(F)F)cc1)c1cc2ccccc2o1": "best logP (inferred)",
+    "Cc1ccc(NC(=O)C2CCN(C(=O)c3ccon3)CC2)cc1C": "best QED (inferred)",
+}
+# fmt: on
+
+
+def figure_2a() -> pd.DataFrame:
+    """The digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note)."""
+    points = [(method, i * FIGURE_2A_STEP, value) for method, row in FIGURE_2A.items() for i, value in enumerate(row)]
+    return pd.DataFrame(points, columns=["method", "environment_steps", "log_p"]).dropna(ignore_index=True)
+
+
+def methods_in(values: Iterable[str]) -> list[str]:
+    """The methods among values, in the order of METHOD_NAMES; an unknown one is an error that lists the known."""
+    found = set(values)
+    if unknown := sorted(found - METHOD_NAMES.keys()):
+        raise ValueError(f"unknown method {unknown[0]!r}: the known methods are {', '.join(METHOD_NAMES)}")
+    return [method for method in METHOD_NAMES if method in found]
+
+
+def method_name(method: str, names: dict[str, str] | None = None) -> str:
+    """What readers see: names goes before METHOD_NAMES; a method in neither keeps its own name."""
+    return (METHOD_NAMES | (names or {})).get(method, method)

@@ -1,0 +1,251 @@
+"""Figures of any domain, from data frames: curves, dots, bars, paths. One look per method, 95 % t intervals."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, SymmetricalLogLocator
+
+from repro.book.paper import method_name
+from repro.book.tables import Row, mean_interval
+
+
+class Look(NamedTuple):
+    """What a method looks like in every figure, also in grey print."""
+
+    colour: str
+    line: Any = "-"
+    marker: str = "o"
+    hatch: str = ""
+
+
+Looks = Mapping[str, Look]
+LOOKS = {  # Okabe and Ito's colour-blind safe palette
+    "prior": Look("#6E6E6E", ":", "P", ""),
+    "q": Look("#0072B2", "-", "o", "//"),
+    "psi": Look("#D55E00", "--", "s", ".."),
+    "g": Look("#009E73", "-.", "^", "xx"),
+    "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
+}
+STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
+                         "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
+styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone
+
+
+def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes (rows, columns). Closed for pyplot at once: a notebook then shows it only once."""
+    if rows * columns < 1:
+        raise ValueError("nothing to draw: no model, molecule or melody was given")
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **grid)
+    plt.close(figure)
+    return figure, axes
+
+
+def present(frames: Sequence[pd.DataFrame], looks: Looks = LOOKS) -> list[str]:
+    """The methods in the frames, in the order of `looks`. ValueError: one without a look, several settings of one."""
+    for frame, column in itertools.product(frames, ("experiment", "c")):
+        if column in frame and frame.groupby("method")[column].nunique().max() > 1:
+            raise ValueError(f"rows of several {column} would be averaged: select one per method")
+    found = set().union(*(frame["method"] for frame in frames))
+    if unknown := sorted(found - looks.keys()):
+        raise ValueError(f"no look for method {unknown[0]!r}: the known methods are {', '.join(looks)}")
+    return [name for name in looks if name in found]
+
+
+def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (), looks: Looks = LOOKS,
+           names: dict[str, str] | None = None, where: Any = "outside upper center", **more: Any) -> None:  # fmt: skip
+    """A legend outside the panels: the methods as line, marker or bar, then the handles in `extra`."""
+    handles: list[Any] = []
+    for method in methods:
+        look, label = looks[method], method_name(method, names)
+        drawn: Any = {"ls": look.line, "lw": 2.2} if kind == "line" else {"ls": "", "marker": look.marker, "ms": 9}
+        bar = Patch(fc=look.colour, hatch=look.hatch, ec="white", label=label)
+        handles.append(bar if kind == "bar" else Line2D([], [], color=look.colour, label=label, **drawn))
+    handles += extra
+    columns = -(-len(handles) // (1 if len(handles) < 7 else 2))
+    figure.legend(handles=handles, loc=where, ncols=columns, handlelength=2.6, **more)
+
+
+class Panel(NamedTuple):
+    """One panel of `curves`, `bars` or `paths`: runs, and what they are compared with."""
+
+    frame: pd.DataFrame  # columns method, seed, x and y; one temperature c per method
+    x: str
+    y: str
+    xlabel: str
+    ylabel: str
+    title: str = ""
+    bend: float | None = None  # where values go past three times that, y is logarithmic beyond it; 0: everywhere
+    levels: Mapping[str, Any] = {}  # by label: a value, or one per method in its colour
+    points: Mapping[str, pd.DataFrame] = {}  # method, x, y: the first hollow, others filled
+
+
+@styled()
+def curves(panels: Sequence[Panel], columns: int = 2, looks: Looks = LOOKS, mean: bool = True, band: bool = True,
+           height: float = 3.1, **grid: Any) -> Figure:  # fmt: skip
+    """A thin line per seed, their mean in bold, its interval as a band; `height` of a row; `grid`: sharex, sharey."""
+    rows, extra = -(-len(panels) // columns), dict[str, Line2D]()
+    figure, axes = new_figure(rows, columns, (10.5, 1 + height * rows), **grid)
+    methods = present([panel.frame for panel in panels], looks)
+    for ax, panel in zip(axes.flat, panels, strict=True):
+        for method in present([panel.frame], looks):
+            own, look = panel.frame[panel.frame["method"] == method], looks[method]
+            draw = partial(sns.lineplot, own, x=panel.x, y=panel.y, color=look.colour, ax=ax)
+            draw(units="seed", estimator=None, **({"lw": 0.7, "alpha": 0.4} if mean else {"lw": 1.2, "ls": look.line}))
+            if mean:
+                draw(errorbar=interval if band else None, err_kws={"alpha": 0.2, "lw": 0}, lw=2.2, ls=look.line)
+        for label, level in panel.levels.items():
+            one = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
+            style: Any = {"color": "#444444", "lw": 1.4, "ls": ":"} if isinstance(level, Mapping) else one
+            for method, value in level.items() if isinstance(level, Mapping) else [("", level)]:
+                ax.axhline(value, **style | ({"color": looks[method].colour} if method in looks else {}))
+            extra[label] = Line2D([], [], label=label, **style)
+        for index, (label, points) in enumerate(panel.points.items()):
+            style = {"ls": "", "clip_on": False} | ({} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75})
+            for method in (name for name in methods if name in set(points["method"])):
+                own, look = points[points["method"] == method], looks[method]
+                ax.plot(own[panel.x], own[panel.y], look.marker, color=look.colour, **style)
+            extra[label] = Line2D([], [], marker="o", color="#444444", label=label, **style)
+        if panel.frame[panel.x].max() > 2_000:
+            places = MaxNLocator(max(5, 12 // columns), steps=[1, 2, 5])
+            ax.xaxis.set(major_formatter=EngFormatter(sep=""), major_locator=places)
+        _dress(ax, panel, "both")
+    plt.setp(axes[: -1 if grid.get("sharex") else 0].flat, xlabel="")
+    plt.setp(axes[:, 1 if grid.get("sharey") else columns :].flat, ylabel="")
+    legend(figure, methods, "line", extra.values(), looks, where="outside lower center", columnspacing=1.2)
+    return figure
+
+
+def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+    """The interval as seaborn's `errorbar` wants it, cut to where the quantity can lie."""
+    return np.clip(mean_interval(values)[1:], low, high)
+
+
+def _dress(ax: Axes, panel: Panel, grid: Any) -> None:
+    ax.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel)
+    ax.grid(alpha=0.25, axis=grid)
+    threshold, values = panel.bend, panel.frame[panel.y]
+    if threshold is None or (threshold and np.nanmax(np.abs(values)) <= 3 * threshold):
+        return
+    ax.set_yscale(**({"value": "symlog", "linthresh": threshold} if threshold else {"value": "log"}))
+    locate = partial(SymmetricalLogLocator, base=10, linthresh=threshold) if threshold else LogLocator
+    ax.yaxis.set(major_locator=locate(subs=(1, 3)), major_formatter="{x:,g}")
+    ax.set_ylabel(f"{panel.ylabel}\n(logarithmic" + (f" beyond \u00b1{threshold:g})" if threshold else ")"))
+
+
+@styled()
+def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns: int = 1, height: float = 0.65,
+         paper: Mapping[str, Mapping[str, float]] = {}, names: dict[str, str] | None = None,
+         published: str = "paper") -> Figure:  # fmt: skip
+    """Ours as dots with intervals, the paper's (by metric and model) hollow; a model that only it has comes last.
+
+    Each panel: a table (columns method, seed, metric, value), its metrics with their rows, and its x label.
+    """
+    sizes = [max(len(rows) for _, rows, _ in panels[at : at + columns]) for at in range(0, len(panels), columns)]
+    size = (10.5, 0.6 + sum(height * size + 0.6 for size in sizes))
+    figure, axes = new_figure(len(sizes), columns, size, height_ratios=sizes)
+    tables = [table[table["metric"].isin(list(rows))] for table, rows, _ in panels]
+    methods = present(tables)
+    lanes = list(dict.fromkeys([*methods, *(name for row in paper.values() for name in row if name not in LOOKS)]))
+    looks = [LOOKS.get(lane, Look("#444444")) for lane in lanes]
+    for ax, table, (_, rows, label) in zip(axes.flat, tables, panels, strict=True):
+        scales = {metric: row.sign * (100 if row.fraction else 1) for metric, row in rows.items()}
+        low, high = abs(scales[[*rows][0]]) * np.array([*rows.values()][0].bounds(-math.inf, math.inf))
+        scaled = table.assign(value=table["value"] * table["metric"].map(scales))
+        sns.pointplot(scaled, x="value", y="metric", order=list(rows), hue="method", hue_order=lanes, ax=ax, ms=6,
+                      palette=[look.colour for look in looks], markers=[look.marker for look in looks], ls="",
+                      legend=False, dodge=0.8 - 0.8 / len(lanes), capsize=0.1, err_kws={"lw": 1.5},
+                      errorbar=partial(interval, low=low, high=high))  # fmt: skip
+        for lane, (name, look) in enumerate(zip(lanes, looks, strict=True)):
+            theirs = [scales[metric] * paper.get(metric, {}).get(name, math.nan) for metric in rows]
+            places = np.arange(len(rows)) + 0.8 * ((lane + 0.5) / len(lanes) - 0.5)
+            ax.plot(theirs, places, look.marker, ms=9, mfc="none", mew=1.5, color=look.colour)
+        for edge in range(len(rows) - 1):
+            ax.axhline(edge + 0.5, color="#DDDDDD", lw=0.8)
+        if ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
+            ax.axvline(0, color="black", lw=0.8)
+        ax.set_yticks(*((range(len(rows)), [row.name for row in rows.values()]) if len(rows) > 1 else ((),)))
+        ax.set(xlabel=label, ylabel="", ylim=(len(rows) - 0.5, -0.5))
+        ax.locator_params(axis="x", nbins=4 if columns > 1 else 8)
+        ax.grid(axis="x", alpha=0.25)
+    hollow = Line2D([], [], ls="", marker="o", ms=9, mfc="none", mew=1.5, color="#444444", label=f"hollow: {published}")
+    legend(figure, methods, "marker", [hollow] if paper else [], names=names)
+    return figure
+
+
+@styled()
+def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: float = 4.0) -> Figure:
+    """Bars with intervals, one group per word in the column x (upright) or y (lying); `height` of a panel."""
+    figure, axes = new_figure(len(panels), 1, (10.5, 0.6 + height * len(panels)))
+    for ax, panel in zip(axes.flat, panels, strict=True):
+        methods, upright = present([panel.frame]), not pd.api.types.is_numeric_dtype(panel.frame[panel.x])
+        words = panel.x if upright else panel.y
+        named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
+        sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
+                    palette=[LOOKS[name].colour for name in methods], errorbar=interval, capsize=0.3,
+                    err_kws={"lw": 1, "color": "black"}, legend=False, ax=ax)  # fmt: skip
+        for group, method in zip(ax.containers, methods, strict=True):
+            plt.setp(group, hatch=LOOKS[method].hatch)
+        ax.axhline(0, color="black", lw=0.8 * upright)
+        _dress(ax, panel, "y" if upright else "x")
+    legend(figure, present([panel.frame for panel in panels]), "bar", names=names)
+    return figure
+
+
+@styled()
+def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Figure:
+    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy.
+
+    The rows of each run come in the order of time; a level is drawn, upright, only where a run comes near it.
+    """
+    figure, axes = new_figure(1, len(panels), (5.7 * len(panels), 5.9))
+    methods = ["prior", *present([panel.frame for panel in panels])]
+    for ax, panel, start in zip(axes.flat, panels, starts, strict=True):
+        frame = panel.frame
+        # G may start as the square of the prior, far below all others: first evaluations do not set the limits
+        _paths(ax, panel, start, frame[frame.groupby(["method", "seed"]).cumcount() > 0], 0.07)
+        for label, level in panel.levels.items():
+            if frame[panel.x].min() < 0.8 * level:
+                ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
+                ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)
+        kept = frame[frame["method"] != "rl_only"]
+        if len(kept) and np.ptp(kept[panel.x]) < 0.1 * np.ptp(frame[panel.x]):  # no room to see them: drawn once more
+            inset = ax.inset_axes((0.09, 0.09, 0.42, 0.4), title="with the prior, enlarged")
+            _paths(inset, panel, start, kept, 0.12)
+            inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            ax.indicate_inset_zoom(inset, edgecolor="#444444")
+        ax.set_title(panel.title, fontsize=17)
+        ax.set_xlabel(f"{panel.xlabel}\n\u2190 unlike the data          like the data \u2192", fontsize=14)
+        ax.set_ylabel(panel.ylabel, fontsize=14)
+        ax.tick_params(labelsize=13)
+        ax.locator_params(axis="x", nbins=7)
+    legend(figure, methods, "marker", names={"prior": "start: the prior"}, where="outside lower center", fontsize=14,
+           handletextpad=0.2)  # fmt: skip
+    return figure
+
+
+def _paths(ax: Axes, panel: Panel, start: tuple[float, float], inside: pd.DataFrame, margin: float) -> None:
+    for (method, _), run in panel.frame.groupby(["method", "seed"], sort=False):
+        points, look = run[[panel.x, panel.y]].to_numpy(), LOOKS[str(method)]
+        shades = [to_rgba(look.colour, alpha) for alpha in np.linspace(0.3, 1, len(points) - 1)]  # strong at the end
+        segments = list(np.stack([points[:-1], points[1:]], axis=1))
+        ax.add_collection(LineCollection(segments, colors=shades, linewidths=2.2, zorder=3))
+        ax.plot(*points[-1], look.marker, ms=12, mec="white", mew=1.2, color=look.colour, zorder=5)
+    ax.plot(*start, LOOKS["prior"].marker, ms=19, mec="white", mew=1.5, color=LOOKS["prior"].colour, zorder=6)
+    ends = [[*inside[column], point] for column, point in zip((panel.x, panel.y), start, strict=True)]
+    (left, right), (bottom, top) = [(min(e) - margin * np.ptp(e), max(e) + margin * np.ptp(e)) for e in ends]
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    ax.grid(alpha=0.2)

@@ -1,0 +1,205 @@
+"""Writes what came out into a results folder: tables, figures, sounds, ledger, the numbers of all runs, the one page.
+
+The same content gives the same bytes. `python -m repro.book.report` renews the tables and tagged numbers in README.md.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import matplotlib as mpl
+import mistune
+import numpy as np
+import pandas as pd
+from IPython.display import Image as Shown
+from matplotlib.figure import Figure
+from PIL import Image, PngImagePlugin
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from repro import ROOT, store
+from repro.book import verdicts
+from repro.book.tables import table_1
+from repro.music import events
+from repro.runs import Results
+from repro.studies import study
+
+KEY = ["experiment", "method", "c", "seed", "metric"]
+INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
+COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
+SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
+SOUND_RATE = 8_000  # samples per second of the page: melodies have nothing above 4 kHz that could be heard
+AUDIO_RATE = 16_000  # samples per second
+WIDTH = 1904  # pixels of a figure: twice the column of the page, so that it is sharp on fine displays
+
+
+def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
+    """Writes measures (KEY and value) into tables/DOMAIN.csv, sorted; rows of other experiments there are kept."""
+    twice = frame[frame.duplicated(KEY)]
+    if len(twice):
+        raise ValueError(f"the table has {tuple(twice[KEY].iloc[0])} twice")
+    path = results / "tables" / f"{domain}.csv"
+    if path.exists():
+        before = pd.read_csv(path)
+        frame = pd.concat([before[~before["experiment"].isin(frame["experiment"])], frame])
+    return write_frame(results, domain, frame.sort_values(KEY)[[*KEY, "value"]])
+
+
+def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Writes any other table, as it is, into tables/NAME.csv."""
+    text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    return _write(results, f"tables/{name}.csv", text.encode())
+
+
+def write_figure(results: Path, name: str, figure: Figure) -> Shown:
+    """Writes figures/NAME.svg (places to .01 point) and .png (256 colours), and returns the latter for the notebook."""
+    source = f"figures/{name}, settings and commit in {INDEX}"
+    svg, drawn, png, text = io.StringIO(), io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same ids every time, text as text
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Source": source})
+    short = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg.getvalue())
+    _write(results, f"figures/{name}.svg", short.encode())
+    figure.savefig(drawn, format="png", dpi=WIDTH / figure.get_figwidth())
+    text.add_text("Source", source)
+    few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(png, "PNG", optimize=True, pnginfo=text)
+    _write(results, f"figures/{name}.png", png.getvalue())
+    return Shown(png.getvalue(), width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
+
+
+def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
+    """Writes audio/NAME.mid and .wav (AUDIO_RATE, mono, 16 bits) and returns the audio's path."""
+    wav = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        events.to_midi(melody, midi := Path(folder) / "melody.mid")
+        _write(results, f"audio/{name}.mid", midi.read_bytes())
+    wavfile.write(wav, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
+    return _write(results, f"audio/{name}.wav", wav.getvalue())
+
+
+def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Writes the whole ledger into claims.json; what is not a number becomes null, as JSON wants it."""
+    plain = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
+    return _write(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write_runs(results: Path, *experiments: Results) -> Path:
+    """Writes the numbers of all runs by key into runs.json, so that a clone trains nothing; runs of others are kept."""
+    path = results / "runs.json"
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for experiment in experiments:  # a run lists all that share it: the file does not depend on who writes last
+        name, ours = experiment.name, experiment.numbers()
+        others = {key: set(run["experiments"]) - {name} for key, run in runs.items()}
+        runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
+        runs |= {key: {**run, "experiments": sorted({*others.get(key, ()), name})} for key, run in ours.items()}
+    text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
+    return _write(results, path.name, text.encode(), [experiment.name for experiment in experiments])
+
+
+def _write(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
+    store.write(results / name, content)
+    if journal := os.environ.get("REPRO_JOURNAL"):  # where the pipeline listens: what belongs to the notebook it runs
+        with open(journal, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"results": str(results), "file": name, "experiments": experiments}) + "\n")
+    return results / name
+
+
+def record(results: Path, notebook: str, parameters: str, journal: Path, commit: str) -> None:
+    """Puts what a notebook wrote in place of its earlier rows of provenance.csv; rows of lost files go."""
+    noted = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()] if journal.exists() else []
+    names = sorted({name for entry in noted for name in entry["experiments"]})
+    told = {"notebook": notebook, "parameters": parameters, "experiments": " ".join(names), "commit": commit}
+    before = {(row["file"], row["notebook"]): row for row in provenance(results)}
+    rows = {key: row for key, row in before.items() if row["notebook"] != notebook}
+    files = [entry["file"] for entry in noted if entry["results"] == str(results)]
+    rows |= {(file, notebook): {"file": file, **told} for file in files}
+    kept = []
+    for key, row in sorted(rows.items()):  # where nothing else has changed, the first commit stays
+        if (path := results / row["file"]).is_file():
+            row = row | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            kept.append(before[key] if before.get(key, {}) | {"commit": commit} == row else row)
+    text = pd.DataFrame(kept, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
+    store.write(results / INDEX, text.encode())
+
+
+def provenance(results: Path) -> list[dict[str, str]]:
+    """The rows of provenance.csv, one per file and notebook; none where nothing has been recorded."""
+    path = results / INDEX
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records") if path.exists() else []
+
+
+def write_page(results: Path) -> Path:
+    """Writes report.html, from claims.json and the executed notebooks but for failed ones, and returns its path."""
+    rows, paths = verdicts.read_ledger(results), sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
+    text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
+        name=results.name, count=len(rows), counts=verdicts.counts(rows), note=verdicts.NOTE,
+        commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}), verdicts=verdicts.as_html(rows),
+        chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
+        index=INDEX if (results / INDEX).exists() else "", markdown=mistune.create_markdown(escape=True),
+    )  # fmt: skip
+    store.write(results / "report.html", text.encode())
+    return results / "report.html"
+
+
+def chapter(path: Path) -> dict[str, Any]:
+    """An executed notebook for the page: title, link, made (commit, parameters), shown; or that it is damaged.
+
+    `shown`: each figure and sound once, with kind (png or wav), data (base64), heading above and caption below it.
+    """
+    told = {"title": f"{path.stem} is damaged and was left out", "link": f"notebooks/{quote(path.name)}"}
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError):
+        return {**told, "made": "", "shown": []}
+    prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
+    titles = re.findall(r"^# (.+)$", "\n".join(prose), re.MULTILINE)
+    made = prose[-1].replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
+    heading, shown = "", dict[str, dict[str, str]]()
+    for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=True):
+        heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
+        caption = next((part for part in below.strip().split("\n\n") if not part.startswith(("#", "|", "$$"))), "")
+        for data in (output["data"] for output in cell.get("outputs", ()) if "data" in output):
+            sound = SOUND.search("".join(data.get("text/html", "")))
+            content = sound[1] if sound else "".join(data.get("image/png", "")).replace("\n", "")
+            if content and content not in shown:
+                seen = {"kind": "wav", "data": small_sound(content)} if sound else {"kind": "png", "data": content}
+                shown[content] = {**seen, "heading": heading, "caption": caption}
+    return {**told, "title": (titles or [path.stem])[0], "made": made, "shown": list(shown.values())}
+
+
+def small_sound(wav: str) -> str:
+    """Mono WAV of 16 bits, in base64, at SOUND_RATE."""
+    (rate, samples), small = wavfile.read(io.BytesIO(base64.b64decode(wav))), io.BytesIO()
+    heard = resample_poly(samples.astype(float), SOUND_RATE, rate).clip(-32768, 32767)
+    wavfile.write(small, SOUND_RATE, heard.round().astype(np.int16))
+    return base64.b64encode(small.getvalue()).decode()
+
+
+def renewed_readme(text: str, results: Path, c: float) -> str:
+    """README.md with Table 1 at the temperature c, the verdicts and the tagged numbers as the results have them."""
+    rows, frame = verdicts.read_ledger(results), pd.read_csv(results / "tables" / "music.csv")
+    ours = frame[(frame["experiment"] == "as_notated") & ((frame["c"] == c) | (frame["method"] == "prior"))]
+    table = table_1(ours)
+    models = list(dict.fromkeys(model for model, _ in table.columns))
+    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
+    for metric, row in table.iterrows():  # a line per metric: ours with its interval above the paper's
+        cells = [row[m, "ours"] + (f"<br>*{row[m, 'paper']}*" if row.get((m, "paper")) else "") for m in models]
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    for name, content in (("Table 1", "\n".join(lines)), ("verdicts", verdicts.as_markdown(rows))):
+        before, begins, rest = text.partition(f"<!-- {name}, written by python -m repro.book.report -->")
+        text = f"{before}{begins}\n{content}\n{rest[rest.index('<!-- end of ') :]}"
+    return verdicts.with_numbers(text, rows)
+
+
+if __name__ == "__main__":
+    laptop, readme = study("laptop"), ROOT / "README.md"
+    renewed = renewed_readme(readme.read_text(encoding="utf-8"), laptop.results, laptop.c[0])
+    store.write(readme, renewed.encode())

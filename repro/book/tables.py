@@ -1,0 +1,156 @@
+"""Means over seeds with their intervals, and ours beside the paper's: Tables 1 and 2."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+from scipy import stats
+
+from repro.book import paper
+from repro.book.paper import METHOD_NAMES, MOLECULE_NAMES
+
+LEVEL = 0.95  # the coverage of every interval
+IDENTIFIERS = ("experiment", "method", "c", "metric")  # averaging over several of these at once is always a mistake
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
+    sample = _checked(values)
+    half = _half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size))
+    return float(sample.mean()), float(sample.mean() - half), float(sample.mean() + half)
+
+
+def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:
+    """The mean of runs and where a further one would lie, if of shares, measured on so many trials; NaN for one run."""
+    sample = _checked(values)
+    if trials is not None and (trials < 1 or sample.min() < 0 or sample.max() > 1):
+        raise ValueError(f"{trials} trials: there is at least one, and they are of shares, which lie in [0, 1]")
+    mean, n = float(sample.mean()), sample.size
+    noise = 0.0 if trials is None else mean * (1 - mean) / trials  # b, of measuring: known, only runs are estimated
+    spread = sample.var(ddof=1) * (1 + 1 / n) if n > 1 else np.nan  # a, of a new observation
+    # Satterthwaite's degrees of freedom of a + b. Supposed: normal runs; our own shares were measured much better.
+    freedom = (n - 1) * (1 + noise / spread) ** 2 if spread > 0 else np.inf
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(spread + noise))
+    low, high = np.clip([mean - half, mean + half], *((-np.inf, np.inf) if trials is None else (0, 1)))
+    return mean, float(low), float(high)
+
+
+def over_seeds(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Averages a long table over its seeds: per group of `by`, mean, low, high, and seeds (how many are not NaN)."""
+    if frame.empty:
+        raise ValueError("no values to average: the table has no rows")
+    groups = frame.groupby(by, sort=False, dropna=False, observed=True)
+    for column in IDENTIFIERS:
+        if column in frame.columns and column not in by and groups[column].nunique(dropna=False).max() > 1:
+            raise ValueError(f"rows of several {column} would be averaged: select one, or add {column!r} to by")
+    if frame.duplicated([*by, "seed"]).any():
+        raise ValueError(f"a seed occurs twice among rows of the same {', '.join(by)}: add what tells them apart to by")
+    table = groups["value"].agg(mean="mean", std="std", seeds="count").reset_index()
+    half = _half_width(table["std"].to_numpy(), table["seeds"].to_numpy(float))
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)[[*by, "mean", "low", "high", "seeds"]]
+
+
+def _half_width(spread: np.ndarray | float, n: np.ndarray | float) -> np.ndarray:
+    freedom = np.where(n > 1, n - 1, np.nan)  # NaN: one value has no interval
+    return stats.t.ppf((1 + LEVEL) / 2, freedom) * spread / np.sqrt(freedom + 1)
+
+
+def _checked(values: Sequence[float]) -> np.ndarray:
+    sample = np.asarray(values, dtype=float)
+    if sample.size == 0:
+        raise ValueError("no values: an estimate needs at least one")
+    if np.isnan(sample).any():
+        raise ValueError("a value is NaN: leave it out, or find out why it is missing")
+    return sample
+
+
+class Row(NamedTuple):
+    """How a metric is printed; an interval is cut to where the metric can lie."""
+
+    name: str
+    fraction: bool = False  # printed as percent
+    decimals: int = 2  # of what is no fraction
+    sign: int = 1
+    low: float = -math.inf
+    high: float = math.inf
+
+    def bounds(self, low: float, high: float) -> tuple[float, float]:
+        """The bounds of an interval, cut and with the sign of the row; NaN, of a single seed, stays NaN."""
+        cut = np.clip([low, high], *((0, 1) if self.fraction else (self.low, self.high)))
+        low, high = np.sort(self.sign * cut).tolist()
+        return low, high
+
+    def text(self, mean: float, low: float = math.nan, high: float = math.nan) -> str:
+        """A value as "mean [low, high]", without brackets where NaN leaves no interval; "undefined" for a NaN mean."""
+        if math.isnan(mean):
+            return "undefined"  # a share of nothing, as leaps resolved where no seed leaps
+        percent, scale = abs(100 * mean), 100 if self.fraction else 1
+        few = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 3  # as the paper prints them
+        decimals = few if self.fraction else self.decimals
+        value, *ends = (f"{scale * x:z,.{decimals}f}" for x in (self.sign * mean, *self.bounds(low, high)))
+        return value + " %" * self.fraction + ("" if math.isnan(low) else f" [{', '.join(ends)}]")
+
+
+MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
+MUSIC_ROWS |= {
+    "log_p": Row("log p, mean over all notes (nats per note)"), "log_p_last": Row("log p of the last note (nats)"),
+    "task_reward": Row("task reward r_MT per melody"), "kl": Row("KL from the prior (nats per note)"),
+    "entropy": Row("entropy (nats per note)"), "unique": Row("distinct among 10,000 samples"),
+    "edit_distance": Row("edit distance between samples"),
+}  # fmt: skip
+MOLECULE_ROWS = {
+    "valid": Row("percent valid", True), "logp": Row("mean logP"), "qed": Row("mean QED", decimals=3, low=0, high=1),
+    "sa": Row("mean SA (minus the SA score)", sign=-1, low=1, high=10),
+    "ring_penalty": Row("mean ring penalty", decimals=3, high=0),
+    "share_without_large_rings": Row("no ring above six, of all strings", True),
+    "share_without_large_rings_of_valid": Row("no ring above six, of valid molecules", True),
+    "unique_1k": Row("unique of 1,000", True), "unique_10k": Row("unique of 10,000", True),
+    "novel": Row("novel", True), "diversity": Row("internal diversity (0 to 1)", decimals=3, low=0, high=1),
+    "ended": Row("ended before the horizon", True), "length": Row("length (tokens)", decimals=1, low=0),
+    "log_p": Row("log p under the prior (nats per molecule)", high=0),
+    "kl": Row("KL(pi || p) (nats per molecule)", low=0),
+    "entropy": Row("entropy of the policy (nats per molecule)", low=0),
+    "objective": Row("J = E[r/c] - KL (nats per molecule)"), "task_reward": Row("task reward r per molecule"),
+    "held_out_nll": Row("loss on held-out molecules (nats per token)", decimals=3, low=0),
+}  # fmt: skip
+Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by (model, whose), by metric
+
+
+def table_1(ours: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 as texts, per method "ours" (mean and interval over seeds) and "paper"; the paper's metrics are first."""
+    columns = pd.DataFrame(paper.TABLE_1).T.to_dict()
+    theirs = {(METHOD_NAMES[m], "paper"): column for m, column in columns.items() if m in set(ours["method"])}
+    return text_table(ours, [*paper.TABLE_1, *ours["metric"]], theirs, MUSIC_ROWS, METHOD_NAMES)
+
+
+def table_2(ours: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 as texts, as `table_1`; the paper's Sequence Tutor comes last, for it does not say which method it is."""
+    columns, names = pd.DataFrame(paper.TABLE_2).T.to_dict(), (MOLECULE_NAMES["prior"], "Sequence Tutor")
+    theirs = {(name, "paper, unverified"): column for name, column in zip(names, columns.values(), strict=True)}
+    return text_table(ours, [*paper.TABLE_2, *ours["metric"]], theirs, MOLECULE_ROWS, MOLECULE_NAMES)
+
+
+def text_table(
+    ours: pd.DataFrame, metrics: Iterable[str], theirs: Columns, known: dict[str, Row], names: dict[str, str]
+) -> pd.DataFrame:
+    """Metrics as texts: ours, means with intervals over seeds, beside what others published."""
+    metrics = dict.fromkeys(metrics)
+    rows = {metric: known.get(metric, Row(metric)) for metric in [*known, *metrics] if metric in metrics}
+    means = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])[["mean", "low", "high"]]
+    cells = {key: rows[key[1]].text(*values) for key, *values in means.itertuples() if key[1] in rows}
+    methods = paper.methods_in(ours["method"])
+    columns = {(names[m], "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
+    columns |= {name: [rows[m].text(of[m]) if m in of else "" for m in rows] for name, of in theirs.items()}
+    order = sorted(columns, key=lambda column: [*names.values(), column[0]].index(column[0]))
+    return pd.DataFrame(columns, pd.Index([row.name for row in rows.values()], name="metric"))[order]
+
+
+def captioned(table: pd.DataFrame, caption: str) -> Styler:
+    """A table of ours beside others' as a notebook shows it: what is not ours in grey, the caption above."""
+    theirs = [column for column in table.columns if column[1] != "ours"]
+    style = table.style.set_caption(caption).set_properties(**{"text-align": "right", "min-width": "5em"})
+    style = style.set_properties(subset=theirs, color="#6E6E6E", **{"font-style": "italic"})
+    return style.set_table_styles([{"selector": "th.row_heading", "props": "text-align: left; white-space: nowrap"}])

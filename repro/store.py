@@ -1,0 +1,205 @@
+"""One place for every finished run, named by what determines it in words.
+
+A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
+this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
+finished run is read, never repeated; an interrupted one leaves nothing behind. The environment steers all runs of a
+command: REPRO_JOBS (processes), REPRO_FRESH_SINCE (a Unix time: runs recorded before it are ignored),
+REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+import numpy as np
+import pandas as pd
+from safetensors.torch import load, save
+from tqdm.auto import tqdm
+
+from repro import ROOT
+from repro.rnn import SequenceRNN
+
+# Raised by hand when numbers change, with a line in the changelog; tests/test_fingerprints.py sees that nobody forgets.
+VERSIONS = {"prior": 1, "tutor": 1, "path": 1, "authors": 1, "evaluation": 1, "corpus": 1}
+SHIPPED = ("priors", "policies")  # folders of results/ with networks, each a pair NAME.json, NAME.safetensors
+T = TypeVar("T")
+Spec = Mapping[str, Any]
+
+
+def cache_folder() -> Path:
+    """Where this machine's finished runs lie."""
+    return Path(os.environ.get("REPRO_CACHE") or ROOT / ".cache")
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as a dictionary; switches that are off are left out, so that a new one renames no finished run."""
+    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not False}
+
+
+def key_of(spec: Spec) -> str:
+    """Twenty hexadecimal digits that name a spec."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=_plain).encode()).hexdigest()[:20]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    raise TypeError(f"{value!r} cannot be written into a record")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A finished run: its numbers, and its networks where they are at hand."""
+
+    key: str
+    numbers: dict[str, Any]  # `spec` among them
+    weights: bytes | Path | None = None  # safetensors
+
+    def rnn(self, prefix: str = "") -> SequenceRNN:
+        """The network that the run ended with; with the prefix "prior." the one that was trained along."""
+        if self.weights is None:
+            raise FileNotFoundError(f"the run {self.key} is shipped without its network")
+        content = self.weights.read_bytes() if isinstance(self.weights, Path) else self.weights
+        heads = tuple(prefix + part for part in ("lstm.", "head."))
+        tensors = {name.removeprefix(prefix): w for name, w in load(content).items() if name.startswith(heads)}
+        rnn = SequenceRNN(*tensors["head.weight"].shape)
+        rnn.load_state_dict(tensors)
+        return rnn.eval()
+
+    @property
+    def weights_digest(self) -> str:
+        """The digest of the run's networks: what a run that starts from them depends on."""
+        return self.numbers["weights_sha256"][:20]
+
+
+Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]  # numbers, and networks by prefix
+
+
+def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -> Record:
+    """The finished run of a spec: found, or made now and kept; not kept with a None in its domain, an unnamed reward.
+
+    `make` returns the numbers and the networks, "" for the policy or prior and "prior." for one trained along; with
+    `with_weights` a record without its networks does not do.
+    """
+    if None in spec.get("domain", {}).values():
+        warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)
+        return _keep(spec, *make(), written=False)
+    return find(key_of(spec), with_weights) or _keep(spec, *make())
+
+
+def find(key: str, with_weights: bool = False) -> Record | None:
+    """The finished run with this key: this machine's own first, then those that are shipped."""
+    since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
+    own = cache_folder() / "runs" / f"{key}.json"
+    if own.exists() and own.stat().st_mtime >= since and (record := _read(own, with_weights)) and record.key == key:
+        return record
+    path = _shipped_networks().get(key)
+    ignored = os.environ.get("REPRO_TRAIN_PRIORS") if path and path.parent.name == "priors" else since
+    if path and not ignored and (record := _read(path, with_weights)):
+        return record
+    numbers = None if with_weights or since else shipped_numbers().get(key)
+    return None if numbers is None else Record(key, numbers)
+
+
+@cache
+def _shipped_networks() -> dict[str, Path]:
+    paths = [path for name in SHIPPED for path in sorted((ROOT / "results" / name).glob("*.json"))]
+    return {record.key: path for path in paths if (record := _read(path, with_weights=False)) is not None}
+
+
+@cache
+def shipped_numbers() -> dict[str, dict[str, Any]]:
+    """The numbers of all committed runs, `results/*/runs.json`, by key."""
+    numbers: dict[str, dict[str, Any]] = {}
+    for path in sorted((ROOT / "results").glob("*/runs.json")):
+        try:
+            numbers |= json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, TypeError) as error:
+            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
+    return numbers
+
+
+def _read(path: Path, with_weights: bool) -> Record | None:
+    """Reads a record; a damaged one is reported in a warning that names the file, and ignored."""
+    weights = path.with_suffix(".safetensors")
+    try:
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+        key = key_of(numbers["spec"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
+        return None
+    if not weights.exists():
+        return None if with_weights else Record(key, numbers)
+    if with_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != numbers.get("weights_sha256"):
+        warnings.warn(f"{shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
+        return None
+    return Record(key, numbers, weights)
+
+
+def _keep(spec: Spec, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN], written: bool = True) -> Record:
+    """A made run as it will be read; its weights are written first, so that a record without them cannot arise."""
+    tensors = {prefix + name: tensor.detach().contiguous()
+               for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
+    weights = save(tensors) if tensors else None
+    digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
+    text = json.dumps({"spec": spec} | numbers | digest, sort_keys=True, default=_plain)
+    record = Record(key_of(spec), json.loads(text), weights)
+    path = cache_folder() / "runs" / f"{record.key}.json"
+    if written and weights:
+        write(path.with_suffix(".safetensors"), weights)
+        record = dataclasses.replace(record, weights=path.with_suffix(".safetensors"))
+    if written:
+        write(path, (text + "\n").encode())
+    return record
+
+
+def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table that takes long to make, kept as parquet; a damaged file is reported and made again."""
+    path = cache_folder() / f"{key_of(spec)}.parquet"
+    if path.exists():
+        try:
+            return pd.read_parquet(path)
+        except Exception as error:  # a damaged file raises whatever the reader meets first
+            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}); it is made again", stacklevel=2)
+    frame = make()
+    write(path, frame.to_parquet())
+    return frame
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            part = Path(folder) / path.name
+            part.write_bytes(content)
+            os.replace(part, path)
+    except OSError as error:
+        raise OSError(f"{path.parent} cannot be written ({error.strerror}): choose another results folder") from error
+
+
+def shown(path: Path) -> str:
+    """A path as people read it: from the repository's root on, where it lies inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def progress(total: int, title: str, over: Iterable[Any] | None = None) -> tqdm:
+    """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
+    return tqdm(over, total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
+
+
+def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
+    """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one)."""
+    count = max(1, min(int(os.environ.get("REPRO_JOBS") or joblib.cpu_count()), len(tasks)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
+        made = joblib.Parallel(n_jobs=count, return_as="generator")(joblib.delayed(function)(task) for task in tasks)
+        return list(progress(len(tasks), title, made))

@@ -1,0 +1,70 @@
+"""Figures of molecules: what is scored, picked and drawn is what the strings say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from repro.book import molecules
+
+STRINGS = ["CCO", "c1ccccc1", "CC(", "CCO", "CCCCCCCC", "C1CC"]
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return molecules.scored("psi", STRINGS, seed=2)
+
+
+def test_every_string_keeps_its_model_and_its_scores(frame: pd.DataFrame) -> None:
+    """Protects the figures: repeated strings included, NaN and a reason where invalid."""
+    assert frame["smiles"].tolist() == STRINGS and set(frame["method"]) == {"psi"} and set(frame["seed"]) == {2}
+    assert frame["valid"].tolist() == [True, True, False, True, True, False]
+    assert frame.loc[~frame["valid"], "qed"].isna().all() and (frame.loc[~frame["valid"], "reason"] != "").all()
+
+
+def test_picks(frame: pd.DataFrame) -> None:
+    """Protects the galleries: the best first, each valid string once."""
+    assert molecules.picked(frame, "logp", 2)["smiles"].tolist() == ["CCCCCCCC", "c1ccccc1"]
+    assert molecules.picked(frame, "worst", 1)["smiles"].tolist() == ["CCO"]
+    assert sorted(molecules.picked(frame, "random", 9)["smiles"]) == ["CCCCCCCC", "CCO", "c1ccccc1"]
+    assert molecules.picked(frame, "qed", 1)["caption"][0].startswith("QED 0.")
+    with pytest.raises(ValueError, match="cannot pick by 'beauty'"):
+        molecules.picked(frame, "beauty", 1)
+
+
+def told(frame: pd.DataFrame, most: int = 6) -> dict[str, float]:
+    """The bars of `refused`: reason and length."""
+    (ax,) = molecules.refused(frame, most).axes
+    return {label.get_text(): bar.get_width() for label, bar in zip(ax.get_yticklabels(), ax.patches, strict=False)}
+
+
+def test_reasons_are_shares_of_all_strings(frame: pd.DataFrame) -> None:
+    """Protects the bars: two of six strings are refused, each for its own reason; rare reasons are put together."""
+    assert list(told(frame).values()) == pytest.approx([100 / 6] * 2)
+    assert list(told(frame, most=1))[1] == "other"
+    assert told(molecules.scored("prior", ["C"])) == {}  # nothing refused, nothing drawn
+    # one kind of reason is one bar, whichever atoms and rings the parser names
+    reasons = ["Can't kekulize mol. Unkekulized atoms: 1 2", "duplicated ring closure 1 bonds atom 2 to itself",
+               "ring closure 1 duplicates bond between atom 1 and atom 2", "unclosed ring 7", ""]  # fmt: skip
+    kinds = {"aromatic ring cannot be kekulized", "ring closed onto its own atom", "ring closed between bonded atoms",
+             "unclosed ring N"}  # fmt: skip
+    assert set(told(pd.DataFrame({"method": "q", "seed": 0, "reason": reasons}))) == kinds
+
+
+def test_densities_leave_out_what_is_not_valid() -> None:
+    """Protects the densities: data as an area, one line per method, none where all molecules are the same."""
+    models = {"data": ["CCO", "c1ccccc1", "CCN", "CC("], "psi": ["CCO", "CCO", "(("], "q": ["CCO", "CCCCl", "CCN"]}
+    data, same, other = (molecules.scored(*model) for model in models.items())
+    for drawn, lines in (([data, same], 0), ([data, same, other], 1)):
+        axes = molecules.densities(pd.concat(drawn)).axes
+        assert all((len(ax.collections), len(ax.lines)) == (1, lines) for ax in axes[:2])
+        assert all(ax.get_xlabel() and np.isfinite(ax.get_ylim()).all() for ax in axes)
+
+
+def test_a_grid_has_a_caption_under_each_molecule() -> None:
+    """Protects galleries: as many pictures as molecules, in rows, captions in place."""
+    rows = pd.DataFrame({"smiles": ["C", "CC", "CCC"], "caption": ["one", "two", "three"]})
+    figure = molecules.grid(rows, columns=2)
+    drawn = [(ax.get_title(), len(ax.images)) for ax in figure.axes]
+    assert drawn == [("one", 1), ("two", 1), ("three", 1), ("", 0)]

@@ -1,0 +1,48 @@
+"""The published numbers: complete, in range, each with its source; the names of the methods."""
+
+from __future__ import annotations
+
+import pytest
+
+from repro.book import paper
+
+
+def test_every_number_has_a_source() -> None:
+    """Protects the trust marks: a constant with numbers and without a source would pass for a fact."""
+    numbers = {name for name, value in vars(paper).items() if name.isupper() and _has_numbers(value)}
+    assert numbers | {"DRAWN"} == set(paper.SOURCES)
+    assert all(mark in paper.MARKS for mark, _ in paper.SOURCES.values())
+
+
+def _has_numbers(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_has_numbers(entry) for entry in value.values())
+    return isinstance(value, tuple) and isinstance(value[0], float) or type(value) is float and value == value
+
+
+def test_table_1_is_complete_and_in_range() -> None:
+    """Protects against percentages where fractions are promised, and against a missing cell."""
+    assert list(paper.TABLE_1) == list(paper.TABLE_1_NAMES) == list(paper.TABLE_1_WANTED)
+    assert len(paper.TABLE_1) == 11
+    for metric, row in paper.TABLE_1.items():
+        assert list(row) == ["prior", "q", "psi", "g"]
+        low = -1 if metric.startswith("autocorrelation") else 0
+        assert all(low <= value <= 1 for value in row.values())
+    assert paper.TABLE_1["in_repeated_motif"]["prior"] == pytest.approx(0.007 / 100)
+
+
+def test_the_digitised_means_follow_from_the_points() -> None:
+    """Protects the two constants against drifting apart."""
+    points = paper.figure_2a()
+    assert len(points) == 113 and points["environment_steps"].max() == 2_900_000
+    late = points[points["environment_steps"] >= 500_000].groupby("method")["log_p"].mean()
+    assert late.to_dict() == pytest.approx(paper.FIGURE_2A_MEANS, abs=0.005)
+
+
+def test_methods_have_one_order_and_an_unknown_one_is_named() -> None:
+    """Protects the order of every table and figure, and the sentence that a misspelt method gets."""
+    assert paper.methods_in(["rl_only", "g", "g", "prior"]) == ["prior", "g", "rl_only"]
+    with pytest.raises(ValueError, match="unknown method 'ppo': the known methods are prior, q, psi, g, rl_only"):
+        paper.methods_in(["q", "ppo"])
+    names = [paper.method_name(method, {"prior": "mine"}) for method in ("prior", "psi", "ppo")]
+    assert names == ["mine", "Psi", "ppo"]

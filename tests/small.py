@@ -1,0 +1,63 @@
+"""Domains of a few tokens, and what the tests of all that learns share."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from repro.domain import Domain
+from repro.rnn import SequenceRNN
+
+
+class Coins(Domain):
+    """Four tosses of a three-sided coin; every 2 is worth 1."""
+
+    name, vocabulary, horizon = "coins", ("0", "1", "2"), 4
+
+    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        return generator.integers(3, size=count)
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        return (sequences == 2).astype(float)
+
+
+class Bandit(Domain):
+    """Two steps of three tokens; only the last token is worth something."""
+
+    name, vocabulary, horizon = "bandit", ("a", "b", "c"), 2
+    worth: ClassVar[np.ndarray] = np.array([0.0, 1.0, 2.0])
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        rewards = np.zeros(sequences.shape)
+        rewards[:, -1] = self.worth[sequences[:, -1]]
+        return rewards
+
+
+class Ending(Bandit):
+    """The same with longer sequences that token a ends."""
+
+    name, horizon, end = "ending", 5, 0
+
+
+class Broken(Ending):
+    """The same; every token is worth infinitely much, so that no loss is a number."""
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        return np.full(sequences.shape, np.inf)
+
+
+def uniform_rnn(tokens: int) -> SequenceRNN:
+    """An RNN of whose next tokens each is as likely as the others, whatever came before."""
+    rnn = SequenceRNN(tokens, 8)
+    torch.nn.init.zeros_(rnn.head.weight)
+    torch.nn.init.zeros_(rnn.head.bias)
+    return rnn
+
+
+def bytes_of(*rnns: SequenceRNN) -> str:
+    """The digest of all weights."""
+    weights = [weight.detach().numpy().tobytes() for rnn in rnns for weight in rnn.parameters()]
+    return hashlib.sha256(b"".join(weights)).hexdigest()

@@ -1,0 +1,96 @@
+"""The experiments by name: everything reported is shipped, and tiny studies go through from start to end."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from repro import exact as exact, experiments as molecules, experiments as music, store
+from repro.music import corpus
+from repro.studies import study
+
+MUSIC, MOLECULES = study("laptop"), study("laptop", "molecules")
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRO_JOBS", "1")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "of", "policies"),
+    [
+        (music.as_notated, MUSIC, [28]), (music.from_rebuilt, MUSIC, [12]), (music.papers_choices, MUSIC, [4, 4, 4]),
+        (music.path_music, MUSIC.first(), [4]), (music.trained_prior, MUSIC, [15]), (music.causes, MUSIC, []),
+        (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [5]),
+        (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
+        (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [4]),
+        (molecules.authors_molecules, MOLECULES, [4]), (exact.learned, study("laptop", "exact"), [70]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)  # fmt: skip
+def test_reported_runs_are_shipped(experiment: Any, of: Any, policies: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the clone that opens in seconds: nothing is trained or measured, no tune or molecule is read."""
+    for place, name in ((store, "_keep"), (music, "tunes"), (molecules, "molecules")):
+        monkeypatch.setattr(place, name, lambda *_, name=name: pytest.fail(f"{name} was called: a run is missing"))
+    found = experiment(of)
+    if policies:
+        assert [len(list(each)) for each in (found if isinstance(found, list) else [found])] == policies
+
+
+def test_the_shipped_networks_are_those_that_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects pictures and sounds of a clone: one policy per method is there, and both SMILES RNNs, with weights."""
+    monkeypatch.setattr(store, "_keep", lambda *_: pytest.fail("a network was trained again"))
+    for experiment in (music.as_notated, music.from_rebuilt):
+        samples = experiment(MUSIC.first()).samples(seed=7, count=5)
+        assert list(samples) == ["prior", "q", "psi", "g", "rl_only"]
+        assert len({drawn.tobytes() for drawn in samples.values()}) == 5
+    priors = (molecules.smiles_rnn(MOLECULES), molecules.authors_smiles_rnn(MOLECULES))
+    assert [(record.rnn().cells, len(known.tokens), known.tokeniser) for record, known in priors] == [
+        (512, 25, "regex"), (100, 27, "characters")]  # fmt: skip
+
+
+def test_all_models_are_asked_for_the_same_held_out_tunes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the comparison of what is forgotten: which tunes, and how much of each, depends on no run."""
+    held_out = {"test": [np.full(50 + number, number) for number in range(300)]}
+    monkeypatch.setattr(music, "tunes", lambda _: None)
+    monkeypatch.setattr(corpus, "of", lambda tunes, split: held_out[split])
+    read, again = ([tune.tolist() for tune in music.real_tunes(MUSIC)] for _ in range(2))
+    assert len({tune[0] for tune in read}) == 200 and max(map(len, read)) == 64 and read == again
+
+
+def test_a_small_study_of_music(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects notebooks under smoke: both forms and the watched runs; before any update only G is not the prior."""
+    monkeypatch.setattr(music, "real_tunes", lambda _: [np.array([14, 1, 16, 1, 21]), np.array([2, 37, 0])])
+    tiny = study("smoke", melodies=40, seeds=0, c=0.5, rounds=1, games=32, replay_episodes=32, evaluation_games=8)
+    first = music.as_notated(tiny).curves().groupby("method")["held_out_nll"].first()
+    assert first["q"] == first["psi"] == first["rl_only"] != first["g"]
+    runs = music.path_music(replace(tiny, path=replace(tiny.path, steps=1, episodes=8)))
+    labels = [(run.label["gamma"], run.label["method"]) for run in runs]
+    assert labels == [(0.5, "psi"), (0.5, "g"), (1.0, "psi"), (1.0, "g")]
+
+
+def test_a_small_study_of_own_molecules(tmp_path: Path) -> None:
+    """Protects a file of one's own on any processor: all goes through, and another reward names other runs."""
+    smiles = [head + tail for head in ("C", "CC", "OC", "NC", "CN") for tail in ("O", "N", "CO", "CCN", "C(C)O", "C=O")]
+    (tmp_path / "own.smi").write_text("\n".join(smiles))
+    given = {"smiles_file": str(tmp_path / "own.smi"), "prior_cells": 8, "prior_steps": 2, "prior_windows": 4,
+             "methods": "psi,g", "steps": 2, "episodes": 4, "replayed": 0, "samples": 20}  # fmt: skip
+    one, other = (molecules.terminal(study("smoke", "molecules", **given, **more)) for more in ({}, {"weight_qed": 9}))
+    assert set(one.table()["method"]) == {"prior", "psi", "g"} and not set(one.numbers()) & set(other.numbers())
+    assert {"valid", "novel", "objective", "held_out_nll"} <= set(one.table()["metric"])
+
+
+def test_a_small_study_of_exact_problems() -> None:
+    """Protects the exact notebook: curves start at step 0, and where runs end stands in a long table, worst first."""
+    small = study("smoke", "exact", steps=2)
+    curves = exact.learned(small).curves()
+    assert len(curves) == 28 and set(curves["step"]) == {0, 2}
+    assert (curves[curves["step"] == 0].groupby("domain")["kl"].std() < 1e-4).all()  # all begin as the prior
+    ended = exact.ended(small, curves)
+    assert list(ended.columns) == exact.LONG and not ended.duplicated(exact.LONG[:5]).any()
+    kl = ended[ended["metric"].str.startswith("kl")].set_index(["experiment", "method"]).sort_index()["value"]
+    assert max(kl["exact_brackets", "g"].item(), kl["exact_tones", "g"].item()) == kl["exact", "g"].min()
+    assert {"exact_tones_plain", "exact_brackets_gamma0.5"} <= set(ended["experiment"])

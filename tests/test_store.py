@@ -1,0 +1,129 @@
+"""Finished runs: named by what determines them, read instead of repeated, refused when damaged."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ship import ship
+from small import bytes_of
+
+from repro import store
+from repro.rnn import SequenceRNN
+from repro.settings import TutorSettings
+
+SPEC: dict[str, Any] = {"trainer": "tutor", "version": 1, "settings": store.plain(TutorSettings()), "seed": 0}
+KEY = store.key_of(SPEC)
+NETWORKS = {"": SequenceRNN(5, 8, seed=3), "prior.": SequenceRNN(5, 8, seed=4)}
+
+
+def made() -> store.Made:
+    return {"curve": [{"loss": math.nan, "kl": np.float64(0.1)}]}, NETWORKS
+
+
+def never() -> Any:
+    pytest.fail("what is finished was made again")
+
+
+def test_a_key_depends_on_every_value_and_on_nothing_else() -> None:
+    """Protects against reading another run, and from renaming all runs by a new switch that is off."""
+    assert KEY == store.key_of(dict(reversed(SPEC.items()))) == store.key_of(SPEC | {"seed": np.int64(0)})
+    others = [SPEC | {"seed": 1}, SPEC | {"version": 2}, SPEC | {"settings": store.plain(TutorSettings(eta=0.02))}]
+    assert len({KEY, *map(store.key_of, others)}) == 4 and len(KEY) == 20 and int(KEY, 16)
+    assert "train_prior" not in SPEC["settings"] and SPEC["settings"]["terminal_mask"] is True
+    with pytest.raises(TypeError, match="cannot be written into a record"):
+        store.key_of({"domain": object()})
+
+
+def test_a_run_is_made_once_and_comes_back_as_it_went_in() -> None:
+    """Protects the point of the store: numbers and networks are equal whether made now or read."""
+    first, again = (store.finished(SPEC, make, with_weights=True) for make in (made, never))
+    assert again.key == first.key == KEY and repr(again.numbers) == repr(first.numbers)  # a first loss is NaN
+    assert again.numbers["spec"] == SPEC and store.find(store.key_of(SPEC | {"seed": 1})) is None
+    assert {bytes_of(each.rnn(), each.rnn("prior.")) for each in (first, again)} == {bytes_of(*NETWORKS.values())}
+
+
+@pytest.mark.parametrize(("name", "with_weights"), [("json", False), ("safetensors", True)])
+def test_a_damaged_file_is_named_and_made_again(name: str, with_weights: bool) -> None:
+    """Protects results from half a file."""
+    store.finished(SPEC, made)
+    path = store.cache_folder() / "runs" / f"{KEY}.{name}"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match=rf"{KEY}\.{name} is damaged"):
+        store.finished(SPEC, made, with_weights)
+    assert store.finished(SPEC, never, with_weights=True).rnn().cells == 8
+
+
+def test_a_run_that_is_interrupted_while_it_is_written_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects against half a record: killed before its networks are written, or between them and its numbers."""
+    for left in (0, 1):  # files that are still written
+        writes = iter([store.write] * left)
+        with monkeypatch.context() as patch, pytest.raises(StopIteration):  # in place of the kill
+            patch.setattr(store, "write", lambda *file, writes=writes: next(writes)(*file))
+            store.finished(SPEC, made)
+        assert store.find(KEY) is None and len(list(store.cache_folder().rglob("*.*"))) == left
+    assert store.finished(SPEC, made).rnn().cells == 8
+
+
+def test_a_run_without_a_name_is_kept_nowhere() -> None:
+    """Protects own rewards whose source cannot be read: each run is made, none is taken for another's."""
+    with pytest.warns(UserWarning, match="no source that could name it: the run is made, and not kept"):
+        record = store.finished(SPEC | {"domain": {"reward": None}}, made)
+    assert record.rnn().cells == 8 and not list(store.cache_folder().rglob("*.*"))
+
+
+def test_what_is_read_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects clones, --fresh (reads shipped priors and what it made) and --train-priors (reads all others)."""
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    for name in ("_shipped_networks", "shipped_numbers"):  # not as remembered from this repository
+        monkeypatch.setattr(store, name, getattr(store, name).__wrapped__)
+    specs = {"priors": {"trainer": "prior"}, "policies": SPEC, "numbers": {"trainer": "path"}, "own": {"seed": 5}}
+    keys = {name: store.key_of(spec) for name, spec in specs.items()}
+    for name in ("priors", "policies"):
+        ship(store.finished(specs[name], made), name, "for-people")
+    store.write(tmp_path / "results" / "laptop" / "runs.json", json.dumps({keys["numbers"]: {"curve": []}}).encode())
+    monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "of another machine"))
+    store.finished(specs["own"], made)
+
+    def found() -> list[str]:
+        return [name for name, key in keys.items() if store.find(key, with_weights=name != "numbers") is not None]
+
+    assert found() == [*specs]
+    with pytest.raises(FileNotFoundError, match="is shipped without its network"):
+        store.finished(specs["numbers"], never).rnn()
+    for moved, read in ((-60, ["priors", "own"]), (60, ["priors"])):
+        monkeypatch.setenv("REPRO_FRESH_SINCE", str(time.time() + moved))
+        assert found() == read
+    monkeypatch.delenv("REPRO_FRESH_SINCE")
+    monkeypatch.setenv("REPRO_TRAIN_PRIORS", "1")
+    assert found() == ["policies", "numbers", "own"]
+
+
+def test_tables_are_cached_and_made_again_when_damaged() -> None:
+    """Protects corpora: converted once, lists of events read as they were, a broken file reported and made again."""
+    tunes = pd.DataFrame({"title": ["a", "b"], "events": [np.array([14, 1], np.uint8), np.array([], np.uint8)]})
+    for make in (lambda: tunes, never):
+        read = store.cached({"corpus": "abc"}, make)
+        assert read["title"].tolist() == ["a", "b"] and read["events"].map(list).tolist() == [[14, 1], []]
+    next(store.cache_folder().glob("*.parquet")).write_bytes(b"PAR1 no table")
+    with pytest.warns(UserWarning, match=r"\.parquet is damaged \(\w+\); it is made again"):
+        store.cached({"corpus": "abc"}, lambda: tunes[:1])
+    assert [len(store.cached({"corpus": name}, lambda: tunes)) for name in ("abc", "other")] == [1, 2]
+
+
+def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """Protects the user from a stack of errors: the sentence names the folder."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file.* cannot be written"):
+        store.write(tmp_path / "file" / "table.csv", b"x")
+
+
+def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects tables: results come in the order of the tasks, in one process or several."""
+    for jobs in ("1", "2"):
+        monkeypatch.setenv("REPRO_JOBS", jobs)
+        assert store.many(math.factorial, [5, 0, 3], "factorials") == [120, 1, 6]
