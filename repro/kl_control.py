@@ -17,8 +17,8 @@ along a path. They differ in these lines (shapes: values (..., V), everything el
     G         r_T / c                log sum_a' p(a'|s') exp f'       p(a|s) exp f     log p - log pi   V
     RL only   r_T / c                max_a' f'                        exp f            0                V
 
-Policies are up to a factor. The paper's text plays Q greedily; its code plays epsilon-greedy and samples from exp f
-for every evaluation, and so do we. RL only in the path-consistent form is the policy gradient.
+Policies are up to a factor. The paper's text plays Q greedily; its code samples from exp f for every evaluation, and so
+do we (how games are played in training is a setting). RL only in the path-consistent form is the policy gradient.
 """
 
 from typing import NamedTuple

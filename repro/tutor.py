@@ -1,9 +1,9 @@
 """The training loop of all trainers, and KL-control in the paper's form: games in lockstep, replay, a target network.
 
-A round plays a batch of games with the current policy, asks the domain for their rewards and the frozen prior for its
-log-probabilities (both stored with the episode: they never change), and makes a few gradient steps on episodes drawn
-from the replay. Every gradient step unrolls the RNN from its initial state, so that all time steps of all drawn
-episodes are trained and no stored state is ever stale. Budgets are counted in rounds, never in seconds.
+A round plays a batch of games with the current policy, asks the domain for their rewards and the prior for its
+log-probabilities (both stored with the episode: a frozen prior's never change), and makes a few gradient steps on
+episodes drawn from the replay. Every gradient step unrolls the RNN from its initial state, so that all time steps of
+all drawn episodes are trained and no stored state is ever stale. Budgets are counted in rounds, never in seconds.
 """
 
 import copy

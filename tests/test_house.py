@@ -21,8 +21,8 @@ TEXTS = {path.relative_to(ROOT / "repro").with_suffix("").as_posix(): path.read_
          for path in (ROOT / "repro").rglob("*.py")}  # fmt: skip
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 MODULES = {name: tree for name, tree in TREES.items() if not name.endswith("__init__")}
-# the last three write where they are told: `render`, MIDI, and a tune that music21 reads from a file
-WRITERS = {"store", "book/report", "pipeline", "domain", "music/events", "music/corpus"}
+# the last two write where they are told: MIDI, and tunes for the program that converts them
+WRITERS = {"store", "book/report", "pipeline", "music/events", "music/corpus"}
 WRITE = re.compile(r"write\w*\(|savefig\(|to_(csv|parquet|json|pickle)\(.|dump\(|open\(.*'[wax]b?'")
 RAW = re.compile(r"^(\w+\(|[(\[{<])|Path\(")  # Study(...), a tuple, <object at 0x...>
 
