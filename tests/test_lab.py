@@ -103,7 +103,7 @@ def run(lab: Any, path: str) -> tuple[list[str], int]:
 def test_the_first_notebook_runs_to_its_end(lab: Any, root: Path) -> None:
     """Protects the first thing that people do: set preset to smoke, run all cells."""
     path = root / "notebooks" / "00_start_here.ipynb"
-    changed = path.read_text(encoding="utf-8").replace("preset = None", "preset = 'smoke'")
+    changed = path.read_text(encoding="utf-8").replace("preset: str = None", "preset: str = 'smoke'")
     assert "'smoke'" in changed
     path.write_text(changed, encoding="utf-8")
     faults, images = run(lab, "notebooks/00_start_here.ipynb")
