@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -59,8 +61,9 @@ def start(root: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
     own = {name: value for name, value in os.environ.items() if not name.startswith("REPRO_")}
     own |= {"PYTHONPATH": str(root), "REPRO_CACHE": str(root / "cache")} | environment
     command = [sys.executable, "-m", "repro.pipeline", *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=root, env=own, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["preexec_fn"] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
+    return subprocess.Popen(command, cwd=root, env=own, start_new_session=True, **pipes)
 
 
 def test_a_whole_run(repository: Path) -> None:
