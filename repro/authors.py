@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain
+from repro.domain import Domain, rewards
 from repro.rnn import SequenceRNN, Stepper, epsilon_greedy
 from repro.settings import AuthorsSettings, need
 from repro.tutor import Regression, Replay
@@ -21,7 +21,7 @@ from repro.tutor import Regression, Replay
 class AuthorsTutor(Regression):
     """One run; a step is an event. `prior` is the acting prior, which may be trained, `original` the one that stays."""
 
-    compares = True
+    compare_acting = True
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: AuthorsSettings, seed: int) -> None:
         need(domain.end is None, f"{domain.name} has an end token: the authors' schedule plays games of one length")
@@ -67,7 +67,7 @@ class AuthorsTutor(Regression):
 
     def pay(self) -> None:
         """Writes the rewards of the current game so far: at its end, and when an update draws from it before."""
-        reward = self.domain.step_rewards(np.array([self.game]))[0] / self.settings.c
+        reward = rewards(self.domain, np.array([self.game]))[0] / self.settings.c
         kept = self.replay.latest(len(self.game))[-self.replay.capacity :]
         paid = self.replay.tensors["task_reward"]
         paid[kept] = torch.from_numpy(reward[-len(kept) :]).to(paid.dtype)
@@ -75,11 +75,11 @@ class AuthorsTutor(Regression):
     def draw(self) -> dict[str, Tensor]:
         """Draws different transitions, all equally likely, those of the current game too."""
         replay = self.replay
-        rows = self.replay_numbers.choice(replay.size, self.settings.batch, replace=False, shuffle=False)
+        rows = replay.rows(self.settings.batch, self.replay_numbers)
         # how long ago each was stored
         if ((replay.next - 1 - rows) % replay.capacity).min() < len(self.game):
             self.pay()
-        return {name: tensor[rows] for name, tensor in replay.tensors.items()}
+        return replay.at(rows)
 
     def goal(self, batch: dict[str, Tensor]) -> Tensor:
         """The numbers y (B,) that single transitions regress towards.

@@ -4,17 +4,14 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
-import dis
-import hashlib
-import inspect
-import sys
-from types import CodeType, FunctionType, ModuleType
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-_EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
+from repro.own import digest
+
+
+class DomainError(ValueError):
+    """A domain that cannot be used, said in one sentence."""
 
 
 class Domain:
@@ -62,47 +59,39 @@ class Domain:
         return spec if ours else spec | {"own": digest((type(self), vars(self)))}
 
 
-def digest(own: object) -> str | None:
-    """A name for what is your own, its text and all that it uses; None if a part has none, as a state."""
-    try:
-        return hashlib.sha256(repr(_named(own, ())).encode()).hexdigest()[:20]
-    except (OSError, TypeError, ValueError, AttributeError, KeyError, RecursionError):  # no text, or of no kind below
-        return None
+def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
+    """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
+    given = np.asarray(domain.step_rewards(sequences.copy()))
+    if given.shape != sequences.shape or given.dtype.kind not in "fiub":
+        raise DomainError(
+            f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}: "
+            f"give one number per step, {sequences.shape}"
+        )
+    given = np.where(belonging(domain, sequences), given, 0)
+    if not np.isfinite(given).all():
+        row, step = np.argwhere(~np.isfinite(given))[0]
+        raise DomainError(
+            f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}: give a finite number"
+        )
+    return given
 
 
-def _named(value: Any, inside: tuple[object, ...]) -> object:
-    # a value as nested plain ones; `inside` are the functions that are being named, for one may call itself
-    kind = type(value)
-    if kind in (type(None), bool, int, float, complex, str, bytes):
-        return kind.__name__, repr(value)
-    if kind in (list, tuple, dict, set, frozenset):
-        items = [_named(item, inside) for item in (value.items() if kind is dict else value)]
-        return kind.__name__, sorted(items, key=repr) if kind in (set, frozenset) else items
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype != object:
-        return str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()
-    if kind is CodeType:  # two lambdas on one line differ in nothing else
-        return value.co_code, value.co_names, _named(value.co_consts, inside)
-    if isinstance(value, (property, staticmethod, classmethod)):
-        return kind.__name__, _named(value.fget if isinstance(value, property) else value.__func__, inside)
-    module = value if kind is ModuleType else sys.modules[value.__module__]
-    name = getattr(value, "__qualname__", None) or value.__name__
-    top, file = module.__name__.partition(".")[0], getattr(module, "__file__", None) or ""
-    library = top == "repro" or top in sys.stdlib_module_names or "site-packages" in file
-    if library and (kind is ModuleType or vars(module).get(name) is value):
-        return module.__name__, name  # Python's, installed or ours: the text may change
-    if value in inside:
-        return name
-    if isinstance(value, type):  # its members, and those of the classes that it is made from
-        members = {key: member for key, member in vars(value).items() if key not in _EMPTY}
-        return name, _named((members, value.__bases__), (*inside, value))
-    if kind is not FunctionType:
-        raise TypeError(f"{value!r} has no name")
-    used = {name: value.__globals__[name] for name in sorted(_globals(value.__code__)) if name in value.__globals__}
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    parts = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used)
-    return inspect.cleandoc(inspect.getsource(value)), _named(parts, (*inside, value))
+def belonging(domain: Domain, sequences: np.ndarray) -> np.ndarray:
+    """Which steps (B, T) belong to sequences: those up to the first end token, itself included."""
+    ends = sequences == (-1 if domain.end is None else domain.end)
+    return ends.cumsum(axis=1) - ends == 0
 
 
-def _globals(code: CodeType) -> set[str]:
-    inner = [_globals(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}.union(*inner)
+def check(domain: Domain, vocabulary: int) -> None:
+    """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
+    tokens, name = len(domain.vocabulary), domain.name
+    if tokens != vocabulary:
+        raise DomainError(f"the domain {name!r} has {tokens} tokens and its prior {vocabulary}: they must be the same")
+    if domain.horizon < 1:
+        raise DomainError(f"the domain {name!r} has the horizon {domain.horizon}: it must be at least 1")
+    if domain.end is not None and not 0 <= domain.end < tokens:
+        raise DomainError(f"the domain {name!r} has the end token {domain.end}: it must lie in 0 to {tokens - 1}")
+    first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))
+    if first.shape != (2,) or first.dtype.kind not in "iu" or not ((first >= 0) & (first < tokens)).all():
+        sentence = f"the first inputs of the domain {name!r} are {first}"
+        raise DomainError(f"{sentence}: give whole numbers in 0 to {tokens - 1}")

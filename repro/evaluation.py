@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain
+from repro.domain import Domain, belonging
 from repro.kl_control import Policy
 from repro.rnn import SequenceRNN, alive, play, shifted
 
@@ -31,19 +31,20 @@ class Sample(NamedTuple):
 
 @torch.no_grad()
 def evaluate(
-    domain: Domain, policy: Policy, original: SequenceRNN, count: int, seed: int, c: float, trained_prior: bool = False
+    domain: Domain, policy: Policy, original: SequenceRNN, count: int, seed: int, c: float, compare_acting: bool = False
 ) -> tuple[dict[str, Any], Sample]:
     """Samples a policy, `count` sequences, and measures them against the frozen prior, `original`; returns both.
 
     `metrics` are the domain's, log_p, kl, entropy and task_reward; `reward_parts` means per sequence. Sequences of one
     length also have log_p_last, `by_step` and `probabilities` (V, T), those that end J = E[r / c] - KL(pi || p), their
-    objective. With `trained_prior` the prior that the policy plays with is compared too: log_p_trained, kl_trained.
+    objective. With `compare_acting` the prior that the policy plays with is compared too: log_p_trained, kl_trained.
     """
     first, tokens = sampled(domain, policy, count, seed)
-    walks = list(along(domain, policy, original, first, tokens, trained_prior))
+    walks = list(along(domain, policy, original, first, tokens, compare_acting))
     totals = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in walks[0]}
     compared = [name for name in totals if name != "log_pi"]
-    parts = domain.reward_parts(tokens)
+    belongs = belonging(domain, tokens)
+    parts = {name: np.where(belongs, part, 0) for name, part in domain.reward_parts(tokens).items()}
     reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in parts.items()}
     reward = sum(reward_parts.values())
     metrics: dict[str, float] = dict(domain.measures(tokens))
@@ -78,25 +79,25 @@ def sampled(domain: Domain, policy: Policy, count: int, seed: int) -> tuple[np.n
 
 
 def along(
-    domain: Domain, policy: Policy, original: SequenceRNN, first: np.ndarray, tokens: np.ndarray, trained_prior: bool
+    domain: Domain, policy: Policy, original: SequenceRNN, first: np.ndarray, tokens: np.ndarray, compare_acting: bool
 ) -> Iterator[dict[str, Tensor]]:
     """What `visited` returns along sequences (B, T), BATCH at a time, in double precision and 0 after the end."""
     for start in range(0, len(tokens), BATCH):
         part = torch.from_numpy(tokens[start : start + BATCH])
         belongs = alive(part, domain.end)
         longest = int(belongs.sum(dim=1).max())
-        steps = visited(policy, original, first[start : start + BATCH], part[:, :longest], trained_prior)
+        steps = visited(policy, original, first[start : start + BATCH], part[:, :longest], compare_acting)
         yield {name: value.double() * belongs[:, :longest] for name, value in steps.items()}
 
 
 @torch.no_grad()
 def visited(
-    policy: Policy, original: SequenceRNN, first_inputs: np.ndarray, tokens: Tensor, trained_prior: bool = False
+    policy: Policy, original: SequenceRNN, first_inputs: np.ndarray, tokens: Tensor, compare_acting: bool = False
 ) -> dict[str, Tensor]:
     """Policy against prior at every state that sequences (B, T) visit, in nats, each (B, T).
 
     log_p, log_pi: of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the vocabulary; entropy: of pi(.|s). With
-    `trained_prior` also log_p_trained and kl_trained, against the prior that the policy plays with.
+    `compare_acting` also log_p_trained and kl_trained, against the prior that the policy plays with.
     """
     inputs = shifted(first_inputs, tokens)[:, :-1]
     log_prior = original(inputs).log_softmax(dim=-1)
@@ -109,7 +110,7 @@ def visited(
         "kl": kl_control.kl_divergence(log_policy, log_prior),
         "entropy": kl_control.entropy(log_policy),
     }
-    if trained_prior:
+    if compare_acting:
         steps["log_p_trained"] = log_acting.gather(-1, taken).squeeze(-1)
         steps["kl_trained"] = kl_control.kl_divergence(log_policy, log_acting)
     return steps

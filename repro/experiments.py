@@ -67,27 +67,29 @@ def rebuilt_note_rnn(study: MusicStudy) -> Record:
         for seed, (split, count) in enumerate(counts.items())])  # fmt: skip
 
 
-def real_tunes(study: MusicStudy) -> list[np.ndarray]:
+def real_tunes(study: MusicStudy, along: int = 0, at_end: int = 0) -> HeldOut:
     """The held-out tunes that models are asked for: the same ones for every model."""
-    held_out = corpus.of(tunes(study), "test")
-    chosen = np.random.default_rng(0).permutation(len(held_out))[:WATCHED_TUNES]
-    return [held_out[place][:WATCHED_EVENTS] for place in sorted(chosen)]
+
+    def read() -> list[np.ndarray]:
+        held_out = corpus.of(tunes(study), "test")
+        chosen = np.random.default_rng(0).permutation(len(held_out))[:WATCHED_TUNES]
+        return [held_out[place][:WATCHED_EVENTS] for place in sorted(chosen)]
+
+    return HeldOut({"tunes": tunes_spec(study), "events": WATCHED_EVENTS}, read, along, at_end)
 
 
 def as_notated(study: MusicStudy) -> Results:
     """The four methods from the Note RNN (Table 1, Figure 2); first seeds at the first c are watched: held_out_nll."""
-    spec = {"tunes": tunes_spec(study), "events": WATCHED_EVENTS}
-    watched = HeldOut(spec, lambda: real_tunes(study), along=WATCHED_TUNES)
-    return _music("as_notated", note_rnn(study), study, study.tutor, watched)
+    return _music("as_notated", note_rnn(study), study, study.tutor, real_tunes(study, along=WATCHED_TUNES))
 
 
 def held_out_tunes(study: MusicStudy) -> Record:
     """The Note RNN's own loss on the tunes that policies are asked for: `held_out_nll`, nats per event."""
-    trained = note_rnn(study)
+    trained, real = note_rnn(study), real_tunes(study)
     spec = {"policy": trained.weights_digest, "version": VERSIONS["evaluation"],
-            "held_out": {"tunes": tunes_spec(study), "events": WATCHED_EVENTS, "count": WATCHED_TUNES}}  # fmt: skip
+            "held_out": real.spec | {"count": WATCHED_TUNES}}  # fmt: skip
     return store.finished(spec, lambda: ({
-        "held_out_nll": held_out_scores(Task(MUSIC, trained).policy(None), real_tunes(study))["nll"]}, {}))  # fmt: skip
+        "held_out_nll": held_out_scores(Task(MUSIC, trained).policy(None), real.read())["nll"]}, {}))  # fmt: skip
 
 
 def from_rebuilt(study: MusicStudy) -> Results:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from repro.domain import Domain
+from repro.domain import Domain, rewards
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, alive, last_steps, play, shifted
 from repro.settings import PathSettings, half
@@ -100,7 +100,7 @@ class PathTutor(Learner):
     first_row = 1  # the first batch, which the prior itself has played
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: PathSettings, seed: int) -> None:
-        super().__init__(domain, settings, seed)
+        super().__init__(domain, prior, settings, seed)
         self.steps, self.half, self.centre = settings.steps, half(settings.precision), math.nan
         self.prior = copy.deepcopy(prior).eval().requires_grad_(False)
         self.policy = start_from(self.prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
@@ -141,7 +141,7 @@ class PathTutor(Learner):
             # where the prior has played too, what it said is known
             logits = self.prior(inputs) if logits_of_prior is None else torch.stack(logits_of_prior, dim=1)
         dtype = self.policy.head.weight.dtype
-        reward = torch.from_numpy(np.asarray(domain.step_rewards(self.games))).to(dtype) / settings.c
+        reward = torch.from_numpy(rewards(domain, self.games)).to(dtype) / settings.c
         self.sequences += len(tokens)
         return {
             "inputs": inputs, "actions": tokens[:, :longest], "alive": belongs[:, :longest],

@@ -61,11 +61,10 @@ class Task:
             "trainer": trainer, "version": VERSIONS[trainer], "domain": self.domain.spec(),
             "prior": self.prior.weights_digest, "settings": store.plain(self.settings), "seed": self.seed,
         }  # fmt: skip
+        observed = {self.observe: self.domain.measures_version} if self.observe else {}
         if self.held_out is not None and self.held_out.along:
-            spec["observed"] = self.held_out.spec | {"count": self.held_out.along}
-        if self.observe:
-            spec["observed"] = {self.observe: self.domain.measures_version}
-        return spec
+            observed |= self.held_out.spec | {"count": self.held_out.along}
+        return spec | ({"observed": observed} if observed else {})
 
     @cached_property
     def measures_spec(self) -> Spec:
@@ -139,12 +138,14 @@ def trained(task: Task, with_weights: bool = False) -> Record:
 
 
 def _observer(task: Task) -> Callable[[Learner], Row]:
-    if task.observe == "measures":
-        return lambda learner: {str(name): float(v) for name, v in task.domain.measures(learner.games).items()}
-    if task.held_out is None or not task.held_out.along:
-        return lambda learner: {}
-    real = list(task.held_out.read())[: task.held_out.along]
-    return lambda learner: {"held_out_nll": held_out_scores(learner.acting, real)["nll"]}
+    real = list(task.held_out.read())[: task.held_out.along] if task.held_out and task.held_out.along else []
+
+    def observe(learner: Learner) -> Row:
+        seen = task.domain.measures(learner.games) if task.observe == "measures" else {}
+        row = {str(name): float(value) for name, value in seen.items()}
+        return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
+
+    return observe
 
 
 def measured(task: Task, tuned: Record | None) -> Record:
@@ -156,8 +157,8 @@ def measured(task: Task, tuned: Record | None) -> Record:
     def make() -> Made:
         policy, domain = task.policy(tuned), task.domain
         c = task.settings.c if task.settings is not None else task.c
-        acting = task.observe == "measures"  # where the prior may be trained: compared with the acting one too
-        numbers, sample = evaluate(domain, policy, task.prior.rnn(), task.samples, task.seed, c, acting)
+        compare_acting = task.observe == "measures"  # the runs whose prior may be trained
+        numbers, sample = evaluate(domain, policy, task.prior.rnn(), task.samples, task.seed, c, compare_acting)
         if task.held_out is not None and task.held_out.at_end:
             # of as many real sequences as are sampled, up to all: tiny runs stay tiny
             real = list(task.held_out.read())[: min(task.samples, task.held_out.at_end)]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain
+from repro.domain import Domain, check, rewards
 from repro.evaluation import visited
 from repro.kl_control import METHODS, Policy
 from repro.rnn import SequenceRNN, alive, draw, epsilon_greedy, last_steps, play, shifted
@@ -39,7 +39,8 @@ class Learner:
     loss = math.nan  # of the last gradient step
     gradient_steps = sequences = 0  # how many were made, and played in batches
 
-    def __init__(self, domain: Domain, settings: Any, seed: int) -> None:
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
+        check(domain, prior.vocabulary)
         self.domain, self.settings, self.seed, self.method = domain, settings, seed, METHODS[settings.method]
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
@@ -112,19 +113,22 @@ class Replay:
         """The rows of the last `count`, oldest first."""
         return np.arange(self.next - count, self.next) % self.capacity
 
-    def draw(self, count: int, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Draws different ones, all equally likely."""
-        rows = torch.from_numpy(generator.choice(self.size, count, replace=False, shuffle=False))
-        return {name: tensor[rows] for name, tensor in self.tensors.items()}
+    def rows(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draws the rows of different ones, all equally likely."""
+        return generator.choice(self.size, count, replace=False, shuffle=False)
+
+    def at(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """What is stored there, first axis B."""
+        return {name: tensor[torch.from_numpy(rows)] for name, tensor in self.tensors.items()}
 
 
 class Regression(Learner):
     """What the paper's form and the authors' schedule share: networks, a target network, and one gradient step."""
 
-    compares = False  # with the prior that the policy plays with too, where that may be another than the original
+    compare_acting = False  # whether rows compare with the prior that the policy plays with too
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
-        super().__init__(domain, settings, seed)
+        super().__init__(domain, prior, settings, seed)
         self.original = self.prior = prior.eval().requires_grad_(False)
         self.policy = start_from(prior, settings.start)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
@@ -169,9 +173,9 @@ class Regression(Learner):
         first = self.domain.first_inputs(self.settings.evaluation_games, generator)
         tokens = play(self.acting.players(), first, self.domain.horizon, self.domain.end, generator)
         self.games = tokens.numpy()
-        steps = visited(self.acting, self.original, first, tokens, self.compares or self.settings.train_prior)
+        steps = visited(self.acting, self.original, first, tokens, self.compare_acting or self.settings.train_prior)
         del steps["log_pi"]
-        reward = np.asarray(self.domain.step_rewards(self.games))
+        reward = rewards(self.domain, self.games)
         row = self.domain.watch(self.games) | {
             "task_reward": float(reward.sum(axis=1).mean()),
             "environment_steps": self.environment_steps,
@@ -206,7 +210,7 @@ class Tutor(Regression):
         self.play()
         for _ in range(self.settings.gradient_steps):
             self.adam.param_groups[0]["lr"] = self.learning_rate()
-            self.update(self.replay.draw(self.settings.batch_episodes, self.replay_numbers))
+            self.update(self.replay.at(self.replay.rows(self.settings.batch_episodes, self.replay_numbers)))
 
     @torch.no_grad()
     def play(self) -> None:
@@ -216,7 +220,7 @@ class Tutor(Regression):
         tokens = play(self.acting.players(), first, domain.horizon, domain.end, self.play_numbers, self.choice())
         inputs = shifted(first, tokens)
         logits = self.prior(inputs)
-        task_reward = torch.from_numpy(np.asarray(domain.step_rewards(tokens.numpy()))).to(logits.dtype) / settings.c
+        task_reward = torch.from_numpy(rewards(domain, tokens.numpy())).to(logits.dtype) / settings.c
         log_partition = logits.logsumexp(dim=-1, keepdim=True)
         offset = log_partition if settings.start == "log_softmax" else torch.zeros_like(log_partition)
         # r_T / c, log p(.|s) of the frozen prior, and what is subtracted from the network's outputs

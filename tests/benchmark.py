@@ -6,8 +6,6 @@
 Weights are drawn at random: how fast a network plays does not depend on what it has learned.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import statistics

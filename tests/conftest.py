@@ -1,7 +1,5 @@
 """What all tests share: no test reads or writes this machine's finished runs; one way to a browser."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 python tests/ship.py
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

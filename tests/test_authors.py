@@ -1,7 +1,5 @@
 """The authors' schedule: their graph's numbers, when it updates, and what it stores."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

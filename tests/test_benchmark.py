@@ -1,7 +1,5 @@
 """The speeds: that the command measures and writes every row, with workloads far smaller than its own."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

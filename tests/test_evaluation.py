@@ -59,7 +59,7 @@ def test_log_p_is_against_the_original_prior() -> None:
     """Protects the reading of log p where the prior was trained too: against that one it has a name of its own."""
     network, acting, original = (SequenceRNN(5, 12, seed=seed) for seed in (1, 2, 3))
     policy = Policy(network, acting, METHODS["g"])
-    ours = evaluate(TONES, policy, original, 300, 0, 0.5, trained_prior=True)[0]["metrics"]
+    ours = evaluate(TONES, policy, original, 300, 0, 0.5, compare_acting=True)[0]["metrics"]
     plain = evaluate(TONES, policy, acting, 300, 0, 0.5)[0]["metrics"]
     for name, other in {"log_p_trained": "log_p", "kl_trained": "kl"}.items():
         assert ours[name] == pytest.approx(plain[other], abs=1e-6)

@@ -1,20 +1,15 @@
 """README.md: every command in it is run, here with smaller settings or by a test that is named here."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from repro import ROOT
-from repro.pipeline import read_notebook
+from repro import ROOT, pipeline
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("bash ", "pip ", "papermill ", "python ", ".venv/bin/")
@@ -29,96 +24,48 @@ def commands(text: str) -> list[str]:
     return list(dict.fromkeys(lines + spans))
 
 
-@dataclass(frozen=True)
-class Covered:
-    """A command that another test runs: "file.py::name"."""
-
-    by: str
-
-
-@dataclass(frozen=True)
-class Smaller:
-    """A command that is run here as it stands, but under preset smoke and with some words replaced.
-
-    Attributes:
-        instead: the words that are replaced.
-        after: a command of README.md that makes what this one needs.
-        wrote: a file that it leaves in its results folder.
-    """
-
-    instead: Mapping[str, str] = field(default_factory=dict)
-    after: str = ""
-    wrote: str = ""
-
-
-SMOKE = Covered("test_notebooks.py::test_all_run_under_smoke_and_change_nothing_that_is_committed")
-WHOLE = Covered("test_pipeline.py::test_a_whole_run")
-OTHER = Covered("test_pipeline.py::test_lab_and_test_become_another_program")
 CHORALES = (
     ".venv/bin/python -c \"from music21 import corpus; [corpus.parse(p).write('midi', f'.cache/chorales/{p.stem}.mid') "
     "for p in sorted(corpus.getComposer('bach'))[:100]]\""
 )
 FEW = {"rounds 100": "rounds 10", "melodies 10000": "melodies 300", "prior_steps 1000": "prior_steps 10"}
-FINAL = "tables/music_final_values.csv"
-RUN: dict[str, Covered | Smaller] = {
-    "bash run_all.sh": SMOKE,
-    "bash run_all.sh --preset smoke": SMOKE,
-    "bash run_all.sh --lab": OTHER,
-    "bash run_all.sh --test": OTHER,
-    "bash run_all.sh --help": Covered("test_pipeline.py::test_a_look_runs_nothing_and_is_quick"),
-    "bash run_all.sh --fresh": WHOLE,
-    "bash run_all.sh --fresh --train-priors": WHOLE,
-    "bash run_all.sh --only 05 -p smiles_file my.smi": Covered(
-        "test_experiments.py::test_a_small_study_of_own_molecules"
-    ),
-    "pip install -e .": Covered("test_setup.py::test_setup_is_done_once_and_taken_up_again"),
-    "python tests/benchmark.py": Covered("test_benchmark.py::test_the_command_writes_every_row"),
-    "mkdir -p results/own .cache/chorales": Smaller(),
+COVERED = {  # by test_notebooks, test_pipeline, test_setup, test_benchmark and test_experiments
+    "bash run_all.sh", "bash run_all.sh --preset smoke", "bash run_all.sh --lab", "bash run_all.sh --test",
+    "bash run_all.sh --help", "bash run_all.sh --fresh", "bash run_all.sh --fresh --train-priors",
+    "bash run_all.sh --only 05 -p smiles_file my.smi", "pip install -e .", "python tests/benchmark.py",
+    "mkdir -p results/own .cache/chorales",
+}  # fmt: skip
+# What is run here under preset smoke: the words that are replaced, and a file that the command leaves.
+RUN: dict[str, tuple[dict[str, str], str]] = {
     ".venv/bin/papermill notebooks/03_music_training.ipynb results/own/temperature.ipynb "
-    "-p c 0.5,2,8 -p methods psi,rl_only -p seeds 0 -p rounds 100 -p melodies 10000": Smaller(FEW, wrote=FINAL),
+    "-p c 0.5,2,8 -p methods psi,rl_only -p seeds 0 -p rounds 100 -p melodies 10000": (
+        FEW,
+        "own/tables/music_final_values.csv",
+    ),
     ".venv/bin/papermill notebooks/03_music_training.ipynb results/own/foresight.ipynb "
-    "-p gamma 0 -p methods psi -p seeds 0 -p rounds 100 -p melodies 10000": Smaller(FEW, wrote=FINAL),
-    CHORALES: Smaller({":100": ":4"}),
+    "-p gamma 0 -p methods psi -p seeds 0 -p rounds 100 -p melodies 10000": (FEW, "own/tables/music_final_values.csv"),
+    CHORALES: ({":100": ":4"}, "chorales/bwv1.6.mid"),
     ".venv/bin/papermill notebooks/02_note_rnn.ipynb results/own/bach.ipynb "
-    "-p midi_folder .cache/chorales -p prior_steps 1000 -p melodies 10000": Smaller(
-        FEW, after=CHORALES, wrote="tables/note_rnn_scores.csv"
+    "-p midi_folder .cache/chorales -p prior_steps 1000 -p melodies 10000": (FEW, "own/tables/note_rnn_scores.csv"),
+    "bash run_all.sh --only 03,04 -p c 2 -p seeds 0,1": (
+        {"03,04": "03", "-p seeds 0,1": "-p seeds 0,1 -p rounds 10 -p melodies 300"},
+        "own/tables/music_final_values.csv",
     ),
-    "bash run_all.sh --only 03,04 -p c 2 -p seeds 0,1": Smaller(
-        {"03,04": "03", "2 -p seeds 0,1": "2 -p seeds 0,1 -p rounds 10 -p melodies 300"}, wrote=FINAL
-    ),
-    "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": Smaller(
+    "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": (
         {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300"},
-        after=CHORALES,
-        wrote="notebooks/02_note_rnn.ipynb",
+        "own/notebooks/02_note_rnn.ipynb",
     ),
 }
 
 
 def test_every_command_is_run() -> None:
     """Protects readers from a command that nobody tried: a new one in README.md needs an entry, an old one goes."""
-    assert set(RUN) == set(commands(README))
-
-
-def test_commands_are_found() -> None:
-    """Protects the test above: blocks, long lines and prose count; names of files and options alone do not."""
-    text = (
-        "Run `bash a.sh -x` or `python -m b`, see `c.py`, `python`.\n\n```bash\npip install c\nd \\\n e\n```\n`pip x`"
-    )
-    assert commands(text) == ["pip install c", "d  e", "bash a.sh -x", "python -m b", "pip x"]
-
-
-@pytest.mark.parametrize("covered", sorted({how.by for how in RUN.values() if isinstance(how, Covered)}))
-def test_the_named_tests_exist(covered: str) -> None:
-    """Protects the entries of RUN that point elsewhere."""
-    file, _, name = covered.partition("::")
-    assert f"\ndef {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    assert COVERED | set(RUN) == set(commands(README))
 
 
 def run(command: str, folder: Path) -> None:
-    """Runs a command of README.md in bash as its entry says, with a results folder and a cache of its own."""
-    how = RUN[command]
-    assert isinstance(how, Smaller)
-    for word, other in how.instead.items():
+    """Runs a command of README.md in bash, with a results folder and a cache of its own."""
+    for word, other in RUN[command][0].items():
         command = command.replace(word, other)
     python, own = shlex.quote(sys.executable), shlex.quote(str(folder / "own"))
     places = {
@@ -130,30 +77,25 @@ def run(command: str, folder: Path) -> None:
     }
     command = re.sub("|".join(map(re.escape, places)), lambda match: places[match[0]], command)
     environment = os.environ | {"REPRO_CACHE": str(folder / "cache")}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "unknown parameter" not in done.stderr, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", [command for command, how in RUN.items() if isinstance(how, Smaller)])
+@pytest.mark.parametrize("command", RUN)
 def test_it_runs(command: str, tmp_path: Path) -> None:
-    """Protects the commands of README.md themselves: each ends well and leaves the file that its text shows."""
-    how = RUN[command]
-    assert isinstance(how, Smaller)
-    run("mkdir -p results/own .cache/chorales", tmp_path)
-    if how.after:
-        run(how.after, tmp_path)
+    """Protects the commands of README.md: each ends well, knows its parameters, and leaves the file it speaks of."""
+    for folder in ("own", "chorales"):
+        (tmp_path / folder).mkdir()
+    if "midi_folder" in command:
+        run(CHORALES, tmp_path)
     run(command, tmp_path)
-    assert not how.wrote or (tmp_path / "own" / how.wrote).stat().st_size > 0
+    assert (tmp_path / RUN[command][1]).stat().st_size > 0
 
 
-@pytest.mark.parametrize("command", [command for command in RUN if re.search(" -p [a-z_]+ [^.]", command)])
-def test_its_parameters_exist(command: str) -> None:
-    """Protects from a name that papermill would only warn about: some notebook of the command has each parameter."""
-    numbers = re.findall(r"notebooks/(\d\d)|--only ([\d,]+)", command)
-    chosen = {number for pair in numbers for number in "".join(pair).split(",")}
-    notebooks = [read_notebook(path) for number in chosen for path in (ROOT / "notebooks").glob(f"{number}_*.ipynb")]
-    assert len(notebooks) == len(chosen)
-    known = {name for notebook in notebooks for name in notebook.parameters}
-    assert set(re.findall(r" -p (\w+)", command)) <= known
+@pytest.mark.parametrize(
+    "command", [command for command in (*COVERED, *RUN) if command.startswith("bash run_all.sh -")]
+)
+def test_its_options_exist(command: str, tmp_path: Path) -> None:
+    """Protects from an option, a notebook or a parameter in README.md that is not there any more."""
+    words = command.removeprefix("bash run_all.sh ").replace("--help", "--list").split()
+    assert pipeline.main([*words, "--check", "--results", str(tmp_path)]) == 0

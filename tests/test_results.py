@@ -54,6 +54,14 @@ def test_tables_are_sorted_and_unique() -> None:
             assert table.sort_values(report.KEY, kind="stable").equals(table), path.name
 
 
+def test_every_shipped_prior_says_what_it_learned_from() -> None:
+    """Protects users from a licence that they were not told: Essen's tunes are for non-commercial use only."""
+    told = (RESULTS / "priors" / "README.md").read_text(encoding="utf-8").splitlines()
+    for prior in (RESULTS / "priors").glob("*.safetensors"):
+        (row,) = (line for line in told if line.startswith("| `") and f"`{prior.stem}`" in line)
+        assert ("non-commercial" in row) == prior.stem.startswith("music-")
+
+
 def test_each_file_has_its_row() -> None:
     """Protects readers who ask where a number comes from: digest, notebook, preset, and a commit that others have."""
     rows = [row for row in report.provenance(LAPTOP) if row["file"].partition("/")[0] in ("figures", "tables", "audio")]

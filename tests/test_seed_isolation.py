@@ -1,7 +1,5 @@
 """A run is its seed: what ran before it in the same process, beside it in another, or looked at it changes no byte."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -69,7 +67,9 @@ def test_neither_global_random_numbers_nor_a_look_have_a_say(name: str) -> None:
     for seed in (1, 2):
         np.random.seed(seed)
         torch.manual_seed(seed)
+        before = torch.get_rng_state()
         runs.append(made(name, 0))
+        assert torch.equal(before, torch.get_rng_state())  # nor does a run move them
     assert runs[0] == runs[1] and made(name, 0, evaluate_every=1)[0] == runs[0][0]
 
 

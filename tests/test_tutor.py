@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import traceback
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from small import Broken, Coins, Ending, uniform_rnn
 
-from repro import tutor
+from repro import ROOT, tutor
+from repro.authors import AuthorsTutor
+from repro.domain import DomainError, rewards
 from repro.kl_control import METHODS, Policy
+from repro.path import PathTutor
 from repro.rnn import SequenceRNN
-from repro.settings import TutorSettings
-from repro.tutor import Tutor, train
+from repro.settings import AuthorsSettings, PathSettings, TutorSettings
+from repro.tutor import Learner, Tutor, train
 
 SMALL = TutorSettings(rounds=6, games=8, batch_episodes=8, replay_episodes=16, evaluate_every=3, evaluation_games=16)
+
+
+LEARNERS: dict[str, Callable[..., Learner]] = {
+    "tutor": lambda domain, prior: Tutor(domain, prior, SMALL, 0),
+    "path": lambda domain, prior: PathTutor(domain, prior, PathSettings(steps=2, episodes=4), 0),
+    "authors": lambda domain, prior: AuthorsTutor(
+        domain, prior, AuthorsSettings(environment_steps=40, batch=4, epsilon_steps=20, evaluation_games=4), 0),
+}  # fmt: skip
 
 
 def learner(**changes: object) -> Tutor:
@@ -68,7 +81,7 @@ def test_where_a_policy_starts(start: str) -> None:
         expected = (scores + log_prior if method == "g" else scores).log_softmax(dim=-1)
         torch.testing.assert_close(run.acting.log_probabilities(inputs), expected)
         run.play()
-        episodes = run.replay.draw(8, run.replay_numbers)
+        episodes = run.replay.at(run.replay.rows(8, run.replay_numbers))
         if start == "log_softmax":  # what is regressed begins as log p
             values = run.policy(episodes["inputs"]) - episodes["offset"]
             torch.testing.assert_close(values, episodes["log_prior"], atol=1e-5, rtol=0)
@@ -93,7 +106,7 @@ def test_what_follows_the_end_changes_nothing() -> None:
     for filler in (0, 2):
         run = Tutor(Ending(), SequenceRNN(3, 6, seed=1), SMALL, seed=2)
         run.play()
-        episodes = run.replay.draw(8, np.random.default_rng(0))
+        episodes = run.replay.at(run.replay.rows(8, np.random.default_rng(0)))
         ends = episodes["inputs"][:, 1:] == 0
         after = ends.cumsum(dim=1) - ends.long() > 0
         assert after.any()
@@ -117,7 +130,7 @@ def test_the_trained_prior_s_gradient_worked_by_hand() -> None:
     """Protects the quirk of G: dL/dl(s') = -2 gamma mean (f - y) (softmax(l + f') - softmax(l)), none at the end."""
     run = learner(method="g", train_prior=True, clip=1e9)
     run.play()
-    episodes = run.replay.draw(8, run.replay_numbers)
+    episodes = run.replay.at(run.replay.rows(8, run.replay_numbers))
     inputs = episodes["inputs"]
     with torch.no_grad():
         logits, followed = run.prior(inputs)[:, 1:], run.target(inputs)[:, 1:]
@@ -133,3 +146,65 @@ def test_the_trained_prior_s_gradient_worked_by_hand() -> None:
     curve = train(learner(method="g", train_prior=True)).curve
     apart = (curve["log_p"] - curve["log_p_trained"]).abs()
     assert apart.iloc[0] < 1e-5 < 1e-3 < apart.iloc[-1]
+
+
+@pytest.mark.parametrize(("learner", "walk"), [("tutor", 3), ("path", 4), ("authors", 3)])
+def test_the_walk_to_the_gradient_step_is_short(learner: str, walk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects whoever follows a run: from a cell that calls `train` to the gradient at most four functions of ours."""
+    made, seen, backward = LEARNERS[learner](Coins(), uniform_rnn(3)), [], torch.Tensor.backward
+
+    def noted(loss: torch.Tensor) -> None:
+        seen.append([frame.name for frame in traceback.extract_stack() if str(ROOT / "repro") in frame.filename])
+        backward(loss)
+
+    monkeypatch.setattr(torch.Tensor, "backward", noted)
+    train(made)
+    assert {len(frames) for frames in seen} == {walk} and seen[0][:2] == ["train", "step"]
+
+
+BAD_REWARDS = {  # what a domain of one's own may return, and what is said
+    "nan": (lambda s: np.where(s == 2, np.nan, 0.0), "is nan at step"),
+    "none": (lambda s: None, "the type object"),
+    "flat": (lambda s: np.zeros(len(s)), r"the shape \(\d+,\)"),
+    "column": (lambda s: np.zeros((len(s), 1)), "the shape"),
+    "text": (lambda s: s.astype(str), "the type <U"),
+}
+BAD_DOMAINS = {
+    "vocabulary": (("a", "b"), "has 2 tokens"),
+    "horizon": (0, "the horizon 0"),
+    "end": (3, "the end token 3"),
+    "first_inputs": (lambda count, _: np.full(count, 3), "the first inputs"),
+}
+
+
+@pytest.mark.parametrize("form", LEARNERS)
+@pytest.mark.parametrize("wrong", BAD_REWARDS)
+def test_a_bad_reward_is_named(form: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects whoever writes a reward: one sentence says what is wrong with it, in every trainer."""
+    reward, sentence = BAD_REWARDS[wrong]
+    monkeypatch.setattr(Coins, "step_rewards", lambda self, sequences: reward(sequences))
+    with pytest.raises(DomainError, match=sentence):
+        train(LEARNERS[form](Coins(), uniform_rnn(3)))
+
+
+@pytest.mark.parametrize("wrong", BAD_DOMAINS)
+def test_a_bad_domain_is_named(wrong: str) -> None:
+    """Protects whoever writes a domain: it is refused before anything is played."""
+    value, sentence = BAD_DOMAINS[wrong]
+    domain = Coins()
+    setattr(domain, wrong, value)
+    with pytest.raises(DomainError, match=sentence):
+        LEARNERS["path"](domain, uniform_rnn(3))
+
+
+def test_a_reward_sees_a_copy_and_is_paid_up_to_the_end() -> None:
+    """Protects both forms: a reward that sorts its argument in place harms nothing, after the end nothing is paid."""
+
+    class Sorting(Ending):
+        def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+            sequences.sort(axis=1)
+            return np.ones(sequences.shape)
+
+    played = np.array([[2, 1, 0, 0, 0], [1, 1, 2, 1, 1]])
+    assert rewards(Sorting(), played).tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert played[0].tolist() == [2, 1, 0, 0, 0]

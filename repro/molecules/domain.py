@@ -6,10 +6,11 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from repro.domain import Domain, digest
+from repro.domain import Domain
 from repro.molecules import scores
 from repro.molecules.data import END_INDEX, Vocabulary, before_end, ended
 from repro.molecules.reward import AuthorsReward, Reward, RewardError, prefix_parts, rewarded, terminal_parts
+from repro.own import digest
 from repro.settings import RewardWeights
 
 Training = Callable[[], Set[str]] | None  # returns the strings that the prior learned from, which are not novel

@@ -1,7 +1,5 @@
 """Figures of molecules: what is scored, picked and drawn is what the strings say."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,21 +14,22 @@ def frame() -> pd.DataFrame:
     return molecules.scored("psi", STRINGS, seed=2)
 
 
-def test_every_string_keeps_its_model_and_its_scores(frame: pd.DataFrame) -> None:
-    """Protects the figures: repeated strings included, NaN and a reason where invalid."""
+def test_picks(frame: pd.DataFrame) -> None:
+    """Protects the galleries: every string keeps its model and scores, NaN and a reason where invalid; of the valid
+    ones the best come first, each once.
+    """
     assert frame["smiles"].tolist() == STRINGS and set(frame["method"]) == {"psi"} and set(frame["seed"]) == {2}
     assert frame["valid"].tolist() == [True, True, False, True, True, False]
     assert frame.loc[~frame["valid"], "qed"].isna().all() and (frame.loc[~frame["valid"], "reason"] != "").all()
-
-
-def test_picks(frame: pd.DataFrame) -> None:
-    """Protects the galleries: the best first, each valid string once."""
     assert molecules.picked(frame, "logp", 2)["smiles"].tolist() == ["CCCCCCCC", "c1ccccc1"]
     assert molecules.picked(frame, "worst", 1)["smiles"].tolist() == ["CCO"]
     assert sorted(molecules.picked(frame, "random", 9)["smiles"]) == ["CCCCCCCC", "CCO", "c1ccccc1"]
     assert molecules.picked(frame, "qed", 1)["caption"][0].startswith("QED 0.")
     with pytest.raises(ValueError, match="cannot pick by 'beauty'"):
         molecules.picked(frame, "beauty", 1)
+    # as many pictures as molecules, in rows, captions in place
+    drawn = molecules.grid(pd.DataFrame({"smiles": ["C", "CC", "CCC"], "caption": ["one", "two", "three"]}), columns=2)
+    assert [(ax.get_title(), len(ax.images)) for ax in drawn.axes] == [("one", 1), ("two", 1), ("three", 1), ("", 0)]
 
 
 def told(frame: pd.DataFrame, most: int = 6) -> dict[str, float]:
@@ -60,11 +59,3 @@ def test_densities_leave_out_what_is_not_valid() -> None:
         axes = molecules.densities(pd.concat(drawn)).axes
         assert all((len(ax.collections), len(ax.lines)) == (1, lines) for ax in axes[:2])
         assert all(ax.get_xlabel() and np.isfinite(ax.get_ylim()).all() for ax in axes)
-
-
-def test_a_grid_has_a_caption_under_each_molecule() -> None:
-    """Protects galleries: as many pictures as molecules, in rows, captions in place."""
-    rows = pd.DataFrame({"smiles": ["C", "CC", "CCC"], "caption": ["one", "two", "three"]})
-    figure = molecules.grid(rows, columns=2)
-    drawn = [(ax.get_title(), len(ax.images)) for ax in figure.axes]
-    assert drawn == [("one", 1), ("two", 1), ("three", 1), ("", 0)]

@@ -1,17 +1,8 @@
 """The published numbers: complete, in range, each with its source; the names of the methods."""
 
-from __future__ import annotations
-
 import pytest
 
 from repro.book import paper
-
-
-def test_every_number_has_a_source() -> None:
-    """Protects the trust marks: a constant with numbers and without a source would pass for a fact."""
-    numbers = {name for name, value in vars(paper).items() if name.isupper() and _has_numbers(value)}
-    assert numbers | {"DRAWN"} == set(paper.SOURCES)
-    assert all(mark in paper.MARKS for mark, _ in paper.SOURCES.values())
 
 
 def _has_numbers(value: object) -> bool:
@@ -20,14 +11,15 @@ def _has_numbers(value: object) -> bool:
     return isinstance(value, tuple) and isinstance(value[0], float) or type(value) is float and value == value
 
 
-def test_table_1_is_complete_and_in_range() -> None:
-    """Protects against percentages where fractions are promised, and against a missing cell."""
-    assert list(paper.TABLE_1) == list(paper.TABLE_1_NAMES) == list(paper.TABLE_1_WANTED)
-    assert len(paper.TABLE_1) == 11
+def test_every_number_has_a_source_and_table_1_is_complete() -> None:
+    """Protects the trust marks (a constant without a source would pass for a fact) and fractions from percentages."""
+    numbers = {name for name, value in vars(paper).items() if name.isupper() and _has_numbers(value)}
+    assert numbers | {"DRAWN"} == set(paper.SOURCES)
+    assert all(mark in paper.MARKS for mark, _ in paper.SOURCES.values())
+    assert list(paper.TABLE_1) == list(paper.TABLE_1_NAMES) == list(paper.TABLE_1_WANTED) and len(paper.TABLE_1) == 11
     for metric, row in paper.TABLE_1.items():
-        assert list(row) == ["prior", "q", "psi", "g"]
         low = -1 if metric.startswith("autocorrelation") else 0
-        assert all(low <= value <= 1 for value in row.values())
+        assert list(row) == ["prior", "q", "psi", "g"] and all(low <= value <= 1 for value in row.values())
     assert paper.TABLE_1["in_repeated_motif"]["prior"] == pytest.approx(0.007 / 100)
 
 

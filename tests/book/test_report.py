@@ -1,19 +1,20 @@
-"""What is written: sorted, unique, the same bytes for the same content, nothing of others lost."""
+"""What is written: sorted, unique, nothing of others lost; and the page: self-contained, escaped, in a browser."""
 
-from __future__ import annotations
-
+import base64
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from PIL import Image
 from scipy.io import wavfile
 
@@ -22,15 +23,15 @@ from repro.book import report
 from repro.music import events
 from repro.studies import study
 
+LAPTOP = ROOT / "results" / "laptop"
+
 
 def rows(experiment: str, value: float) -> pd.DataFrame:
     models = [("psi", 1.0, 1), ("psi", 0.5, 2), ("prior", np.nan, 0)]
     return pd.DataFrame([(experiment, *model, "log_p", value) for model in models], columns=[*report.KEY, "value"])
 
 
-class Made(NamedTuple):
-    """An experiment with runs."""
-
+class Made(NamedTuple):  # an experiment with runs
     name: str
     runs: Mapping[str, Mapping[str, Any]]
 
@@ -63,86 +64,67 @@ def test_a_table_keeps_other_experiments(tmp_path: Path) -> None:
     assert path.read_bytes() == before and len(list(tmp_path.rglob("*"))) == 2
 
 
-def test_a_missing_number_is_null(tmp_path: Path) -> None:
-    """Protects readers of claims.json: NaN becomes null, as JSON wants it."""
-    path = report.write_ledger(tmp_path, [{"id": "key", "ours": float("nan"), "verdict": "partly"}])
-    assert json.loads(path.read_text()) == [{"id": "key", "ours": None, "verdict": "partly"}]
-
-
-def figure() -> Figure:
-    """Bands of many colours, a curve, a few pixels of a colour that nothing else has, a label with digits."""
+def test_figures_are_small_sharp_and_the_same_every_time(tmp_path: Path) -> None:
+    """Protects what is seen (colours, white, twice the page's column) and the repository: no needless digit or byte."""
     drawn, ax = plt.subplots(figsize=(10, 4))
     plt.close(drawn)
     ax.imshow(np.linspace(0, 1, 400).reshape(4, 100), aspect="auto", cmap="viridis", extent=(0, 1, 0, 0.5))
-    ax.plot(np.linspace(0, 1, 50), np.linspace(0.6, 0.9, 50) ** 2, color="#0072B2")
-    ax.plot([0.5], [0.95], "s", color="#ff0000", ms=2)
+    ax.plot([0.5], [0.95], "s", color="#ff0000", ms=2)  # a few pixels of a colour that nothing else has
     ax.set(ylim=(0, 1), xlabel="x = 0.12345")
-    return drawn
-
-
-def test_figures_are_small_sharp_and_the_same_every_time(tmp_path: Path) -> None:
-    """Protects what is seen (colours, white, twice the page's column) and the repository: no needless digit or byte."""
-    drawn, buffer = figure(), io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=report.WIDTH / 10)
-    pictures = [report.write_figure(tmp_path / folder, "f", figure()).data for folder in ("one", "two")]
-    files = [(tmp_path / "one" / "figures" / name, tmp_path / "two" / "figures" / name) for name in ("f.png", "f.svg")]
-    assert all(one.read_bytes() == two.read_bytes() for one, two in files)
-    assert pictures[0] == files[0][0].read_bytes() and len(pictures[0]) < 0.7 * len(buffer.getvalue())
-    before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
-                     for png in (buffer.getvalue(), pictures[0]))  # fmt: skip
+    drawn.savefig(buffer := io.BytesIO(), format="png", dpi=report.WIDTH / 10)
+    picture = report.write_figure(tmp_path, "f", drawn).data
+    png, svg = ((tmp_path / "figures" / f"f.{kind}").read_bytes() for kind in ("png", "svg"))
+    assert picture == png and len(png) < 0.7 * len(buffer.getvalue())
+    before, after = (np.asarray(Image.open(file).convert("RGB")).astype(int) for file in (buffer, io.BytesIO(png)))
     assert before.shape == after.shape and after.shape[1] == report.WIDTH and (after[0, 0] == 255).all()
     assert np.abs(before - after).max() <= 40 and np.abs(before - after).mean() < 2
-    svg = files[1][0].read_text(encoding="utf-8")
-    assert not re.search(r' d="[^"]*\.\d{3}', svg) and "0.12345" in svg and "figures/f, settings and commit" in svg
+    assert not re.search(rb' d="[^"]*\.\d{3}', svg) and b"0.12345" in svg and b"figures/f, settings and commit" in svg
+    report.write_figure(tmp_path / "again", "f", drawn)
+    assert [(tmp_path / "again" / "figures" / f"f.{kind}").read_bytes() for kind in ("png", "svg")] == [png, svg]
 
 
 def test_melodies_can_be_heard(tmp_path: Path) -> None:
-    """Protects audio and MIDI: 16 kHz mono of two bars at 80 quarter notes a minute, and both are the melody's."""
-    melody = np.array([14, 1, 1, 1, 18, 1, 21, 0] * 4)
+    """Protects ears: MIDI and 16 kHz mono of two bars at 80 quarter notes a minute are the melody's; on the page, at
+    half the rate, less than a hundredth of its energy is gone.
+    """
+    melody = np.array([37, 1, 33, 1, 14, 1, 30, 0] * 4)
     path = report.write_melody(tmp_path, "psi_1", melody)
-    rate, samples = wavfile.read(path)
-    assert rate == 16_000 and samples.dtype == np.int16 and samples.shape == (96_000,) and np.abs(samples).max() > 1000
     events.to_midi(melody, tmp_path / "again.mid")
     assert path.with_suffix(".mid").read_bytes() == (tmp_path / "again.mid").read_bytes()
+    rate, samples = wavfile.read(path)
+    assert rate == 16_000 and samples.dtype == np.int16 and samples.shape == (96_000,) and np.abs(samples).max() > 1000
+    small = report.small_sound(base64.b64encode(path.read_bytes()).decode())
+    rate, heard = wavfile.read(io.BytesIO(base64.b64decode(small)))
+    assert rate == 8_000 and len(heard) == 48_000 and report.small_sound(small) == small
+    assert (heard.astype(float) ** 2).mean() == pytest.approx((samples.astype(float) ** 2).mean(), rel=0.01)
 
 
 def test_each_file_has_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects provenance.csv: notebooks share files, others' rows stay, a row keeps the commit that made its bytes,
     lost files go; where no pipeline listens, writing works all the same.
     """
-    results, journal = tmp_path / "results", tmp_path / "journal"
+    report.write_frame(tmp_path, "alone", rows("x", 1.0))
+    assert (tmp_path / "tables" / "alone.csv").exists()
+    monkeypatch.setenv("REPRO_JOURNAL", str(tmp_path / "journal"))
 
-    def made(notebook: str, value: float, commit: str) -> dict[tuple[str, str], tuple[str, ...]]:
-        journal.unlink(missing_ok=True)
-        monkeypatch.setenv("REPRO_JOURNAL", str(journal))
-        report.write_table(results, "music", rows(notebook, value))
-        report.write_frame(results, f"own_{notebook}", rows(notebook, value))
-        report.write_runs(results, Made(notebook, {f"key of {notebook}": {}}))
-        report.record(results, notebook, "preset=smoke", journal, commit)
-        told = report.provenance(results)
-        assert [(row["file"], row["notebook"]) for row in told] == sorted(
-            (row["file"], row["notebook"]) for row in told
-        )
-        return {(row["file"], row["notebook"]): (row["parameters"], row["experiments"], row["commit"]) for row in told}
+    def made(notebook: str, value: float, commit: str) -> list[str]:
+        (tmp_path / "journal").unlink(missing_ok=True)
+        report.write_table(tmp_path, "music", rows(notebook, value))
+        report.write_frame(tmp_path, notebook, rows(notebook, value))
+        report.write_runs(tmp_path, Made(notebook, {f"key of {notebook}": {}}))
+        report.record(tmp_path, notebook, f"seeds={notebook}", tmp_path / "journal", commit)
+        told = ("file", "parameters", "experiments", "commit")
+        return [" ".join(row[name] for name in told) for row in report.provenance(tmp_path)]
 
-    made("03_a", 1.0, "old")
-    before = made("04_b", 1.0, "old")
-    files = ("runs.json", "tables/music.csv")
-    assert before == {
-        (file, name): ("preset=smoke", name, "old")
-        for name in ("03_a", "04_b") for file in (*files, f"tables/own_{name}.csv")
-    }  # fmt: skip
-    assert made("03_a", 1.0, "new") == before
-    after = made("04_b", 3.0, "new")
-    assert {key for key in after if after[key][2] == "new"} == {
-        ("tables/music.csv", "04_b"),
-        ("tables/own_04_b.csv", "04_b"),
-    }
-    (results / "tables" / "own_03_a.csv").unlink()
-    assert ("tables/own_03_a.csv", "03_a") not in made("04_b", 3.0, "new")
-    monkeypatch.delenv("REPRO_JOURNAL")
-    report.write_frame(results, "alone", rows("x", 1.0))
-    assert (results / "tables" / "alone.csv").exists()
+    made("a", 1.0, "old")
+    before = made("b", 1.0, "old")
+    files = [("runs.json", "a"), ("runs.json", "b"), ("tables/a.csv", "a"), ("tables/b.csv", "b"),
+             ("tables/music.csv", "a"), ("tables/music.csv", "b")]  # fmt: skip
+    assert before == [f"{file} seeds={name} {name} old" for file, name in files]
+    assert made("a", 1.0, "new") == before
+    (tmp_path / "tables" / "a.csv").unlink()
+    after = [row.split()[0] for row in made("b", 3.0, "new") if row.endswith("new")]
+    assert after == ["tables/b.csv", "tables/music.csv"] and "tables/a.csv" not in str(report.provenance(tmp_path))
 
 
 def test_readme_says_what_the_results_say() -> None:
@@ -152,3 +134,86 @@ def test_readme_says_what_the_results_say() -> None:
     changed = readme.replace("| reproduced |", "| partly |", 1) + "<!-- claim tonic ours -->9 %<!-- / -->"
     renewed = report.renewed_readme(changed, laptop.results, laptop.c[0])
     assert not changed.startswith(readme) and renewed.startswith(readme) and not renewed.endswith("-->9 %<!-- / -->")
+
+
+SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="  # one sample at 8 kHz
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+HOSTILE = "<img src=x onerror=alert(1)>"
+SEEN = """() => ({images: document.images.length, scripts: document.scripts.length,
+    broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).length,
+    wide: document.documentElement.scrollWidth, text: document.body.innerText})"""
+HEARD = """async () => { const sounds = [...document.querySelectorAll('audio')];
+    await Promise.all(sounds.map(sound => new Promise((good, bad) => {
+        sound.addEventListener('loadedmetadata', good); sound.addEventListener('error', bad); sound.load(); })));
+    return sounds.map(sound => sound.duration); }"""
+
+
+said = nbformat.v4.new_markdown_cell
+
+
+def shows(data: dict[str, str]) -> Any:
+    return nbformat.v4.new_code_cell("f()", outputs=[nbformat.v4.new_output("display_data", data)])
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A results folder whose names and texts a hostile user has chosen."""
+    folder = tmp_path / HOSTILE
+    (folder / "notebooks").mkdir(parents=True)
+    cells = [
+        said(f"# Title {HOSTILE}"), said("## First figure\n\nprose above"),
+        shows({"image/png": PIXEL, "text/plain": "<Figure>"}),
+        said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More of it.\n\nNot this."),
+        shows({"text/html": f'<script>alert(1)</script><source src="data:audio/wav;base64,{SILENCE}">'}),
+        shows({"image/png": PIXEL}), said("## Another heading\n\nNot a caption."),
+        said(f"Made by the code of `abc` with c={HOSTILE}. See [x](../provenance.csv).", id="provenance"),
+    ]  # fmt: skip
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "02_<b>.ipynb")
+    (folder / "notebooks" / "03_damaged.ipynb").write_text("{", encoding="utf-8")
+    (folder / "notebooks" / "04_bad.failed.ipynb").write_text("{", encoding="utf-8")
+    row = json.loads((LAPTOP / "claims.json").read_text(encoding="utf-8"))[0]
+    report.write_ledger(folder, [row | {"sentence": HOSTILE, "low": math.nan}])
+    return folder
+
+
+def test_what_users_name_is_escaped(results: Path) -> None:
+    """Protects readers of somebody's page: names of folders, notebooks and parameters are text and never tags; a
+    damaged copy costs its own chapter, and a failed notebook is none. A caption is the first paragraph below; a picture
+    shown twice is there once.
+    """
+    assert '"low": null' in (results / "claims.json").read_text(encoding="utf-8")  # JSON knows no NaN
+    text = report.write_page(results).read_text(encoding="utf-8")
+    assert "<img src=x" not in text and "<script" not in text and "javascript:" not in text
+    assert text.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
+    assert 'href="notebooks/02_%3Cb%3E.ipynb"' in text and 'href="provenance.csv"' in text
+    assert "03_damaged is damaged and was left out" in text and "04_bad" not in text
+    assert "No claim has been judged here yet" in report.write_page(results / "nothing").read_text(encoding="utf-8")
+    figure, sound = report.chapter(results / "notebooks" / "02_<b>.ipynb")["shown"]
+    caption = figure.pop("caption")
+    assert figure == {"kind": "png", "data": PIXEL, "heading": "First figure"}
+    assert caption.startswith("*Made from **two** runs") and "Not this" not in caption
+    assert sound == {"kind": "wav", "data": SILENCE, "heading": "First figure", "caption": ""}
+
+
+def test_the_committed_page_stands_alone() -> None:
+    """Protects readers without network: all that it shows is in it, and links lead to files that exist."""
+    text = (LAPTOP / "report.html").read_text(encoding="utf-8")
+    places = {unquote(place) for place in re.findall(r'(?:src|href)="([^"]{0,200})', text)}
+    links = {place for place in places if not place.startswith(("data:", "#"))}
+    assert links == {"provenance.csv", *(f"notebooks/{path.name}" for path in (LAPTOP / "notebooks").glob("*.ipynb"))}
+    assert "url(" not in text and "@import" not in text and text.index('id="verdicts"') < text.index("<figure>")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_opens_in_a_browser(chromium: Any, width: int) -> None:
+    """Protects what people see: no request, no complaint, no broken image, no sideways scrolling; sounds play."""
+    faults: list[str] = []
+    with chromium.new_page(viewport={"width": width, "height": 900}) as opened:
+        opened.on("console", lambda message: faults.append(message.text))
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.on("request", lambda request: faults.append(request.url) if request.url[:4] == "http" else None)
+        opened.goto((LAPTOP / "report.html").as_uri())
+        seen, sounds = opened.evaluate(SEEN), opened.evaluate(HEARD)
+    assert faults == [] and (seen["broken"], seen["scripts"]) == (0, 0)
+    assert seen["images"] >= 20 and seen["wide"] <= width and len(sounds) >= 3 and min(sounds) > 1
+    assert "Is it true?" in seen["text"] and "not reproduced" in seen["text"]

@@ -1,17 +1,20 @@
-"""Molecules as a domain: where rewards stand, what is watched and measured, and what names a run."""
+"""Molecules as a domain: where rewards stand, what is watched and measured, and what names a run; own rewards."""
 
-from __future__ import annotations
-
+import functools
 import json
+import math
 
 import numpy as np
 import pytest
+from rdkit.Chem import Descriptors, MolFromSmiles
 from rdkit.Contrib.SA_Score import sascorer
 
+from repro.domain import Domain, digest
 from repro.molecules import reward, scores
 from repro.molecules.data import Vocabulary
 from repro.molecules.domain import AuthorsMolecules, Molecules
-from repro.molecules.reward import AuthorsReward, RewardError
+from repro.molecules.reward import AuthorsReward, OwnReward, RewardError
+from repro.music.domain import Music
 from repro.settings import RewardWeights
 
 SMILES = ["CCO", "c1ccccc1", "CC(", "N"]
@@ -24,21 +27,36 @@ def tokens(smiles: list[str], steps: int = 10) -> np.ndarray:
 
 
 def test_the_terminal_reward_stands_at_the_end_and_nowhere_else() -> None:
-    """Protects the trainer: the reward of a molecule is paid when its end token comes, -2 for an invalid one."""
-    domain = Molecules(VOCABULARY)
+    """Protects the trainer: the reward of a molecule is paid when its end token comes, -2 for an invalid one. In the
+    authors' episode a first character is never the end, and prefixes have the golden-tested reward.
+    """
+    domain, theirs = Molecules(VOCABULARY), AuthorsMolecules(VOCABULARY)
     rewards = domain.step_rewards(tokens(SMILES))
     expected = sum(reward.terminal_parts(scores.score(SMILES), [True] * 4, RewardWeights()).values())
     assert [np.flatnonzero(row).tolist() for row in rewards] == [[3], [8], [3], [1]]
-    assert np.allclose(rewards.sum(axis=1), expected)
-    assert rewards[2, 3] == -2
+    assert np.allclose(rewards.sum(axis=1), expected) and rewards[2, 3] == -2
     unfinished = np.full((1, 5), VOCABULARY.tokens.index("C"))
     assert domain.step_rewards(unfinished).tolist() == [[0, 0, 0, 0, -2]]
+    assert set(theirs.first_inputs(1000, np.random.default_rng(0))) == set(range(1, len(VOCABULARY)))
+    rows = theirs.step_rewards(tokens(SMILES, steps=12))
+    assert np.allclose(rows, sum(reward.prefix_parts(SMILES, [True] * 4, 12, AuthorsReward()).values()))
 
 
-def test_an_own_reward_is_paid_at_the_end() -> None:
-    """Protects users' rewards: any function from strings to numbers will do, and nothing else."""
-    rewards = Molecules(VOCABULARY, reward=lambda smiles: [len(s) for s in smiles]).step_rewards(tokens(SMILES))
-    assert rewards.sum(axis=1).tolist() == [3, 8, 3, 1]
+def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
+    """Protects users' rewards: any function from strings to numbers will do, also one that sorts what it gets; a value
+    that is no number names its molecule, a wrong shape both shapes.
+    """
+
+    def paid(own: OwnReward) -> list[float]:
+        return Molecules(VOCABULARY, reward=own).step_rewards(tokens(SMILES)).sum(axis=1).tolist()
+
+    assert paid(lambda smiles: [len(s) for s in smiles]) == [3, 8, 3, 1]
+    assert paid(lambda smiles: smiles.sort() or np.arange(4, dtype=np.float32)) == [0, 1, 2, 3]
+    with pytest.raises(RewardError, match=r"4 molecules has the shape \(2,\), not \(4,\)"):
+        paid(lambda smiles: np.zeros(2))
+    for bad in ("high", None, math.inf, math.nan):
+        with pytest.raises(RewardError, match=f"molecule 2, 'CC\\(', is {bad}: give a number"):
+            paid(lambda smiles, bad=bad: [0, 1, bad, 0])
     with pytest.raises(RewardError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
         Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
@@ -58,49 +76,117 @@ def test_what_is_watched_are_means_over_the_sequences_given() -> None:
 def test_measures_are_table_2_with_novelty_against_the_strings_trained_on() -> None:
     """Protects Table 2: three of four are valid, and of their molecules only those not trained on are novel."""
     measured = Molecules(VOCABULARY, training=lambda: {"CCO"}).measures(tokens(SMILES))
-    assert measured["valid"] == 0.75
-    assert measured["novel"] == pytest.approx(2 / 3)
-    assert measured["length"] == np.mean([4, 9, 4, 2])
-    assert measured["ended"] == 1
+    expected = {"valid": 0.75, "novel": 2 / 3, "length": np.mean([4, 9, 4, 2]), "ended": 1}
+    assert measured[list(expected)].to_dict() == pytest.approx(expected)
     unfinished = Molecules(VOCABULARY).measures(np.ones((2, 5), int))
     assert (unfinished["ended"], unfinished["length"]) == (0, 5) and np.isnan(unfinished["novel"])
 
 
 def test_what_was_rewarded_is_not_scored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects the time of a run: rewarded, watched, measured and estimated, each molecule is scored once."""
-    scored: list[str] = []
-    once = sascorer.calculateScore
+    scored, once = [], sascorer.calculateScore
     monkeypatch.setattr(sascorer, "calculateScore", lambda molecule: scored.append("") or once(molecule))
     scores.row.cache_clear()
     domain = Molecules(VOCABULARY)
     for asked in (domain.step_rewards, domain.watch, domain.measures, domain.scored):
         asked(tokens(SMILES))
     assert len(scored) == 3
-    assert domain.scored(tokens(SMILES)).equals(scores.score(SMILES).assign(smiles=SMILES))
-
-
-def test_the_authors_episode() -> None:
-    """Protects the second block: a first character that is never the end, and the golden-tested reward of prefixes."""
-    domain = AuthorsMolecules(VOCABULARY)
-    first = domain.first_inputs(1000, np.random.default_rng(0))
-    assert set(first) == set(range(1, len(VOCABULARY))) and domain.horizon == 120
-    rows = domain.step_rewards(tokens(SMILES, steps=12))
-    assert np.allclose(rows, sum(reward.prefix_parts(SMILES, [True] * 4, 12, AuthorsReward()).values()))
 
 
 def test_whatever_changes_a_run_changes_its_spec() -> None:
     """Protects against numbers of another run: tokens, weights, horizon and episode are named in words."""
-    domains = [
-        Molecules(VOCABULARY),
-        Molecules(Vocabulary.of(SMILES[:2], "characters")),
-        Molecules(VOCABULARY, RewardWeights(qed=3.0)),
-        Molecules(VOCABULARY, len),
-        AuthorsMolecules(VOCABULARY),
-        AuthorsMolecules(VOCABULARY, AuthorsReward(qed=40.0)),
-    ]
-    specs = [json.dumps(domain.spec()) for domain in domains]
-    assert len(set(specs)) == len(specs)
+    domains = [Molecules(VOCABULARY), AuthorsMolecules(VOCABULARY), Molecules(VOCABULARY, len)]
+    domains += [Molecules(Vocabulary.of(SMILES[:2], "characters")), Molecules(VOCABULARY, RewardWeights(qed=3.0))]
+    specs = [domain.spec() for domain in (*domains, AuthorsMolecules(VOCABULARY, AuthorsReward(qed=40.0)))]
+    assert len({json.dumps(spec) for spec in specs}) == len(specs)
     known = {"name": "molecules", "version": 1, "horizon": 72, "tokens": list(VOCABULARY.tokens)}
-    assert domains[0].spec() == known | {"reward": vars(RewardWeights())}
+    assert specs[0] == known | {"reward": vars(RewardWeights())}
+    assert specs[1]["name"] == "authors_molecules" and specs[1]["reward"]["end_valid_bonus"] == 600
     assert Molecules(VOCABULARY, eval("lambda smiles: [0.0] * len(smiles)")).spec()["reward"] is None  # not kept
-    assert domains[4].spec()["name"] == "authors_molecules" and domains[4].spec()["reward"]["end_valid_bonus"] == 600
+
+
+FACTOR = 2.0
+
+
+def over(value: object) -> OwnReward:
+    def reward(smiles: list[str]) -> list[object]:
+        return [value for _ in smiles]
+
+    return reward
+
+
+def helped(smiles: list[str]) -> list[float]:
+    return [one(string) for string in smiles]
+
+
+def one(smiles: str) -> float:
+    return FACTOR * Descriptors.MolWt(MolFromSmiles(smiles)) if smiles else one("C")
+
+
+VALUES = [
+    1, 1.0, "a", "b", [1, 2], [2, 1], {"a": 1}, {"a": 2}, {"a", "b"}, frozenset("ab"), np.arange(3), np.arange(3.0),
+    math.log, math.exp, functools, math, one, helped,
+]  # fmt: skip
+
+
+def test_two_functions_have_two_names() -> None:
+    """Protects against another reward's results: lambdas of one line, two defined apart, two that close over different
+    values are told apart.
+    """
+    pair = [lambda smiles: [len(s) + 1 for s in smiles], lambda smiles: [len(s) - 1 for s in smiles]]
+    named = [lambda smiles: list(map(min, smiles)), lambda smiles: list(map(max, smiles))]
+    digests = [digest(reward) for reward in (*pair, *named, *map(over, VALUES))]
+    assert None not in digests and len(set(digests)) == 4 + len(VALUES)
+    assert digests[4:] == [digest(over(value)) for value in VALUES]
+
+
+def test_the_same_function_defined_twice_is_found_again() -> None:
+    """Protects finished runs: a cell of a notebook that is run again names the same reward, however it is indented."""
+    value = 2.0
+    if True:
+
+        def reward(smiles: list[str]) -> list[object]:
+            return [value for _ in smiles]
+
+    assert digest(reward) == digest(over(2.0))
+    reward.__defaults__ = (["C"],)
+    assert digest(reward) != digest(over(2.0))
+
+
+def test_helpers_and_globals_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects from stale results: a global number or a helper function that changes makes another reward."""
+    digests = [digest(helped)]
+    for name, value in (("unrelated", 1), ("FACTOR", 3.0), ("one", len)):
+        monkeypatch.setitem(globals(), name, value)
+        digests.append(digest(helped))
+    assert digests[0] == digests[1] and len(set(digests)) == 3 and None not in digests
+
+
+class Counted:
+    __call__ = helped
+
+
+def test_what_has_no_name_is_not_named() -> None:
+    """Protects from a name that does not change with the reward: objects with a state, lost text."""
+    for named in (Counted(), over(np.random.default_rng(0)), functools.lru_cache(one), eval("lambda smiles: [0.0]")):
+        assert digest(named) is None
+
+
+def test_own_domains_are_told_apart() -> None:
+    """Protects an own domain from another one's finished runs, the shipped ones among them."""
+
+    class Ones(Domain):
+        def __init__(self, weight: float = 1.0) -> None:
+            self.weight = weight
+
+        def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+            return self.weight * (sequences == 1)
+
+    class Worthless(Music):
+        def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+            return 0.0 * super().step_rewards(sequences)
+
+    specs = [one.spec() for one in (Ones(), Ones(2.0), Worthless(), Music())]
+    assert Ones().spec() == specs[0] and len({str(spec) for spec in specs}) == 4
+    assert "own" not in specs[3] and None not in specs[2].values()
+    assert None in Ones(object()).spec().values()  # a state that has no name: trained, and not kept

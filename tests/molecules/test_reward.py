@@ -1,9 +1,7 @@
 """The two rewards against the authors' code, by hand, and the laws that they obey."""
 
-from __future__ import annotations
-
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +28,6 @@ def as_settings(config: str) -> AuthorsReward:
 
 def prefix_rewards(sequences: list, ended: list[bool], weights: AuthorsReward = LATEST, steps: int = 120) -> np.ndarray:
     return sum(reward.prefix_parts(sequences, ended, steps, weights).values())
-
-
-def terminal(smiles: list[str], ended: list[bool], weights: RewardWeights | None = None) -> np.ndarray:
-    return sum(reward.terminal_parts(scores.score(smiles), ended, weights or RewardWeights()).values())
 
 
 def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.ndarray:
@@ -66,15 +60,12 @@ def test_every_step_pays_what_the_authors_code_pays(config: str) -> None:
         assert not row[len(expected) :].any()
 
 
-@pytest.mark.parametrize("config", GOLDEN["meta"]["configs"])
-def test_length_penalty_is_the_authors(config: str) -> None:
-    """Protects both sides of all four thresholds."""
-    expected = GOLDEN["tables"]["length_penalty_by_length"][config]
-    assert [reward.length_penalty(length, as_settings(config)) for length in range(len(expected))] == expected
-
-
-def test_carbon_penalty_is_the_authors() -> None:
-    """Protects the count: the 13th C in a row is the first to cost, and another token ends the row."""
+def test_penalties_by_length_and_by_carbons_are_the_authors() -> None:
+    """Protects both sides of all four thresholds of length, and the count of carbons: the 13th C in a row is the first
+    to cost, and another token ends the row.
+    """
+    for config, expected in GOLDEN["tables"]["length_penalty_by_length"].items():
+        assert [reward.length_penalty(length, as_settings(config)) for length in range(len(expected))] == expected
     expected = GOLDEN["tables"]["carbon_penalty_by_preceding_C"]
     strings = ["C" * len(expected), "C" * 12 + "O" + "C" * 12]
     carbons = reward.prefix_parts(strings, [False, False], 120, LATEST)["carbons"]
@@ -82,24 +73,22 @@ def test_carbon_penalty_is_the_authors() -> None:
     assert not carbons[1].any()
 
 
+def terminal(smiles: list[str], ended: list[bool], weights: RewardWeights) -> np.ndarray:
+    return sum(reward.terminal_parts(scores.score(smiles), ended, weights).values())
+
+
 def test_terminal_reward_by_hand() -> None:
-    """Protects the formula, and -2 for what is invalid, empty or unfinished."""
-    table = scores.score(["CCO"]).loc[0]
-    expected = 2 * table["qed"] - table["sa"] + table["logp"]
-    rewards = terminal(["CCO", "CCO", "CC(", ""], [True, False, True, True])
+    """Protects the formula, -2 for what is invalid, empty or unfinished, and each weight from being mixed up."""
+    table = scores.score(["C1CCCCCCC1C"]).loc[0]
+    scored = {"qed": table["qed"], "sa": -table["sa"], "logp": table["logp"], "ring_penalty": table["ring_penalty"]}
+    expected = 2 * scored["qed"] + scored["sa"] + scored["logp"] + scored["ring_penalty"]
+    rewards = terminal(["C1CCCCCCC1C"] * 2 + ["CC(", ""], [True, False, True, True], RewardWeights())
     np.testing.assert_allclose(rewards, [expected, -2, -2, -2], rtol=0, atol=1e-12)
-    parts = reward.terminal_parts(scores.score(["CCO"]), [True], RewardWeights())
-    assert list(parts) == [field.name for field in fields(RewardWeights)]
-
-
-def test_terminal_weights_are_settings() -> None:
-    """Protects each weight from being ignored or mixed up with another."""
-    row = scores.score(["C1CCCCCCC1C"]).loc[0]
-    scored = {"qed": row["qed"], "sa": -row["sa"], "logp": row["logp"], "ring_penalty": row["ring_penalty"]}
+    assert list(reward.terminal_parts(scores.score(["C"]), [True], RewardWeights())) == [*scored, "invalid"]
     for name in (*scored, "invalid"):
         weights = RewardWeights(**(dict.fromkeys([*scored, "invalid"], 0.0) | {name: 3.0}))
-        expected = [3 * scored.get(name, 0), 3.0 if name == "invalid" else 0.0]
-        assert terminal(["C1CCCCCCC1C", "C("], [True, True], weights).tolist() == pytest.approx(expected)
+        paid = terminal(["C1CCCCCCC1C", "C("], [True, True], weights)
+        assert paid.tolist() == pytest.approx([3 * scored.get(name, 0), 3.0 if name == "invalid" else 0.0])
 
 
 @settings(max_examples=40, deadline=None)

@@ -29,53 +29,33 @@ def events(music: str, header: str = HEADER) -> list[int]:
     return corpus.melody(header + music + "\n", minimum_in_key=0, minimum_events=1).tolist()
 
 
-@pytest.mark.parametrize(
-    ("music", "expected"),
-    [
-        ("|: C D E F :|: G A G A :|", "C D E F | G A G A"),
-        ("C D |1 E F :|2 G A || C C", "C D | G A | C C"),
-        ("C D [1 E F :|[2 G A |] C C", "C D | G A | C C"),
-        ("C D :: E F |[1 G :|[2 A :|", "C D | E F | A"),
-        ("C D |1 E F :|\nG A", "C D | E F | G A"),
-    ],
-)
-def test_each_part_is_played_once(music: str, expected: str) -> None:
-    """Protects from repeats that double phrases, and from two endings in a row."""
-    assert midi(music) == midi(expected)
-
-
-def test_hornpipes_are_as_written() -> None:
-    """Protects from abc2midi's own swing of hornpipes, two to one where three to one is written."""
+def test_notes_are_as_written() -> None:
+    """Protects from repeats that double phrases, and from two endings in a row; from abc2midi's own swing of hornpipes;
+    the staff's rule: an accidental holds for its octave until the bar line, K: and inline fields change.
+    """
+    assert midi("|: C D E F :|: G A G A :|") == midi("C D E F | G A G A")
+    assert midi("C D |1 E F :|2 G A || C C") == midi("C D [1 E F :|[2 G A |] C C") == midi("C D | G A | C C")
+    assert midi("C D :: E F |[1 G :|[2 A :|") == midi("C D | E F | A")
+    assert midi("C D |1 E F :|\nG A") == midi("C D | E F | G A")
     assert midi("C2>D2", HEADER.replace("M:", "R:hornpipe\nM:"))[0] == [0, 3]
-
-
-def test_accidentals_last_a_bar_and_an_octave() -> None:
-    """Protects the staff's rule: an accidental holds for its octave until the bar line; K: and inline fields change."""
     assert midi("^c c C c' | c")[2] == [73, 73, 60, 84, 72]
     assert midi("_B B\nB | B")[2] == [70, 70, 70, 71]
     assert midi("f [K:G] f [K:C]f\nK:D\nf")[2] == [77, 78, 77, 78]
+    assert midi("C [L:1/8] D [M:2/4][L:1/16] E F")[0] == [0, 1, 3, 4]
 
 
-@pytest.mark.parametrize(
-    ("key", "pitch"), [("G", 78), ("A Minor", 77), ("Ador", 78), ("D Mixolydian", 78), ("F#m", 78), ("C % not G", 77)]
-)
-def test_modes(key: str, pitch: int) -> None:
-    """Protects the reading of K: in the spellings of the collections: f is sharp in some and natural in others."""
-    assert midi("f", HEADER.replace("K:C", f"K:{key}"))[2] == [pitch]
-
-
+KEYS = {"G": 78, "A Minor": 77, "Ador": 78, "D Mixolydian": 78, "F#m": 78, "C % not G": 77}
 FIELDS = {"M:4/4\nL:1/8": 2, "M:4/4": 2, "M:6/8": 2, "M:2/4": 1, "M:C|": 2, "M:none\nL:1/4": 4, "M:FREI4/4": 2}
 
 
-@pytest.mark.parametrize("fields", FIELDS)
-def test_unit_length(fields: str) -> None:
-    """Protects durations where L: is missing (ABC takes it from the meter) and where M: is no fraction."""
-    assert midi("CD", f"X:1\n{fields}\nK:C\n")[0] == [0, FIELDS[fields]]
-
-
-def test_unit_length_changes_inside() -> None:
-    """Protects inline fields from being stripped with the endings, whose digits look alike."""
-    assert midi("C [L:1/8] D [M:2/4][L:1/16] E F")[0] == [0, 1, 3, 4]
+def test_keys_and_unit_lengths() -> None:
+    """Protects the reading of K: in the spellings of the collections (f is sharp in some and natural in others), and
+    durations where L: is missing (ABC takes it from the meter) or M: is no fraction.
+    """
+    for key, pitch in KEYS.items():
+        assert midi("f", HEADER.replace("K:C", f"K:{key}"))[2] == [pitch], key
+    for fields, length in FIELDS.items():
+        assert midi("CD", f"X:1\n{fields}\nK:C\n")[0] == [0, length], fields
 
 
 def test_a_wrong_tune_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None:
@@ -104,16 +84,12 @@ def test_a_wrong_tune_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None
         ("[CE]2 [EGC]2", [E, 1, G, 1]),
         ("C`D\\\nE % a comment with CDE\nw: la la la\nP:B\nF x G", [C, D, E, F, REST, G]),
         ("(3C2D2E2 FGAGF", [C, D, HOLD, E, F, G, A, G, F]),
+        ("CD_EFG_A_Bc", [11, 13, 14, 16, 18, 19, 21, 23]),  # C minor under K:C, as Essen writes it: A3 to A4
     ],
 )
 def test_events_by_hand(music: str, expected: list[int]) -> None:
-    """Protects the coding: rests, ties, slurs, broken rhythm, ornaments, chords, comments, triplets."""
+    """Protects the coding: rests, ties, slurs, broken rhythm, ornaments, chords, triplets; notes set the key."""
     assert events(music) == expected
-
-
-def test_transposition_goes_by_the_notes() -> None:
-    """Protects minor tunes that Essen writes under the parallel major: C minor under K:C ends up as A minor."""
-    assert events("CD_EFG_A_Bc") == [11, 13, 14, 16, 18, 19, 21, 23]  # A3 to A4
 
 
 @pytest.mark.parametrize(
@@ -168,14 +144,12 @@ def test_read_counts_what_it_drops(own_files: None) -> None:
 
 
 def test_versions_of_a_tune_share_a_split(own_files: None) -> None:
-    """Protects the held-out likelihood: equal intervals or equal openings never lie on both sides."""
+    """Protects the held-out likelihood: equal intervals or equal openings never lie on both sides, nor do chains, whose
+    first shares its opening with the second, which shares its intervals with the third.
+    """
     split = corpus.read(TWO)["split"]
     assert split[0] == split[4]  # the same intervals in another rhythm
     generator = np.random.default_rng(0)
-    struck = [generator.integers(2, 20, 40) for _ in range(60)]
-    slower = [np.repeat(one + 7, 2) * np.tile([1, 0], 40) + np.tile([0, HOLD], 40) for one in struck]
-    split = corpus.split([one.astype(np.uint8) for one in struck + slower])
-    assert (split[:60] == split[60:]).all() and set(split) == set(corpus.SPLITS)
     openings = [generator.integers(2, 20, 40) for _ in range(60)]
     pairs = [np.append(opening, [end] * 9) for opening in openings for end in (3, 5)]
     for moved in (0, 7):  # the second of each pair opens like the first, in another key
@@ -183,29 +157,22 @@ def test_versions_of_a_tune_share_a_split(own_files: None) -> None:
         split = corpus.split(melodies)
         assert (split[::2] == split[1::2]).all() and set(split) == set(corpus.SPLITS)
         assert (corpus.split(melodies[::-1])[::-1] == split).all()  # the order of the melodies does not matter
-
-
-def test_groups_join_through_others() -> None:
-    """Protects chains: the first shares its opening with the second, which shares its intervals with the third."""
     opening, other = [14, 16, 18, 19] * 8, [1, 14, 1, 16, 18, 19] + [14, 16, 18, 19] * 7
-    melodies = [np.array(one, np.uint8) for one in ([*opening, 21], [*opening, 23], [*other, 23], [*other, 26])]
-    assert len(set(corpus.groups(melodies))) == 1
-    assert len(set(corpus.groups(melodies[::3]))) == 2 and corpus.groups([]) == []
+    chain = [np.array(one, np.uint8) for one in ([*opening, 21], [*opening, 23], [*other, 23], [*other, 26])]
+    assert len(set(corpus.groups(chain))) == 1 and len(set(corpus.groups(chain[::3]))) == 2 and corpus.groups([]) == []
 
 
 def test_a_real_collection() -> None:
     """Protects what the prior is trained on: enough melodies, nearly all in key, none leaking between splits."""
     tunes = corpus.read(TuneSettings(collections=("airdsAirs",)))
-    table = corpus.dropped(tunes)
     parts = [corpus.of(tunes, split) for split in corpus.SPLITS]
-    melodies = sum(parts, [])
+    melodies, table = sum(parts, []), corpus.dropped(tunes)
     assert table["read"].tolist() == [1180] and len(melodies) == table["kept"][0] > 1000
     flat = np.concatenate(melodies)
     assert flat.dtype == np.uint8 and flat.max() < NUM_EVENTS
     assert np.isin((flat[flat >= FIRST_PITCH] - FIRST_PITCH) % 12, (0, 2, 4, 5, 7, 9, 11)).mean() >= 0.985
     assert all(len(melody) >= 32 and melody[0] >= FIRST_PITCH for melody in melodies)
-    opening = [{melody[:32].tobytes() for melody in part} for part in parts]
-    assert not (opening[0] & opening[1] or opening[0] & opening[2] or opening[1] & opening[2])
-    assert 0.85 < len(parts[0]) / len(melodies) < 0.95
+    openings = [{melody[:32].tobytes() for melody in part} for part in parts]
+    assert len(set.union(*openings)) == sum(map(len, openings)) and 0.85 < len(parts[0]) / len(melodies) < 0.95
     with pytest.raises(ValueError, match="train, validation, test"):
         corpus.of(tunes, "held out")

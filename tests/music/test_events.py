@@ -1,7 +1,5 @@
 """Events: what a melody keeps as MIDI and as audio, and what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pretty_midi
 import pytest
@@ -38,31 +36,20 @@ def test_notes_and_back_sound_the_same(melody: list[int]) -> None:
         assert not ((form[1:] == REST) & (form[:-1] == REST)).any() and form[0] != HOLD
 
 
-def test_from_notes_by_hand() -> None:
-    """Protects the coding: a late start, a rest, and a note that the next one cuts short."""
-    begins, ends, pitches = np.array([2, 4, 7]), np.array([6, 5, 9]), np.array([60, 62, 64])
-    assert events.from_notes(begins, ends, pitches).tolist() == [REST, HOLD, 14, HOLD, 16, REST, HOLD, 18, HOLD]
-
-
-def test_transposition_and_octave_by_hand() -> None:
-    """Protects the key: most notes in C; of equal keys the one nearest to the signature; the octave nearest to E4."""
+def test_events_and_notes_by_hand() -> None:
+    """Protects the coding: 2 is MIDI pitch 48 and 14 middle C; a rest or a strike ends a note but a hold does not; a
+    late start, a rest, and a note that the next one cuts short; the key and the octave of a tune.
+    """
+    begins, ends, pitches = events.notes([1, 2, 1, 37, 0, 1, 14])
+    assert (begins.tolist(), ends.tolist(), pitches.tolist()) == ([1, 3, 6], [3, 4, 7], [48, 83, 60])
+    assert [events.name(event) for event in (0, 1, 2, 14, 20, 37)] == ["rest", "hold", "C3", "C4", "F#4", "B5"]
+    # most notes in C; of equal keys the one nearest to the signature; the octave nearest to E4
     assert [events.in_c(np.array([67, 69, 71, 74, 76]), sharps)[0] - 67 for sharps in (0, 1, 2)] == [0, 5, 10]
     assert events.in_range(np.array([20, 24])).tolist() == [68, 72]
     with pytest.raises(events.Dropped, match="range too wide"):
         events.in_range(np.array([20, 60]))
-
-
-def test_notes_by_hand() -> None:
-    """Protects the meaning of events: 2 is MIDI pitch 48, and a rest or a strike ends a note but a hold does not."""
-    begins, ends, pitches = events.notes([1, 2, 1, 37, 0, 1, 14])
-    assert (begins.tolist(), ends.tolist(), pitches.tolist()) == ([1, 3, 6], [3, 4, 7], [48, 83, 60])
-
-
-def test_midi_bytes_are_the_melody_s(tmp_path: Path) -> None:
-    """Protects committed MIDI files from changing when nothing changed."""
-    for name in ("a.mid", "b.mid"):
-        events.to_midi([14, 1, 21, 0], tmp_path / name)
-    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+    begins, ends, pitches = np.array([2, 4, 7]), np.array([6, 5, 9]), np.array([60, 62, 64])
+    assert events.from_notes(begins, ends, pitches).tolist() == [REST, HOLD, 14, HOLD, 16, REST, HOLD, 18, HOLD]
 
 
 def test_audio_has_the_pitch_and_the_silence() -> None:
@@ -74,19 +61,8 @@ def test_audio_has_the_pitch_and_the_silence() -> None:
     spectrum = np.abs(np.fft.rfft(audio[:half]))
     assert np.fft.rfftfreq(half, 1 / rate)[spectrum.argmax()] == pytest.approx(440, abs=2)
     assert np.abs(audio[:half]).max() > 0.1 and not audio[half:].any()
-
-
-def test_audio_never_clips() -> None:
-    """Protects ears: every pitch on every step stays within [-1, 1], at low rates as well."""
-    for rate in (4000, 16000):
+    for rate in (4000, 16000):  # no pitch clips
         assert np.abs(events.to_audio(list(range(2, 38)), rate)).max() <= 1
-
-
-def test_names() -> None:
-    """Protects the labels of figures: middle C is C4."""
-    assert [events.name(event) for event in (0, 1, 2, 14, 20, 37)] == ["rest", "hold", "C3", "C4", "F#4", "B5"]
-    with pytest.raises(ValueError, match="38"):
-        events.name(38)
 
 
 @pytest.mark.parametrize("melody", [[], [[14, 1]], [38], [-1], [1.5], 14])

@@ -1,35 +1,9 @@
-"""Facts about melodies against the authors' code, and the limits of the compact arithmetic."""
-
-import json
-from pathlib import Path
+"""Facts about melodies: the limits of the compact arithmetic; what they mean is held by tests/music/test_rules.py."""
 
 import numpy as np
 import pytest
 
-from repro.music.facts import INTERVAL_CODES, Melodies, chunks
-
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "music_public.json").read_text())["compositions"]
-
-
-@pytest.fixture(scope="module")
-def golden_facts() -> Melodies:
-    """Facts of the melodies that the authors' code has judged."""
-    return Melodies(np.array([piece["notes"] for piece in GOLDEN]).T)
-
-
-def test_interval_codes_are_the_authors(golden_facts: Melodies) -> None:
-    """Protects the classes of intervals: in-key thirds and fifths, rests and holds after C or G."""
-    codes = INTERVAL_CODES[golden_facts.sounding, golden_facts.events]
-    np.testing.assert_array_equal(codes.T, [piece["interval"] for piece in GOLDEN])
-
-
-def test_state_of_leaps_is_the_authors(golden_facts: Melodies) -> None:
-    """Protects direction, origin and age of the open leap after every event, not only what it pays in the end."""
-    states = [[(direction, origin or 0, steps) for direction, origin, steps in piece["leap_state"]] for piece in GOLDEN]
-    direction, origin, steps = np.moveaxis(np.array(states), -1, 0)
-    np.testing.assert_array_equal(np.sign(golden_facts.open_leaps.T), direction)
-    np.testing.assert_array_equal(np.abs(golden_facts.open_leaps.T), origin)
-    np.testing.assert_array_equal(golden_facts.since_leap.T, steps)
+from repro.music.facts import Melodies, chunks
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 32, 33, 127])
@@ -47,16 +21,12 @@ def test_whole_numbers_of_autocorrelation_do_not_overflow(length: int) -> None:
 
 
 def test_chunks_cover_the_batch_in_order() -> None:
-    """Protects large batches: every melody is met once, at its own place; an empty batch is one empty part."""
+    """Protects large batches: every melody is met once, at its own place; what a byte cannot count is refused."""
     melodies = np.random.default_rng(0).integers(38, size=(9_001, 4))
     parts = [facts.events.T for facts in chunks(melodies)]
     assert len(parts) > 1
     np.testing.assert_array_equal(np.concatenate(parts), melodies)
     assert [facts.events.shape for facts in chunks(melodies[:0])] == [(4, 0)]
-
-
-def test_what_the_counters_cannot_hold_is_refused() -> None:
-    """Protects from silent overflow of one-byte counters."""
     assert [len(facts.events) for facts in chunks([[1] * 127])] == [127]
     with pytest.raises(ValueError, match="melodies have 128 events: the horizon is 127"):
         list(chunks([[1] * 128]))

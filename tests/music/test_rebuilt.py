@@ -11,15 +11,12 @@ TUNE = np.array([14, 1, 16, 18, 0, 1, 21, 1, 1, 23] * 8)
 PLAIN = RebuiltSettings(event_coding="paper", speeds=(1, 0, 0), silences=0.0, window_events=20)
 
 
-def test_slowing_holds_every_event() -> None:
-    """Protects the music: the same notes in the same order, each as many times as long, in a batch as alone."""
+def test_slowing_and_striking_again() -> None:
+    """Protects the music: the same notes in the same order, each as many times as long, in a batch as alone; of the
+    half-speed third, notes are struck again every eighth, silence stays silent.
+    """
     assert slowed(np.array([14, 0, 1, 16]), 3).tolist() == [14, 1, 1, 0, 1, 1, 1, 1, 1, 16, 1, 1]
-    batch = np.stack([TUNE, TUNE[::-1]])
-    assert np.array_equal(slowed(batch, 4)[1], slowed(TUNE[::-1], 4))
-
-
-def test_striking_again_counts_from_the_note() -> None:
-    """Protects the half-speed third of the recipe: notes are struck again every eighth, silence stays silent."""
+    assert np.array_equal(slowed(np.stack([TUNE, TUNE[::-1]]), 4)[1], slowed(TUNE[::-1], 4))
     assert struck_again(np.array([1, 14, 1, 1, 1, 1, 0, 1, 1]), 2).tolist() == [1, 14, 1, 14, 1, 14, 0, 1, 1]
 
 
@@ -29,12 +26,6 @@ def test_silences_are_one_note_off_and_holds() -> None:
     heard = with_silences(np.full(20, 14), always, np.random.default_rng(0))
     assert heard.tolist() == [14] * 16 + [REST] + [HOLD] * 31 + [14] * 4 + [REST] + [HOLD] * 31
     assert with_silences(TUNE, RebuiltSettings(silences=0.0), np.random.default_rng(0)).tolist() == TUNE.tolist()
-
-
-def test_swapping_twice_changes_nothing() -> None:
-    """Protects the two codings: 0 and 1 change places, notes stay."""
-    assert swap_rest_and_hold(np.array([0, 1, 2, 37])).tolist() == [1, 0, 2, 37]
-    assert np.array_equal(swap_rest_and_hold(swap_rest_and_hold(TUNE)), TUNE)
 
 
 def test_a_plain_window_is_a_piece_of_the_tune() -> None:
@@ -58,11 +49,9 @@ def test_the_shares_are_those_of_the_settings() -> None:
 
 
 def test_the_same_seed_draws_the_same_windows() -> None:
-    """Protects determinism, and that the authors' coding is the paper's with 0 and 1 exchanged."""
-    one, two = (
-        windows([TUNE, TUNE + 0], 30, RebuiltSettings(event_coding=c), seed=3) for c in ("paper", "authors_code")
-    )
-    assert all(np.array_equal(swap_rest_and_hold(a), b) for a, b in zip(one, two, strict=True))
-    assert all(
-        np.array_equal(a, b) for a, b in zip(one, windows([TUNE] * 2, 30, RebuiltSettings("paper"), 3), strict=True)
-    )
+    """Protects determinism, and that the authors' coding is the paper's with 0 and 1 exchanged, notes as they are."""
+    assert swap_rest_and_hold(np.array([0, 1, 2, 37])).tolist() == [1, 0, 2, 37]
+    paper, authors = RebuiltSettings(event_coding="paper"), RebuiltSettings(event_coding="authors_code")
+    drawn, again, swapped = (windows([TUNE, TUNE], 30, coding, seed=3) for coding in (paper, paper, authors))
+    assert all(np.array_equal(one, other) for one, other in zip(drawn, again, strict=True))
+    assert all(np.array_equal(swap_rest_and_hold(one), other) for one, other in zip(drawn, swapped, strict=True))
