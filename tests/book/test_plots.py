@@ -170,11 +170,11 @@ def test_bars_have_a_height_an_interval_and_a_hatch_each() -> None:
 
 
 def paths(far: float = 1.0, **more: object) -> mpl.axes.Axes:
-    """Three methods, two seeds; all but G start at (-1, -2); RL only goes away, `far` times as far."""
-    rows = [(m, seed, -1.0 - far * i * (m == "rl_only") - seed * i / 4, -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0)
+    """Three methods, two seeds; all but G start at (0, -2); RL only goes away, `far` times as far."""
+    rows = [(m, seed, far * i * (m == "rl_only") + seed * i / 4, -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0)
             for m in ("psi", "g", "rl_only") for seed in (0, 1) for i in range(4)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["method", "seed", "log_p", "reward"])
-    return plots.paths([of(table, "log_p", "reward", **more)], [(-1.0, -2.5)]).axes[0]
+    table = pd.DataFrame(rows, columns=["method", "seed", "kl", "reward"])
+    return plots.paths([of(table, "kl", "reward", **more)], [(0.0, -2.5)]).axes[0]
 
 
 def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:
@@ -184,17 +184,17 @@ def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:
     assert len(drawn) == 6 and all(len(path.get_segments()) == 3 for path in drawn)
     marks = {(line.get_color(), *line.get_xydata()[0]) for line in ax.lines}
     assert {
-        (LOOKS["rl_only"].colour, -4.0, 7.0),
-        (LOOKS["psi"].colour, -1.0, 7.0),
-        (LOOKS["prior"].colour, -1.0, -2.5),
+        (LOOKS["rl_only"].colour, 3.0, 7.0),
+        (LOOKS["psi"].colour, 0.0, 7.0),
+        (LOOKS["prior"].colour, 0.0, -2.5),
     } < marks
     # G's first step, far below the others, does not set the axis; all other points lie inside
-    assert -10 < ax.get_ylim()[0] < -2 and ax.get_ylim()[1] > 7 and ax.get_xlim()[0] < -4.3 and not ax.child_axes
+    assert -10 < ax.get_ylim()[0] < -2 and ax.get_ylim()[1] > 7 and ax.get_xlim()[1] > 3.75 and not ax.child_axes
 
 
 def test_runs_pressed_into_a_corner_are_enlarged_and_far_levels_left_out() -> None:
     """Protects both scales: where RL only goes far away the others are drawn once more; levels do not press them."""
     (inset,) = paths(far=40).child_axes
-    assert np.ptp(inset.get_xlim()) < 1.2 and inset.get_xlim()[0] < -1.75 and inset.get_xlim()[1] > -1
-    assert any(np.allclose(line.get_xdata(), -3) for line in paths(levels={"uniform play": -3}).lines)
-    assert not any(np.allclose(line.get_xdata(), -9) for line in paths(levels={"uniform play": -9}).lines)
+    assert np.ptp(inset.get_xlim()) < 1.2 and inset.get_xlim()[0] < 0 and inset.get_xlim()[1] > 0.75
+    assert any(np.allclose(line.get_xdata(), 4) for line in paths(levels={"uniform play": 4}).lines)
+    assert not any(np.allclose(line.get_xdata(), 9) for line in paths(levels={"uniform play": 9}).lines)
