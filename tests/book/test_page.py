@@ -60,6 +60,8 @@ def results(tmp_path: Path) -> Path:
         "id": "x", "domain": "music", "experiment": "as_notated", "sentence": HOSTILE, "paper": "1", "paper_trust": "P",
         "ours": 1.0, "low": None, "high": None, "unit": "", "levels": "", "seeds": 1, "rule": "n: at least 0",
         "rule_before_runs": True, "rules_commit": "abcdefg subject", "verdict": "partly", "comment": "",
+        "says": "x", "source": "text", "size": "not judged", "predicted": {}, "passes_too": [], "before": {},
+        "confirmed": {},
     }  # fmt: skip
     (folder / "claims.json").write_text(json.dumps([row]), encoding="utf-8")
     return folder
