@@ -41,7 +41,7 @@ FIRST_VERDICTS = {
         "rebuilt_motifs": 0.712, "rebuilt_unique_max": -0.119, "rebuilt_log_p": 1.31, "diversity": 0.987,
         "molecule_log_p": 13.3, "novel": 0.974, "internal_diversity": 0.957, "objective": 4.19, "exploits_reward": 1.4,
         "exploits_prior": -4.68, "rl_only_repeats": 0.0804, "molecule_information": 1.16, "exact_psi": 0.00128,
-        "exact_g": 9.06e-4, "exact_paper_form": 0.00351,
+        "exact_g": 9.06e-4, "exact_paper_form": 0.00351, "rebuilt_nearer": 0.92, "molecule_nearer": 14.8,
     },
     "partly": {
         "rebuilt_g_log_p": -0.0457, "rebuilt_g_reward": 3.49, "rebuilt_rl_only_reward": 1.14, "valid": 0.0334,
