@@ -220,6 +220,7 @@ def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Fig
         for label, level in panel.levels.items():
             if frame[panel.x].max() > 0.8 * level:
                 ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
+                ax.set_xlim(right=max(ax.get_xlim()[1], 1.07 * level))
                 ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)
         kept = frame[frame["method"] != "rl_only"]
         if len(kept) and np.ptp(kept[panel.x]) < 0.1 * np.ptp(frame[panel.x]):  # no room to see them: drawn once more

@@ -196,5 +196,6 @@ def test_runs_pressed_into_a_corner_are_enlarged_and_far_levels_left_out() -> No
     """Protects both scales: where RL only goes far away the others are drawn once more; levels do not press them."""
     (inset,) = paths(far=40).child_axes
     assert np.ptp(inset.get_xlim()) < 1.2 and inset.get_xlim()[0] < 0 and inset.get_xlim()[1] > 0.75
+    assert paths(levels={"uniform play": 4}).get_xlim()[1] > 4
     assert any(np.allclose(line.get_xdata(), 4) for line in paths(levels={"uniform play": 4}).lines)
     assert not any(np.allclose(line.get_xdata(), 9) for line in paths(levels={"uniform play": 9}).lines)
