@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from repro import ROOT
+from repro import ROOT, experiments, studies
+from repro.evaluation import uniform_log_p
 from repro.pipeline import read_notebook
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -157,3 +158,22 @@ def test_its_parameters_exist(command: str) -> None:
     assert len(notebooks) == len(chosen)
     known = {name for notebook in notebooks for name in notebook.parameters}
     assert set(re.findall(r" -p (\w+)", command)) <= known
+
+
+def test_its_table_of_temperatures_adds_up() -> None:
+    """Protects the example of prose: log p = -(KL + entropy) to the noise of sampling, J = reward / c - 32 KL."""
+    rows = re.findall(r"^\| (psi|rl_only) \|(.+)\|$", README, re.MULTILINE)
+    assert len(rows) == 6
+    for _, cells in rows:
+        c, log_p, kl, entropy, reward, objective = map(float, cells.split("|"))
+        assert log_p == pytest.approx(-(kl + entropy), abs=0.006)
+        assert objective == pytest.approx(reward / c - 32 * kl, abs=0.07)
+
+
+def test_uniform_play_is_where_its_prose_says() -> None:
+    """Protects the two numbers about uniform play that no row of the ledger has, from both shipped Note RNNs."""
+    study = studies.study()
+    folk, rebuilt = (uniform_log_p(experiments.MUSIC, prior(study).rnn(), 10_000, seed=0)
+                     for prior in (experiments.note_rnn, experiments.rebuilt_note_rnn))  # fmt: skip
+    assert f"its log p near {folk:.2f}" in README
+    assert "a uniform player's log p is below -5.6" in README and max(folk, rebuilt) < -5.6
