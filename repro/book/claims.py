@@ -142,12 +142,13 @@ FIRST = (
 later = partial(Claim, after_runs=True)
 NEARER = later("nearer", "KL-control stays nearer to the prior than RL only", NO_SENTENCE, "kl", rl_only_above(
                "KL from the prior of RL only above the largest of Q, Psi and G, nats per note"), 0, source="ours",
-               trust="O", notebook=WITH_PRIOR)
+               trust="O", notebook=WITH_PRIOR, rules="reading")
 MISTAKEN = "a mistake of the paper: it compares a cross-entropy, log p, with the entropy of uniform play, ln 38 = 3.64"
 RANDOM_PLAY = later(  # the threshold is that of rl_only_log_p, without its sign
     "rl_only_uniform", "and that is random play", "-3.65, close to ln(1/38) = -3.64", "entropy", Quantity(
     "entropy of RL only, nats per note", RL_ONLY, "{rl_only}, uniform 3.64"), 3.45, 3.85, source="text", rules="music",
-    notebook=TRAINING, comment=f"{MISTAKEN}; log p of uniform play is -5.84 under our folk Note RNN")
+    notebook=TRAINING, says="rl_only_log_p",
+    comment=f"{MISTAKEN}; log p of uniform play is -5.84 under our folk Note RNN")
 G_POOR = later("g_poor", "G is the weak one: its notes leave the key", "28.7 % against 1.0 / .6 %", "not_in_key",
                above("share of G's notes not in key above the larger of Q and Psi", least("g"), most(*TWO),
                "{g} against {q} / {psi}"), 0.1, notebook="12_poor_g_and_schedule", unit="points")
@@ -249,7 +250,7 @@ LATER_MOLECULES = (
            "{prior} -> {q} / {psi} / {g}")),
     tuning("molecule_nearer", "KL-control stays nearer to the prior than RL only", metric="kl", at_least=0,
            quantity=rl_only_above("KL from the prior of RL only above the largest of Q, Psi and G, nats per molecule"),
-           says="nearer", notebook=WITH_PRIOR),
+           says="nearer", notebook=WITH_PRIOR, rules="reading"),
     tuning("exploits_reward", "without the prior, RL earns the most reward", metric="task_reward", at_least=0,
            quantity=rl_only_above("mean reward of RL only above the best of Q, Psi and G"), says="exploits",
            of_rl_only=True),

@@ -31,6 +31,7 @@ RULES_COMMITS = {
     "verdicts; MIDI and SMILES files of one's own; the exact optimum",
     "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
     "problems",
+    "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
 }
 # fmt: off
 # Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first
