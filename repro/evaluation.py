@@ -116,6 +116,18 @@ def visited(
     return steps
 
 
+@torch.no_grad()
+def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> float:
+    """Log p of uniform play under a prior, -(ln V + KL(U || p)), nats per step: the mean over all V tokens at the
+    states of `count` sequences (T,) that are drawn uniformly. A uniform *model* has -ln V instead."""
+    torch.set_num_threads(1)
+    generator = np.random.default_rng([seed, SAMPLING_SEED])
+    first = domain.first_inputs(count, generator)
+    tokens = generator.integers(len(domain.vocabulary), size=(count, domain.horizon))
+    inputs = shifted(first, torch.from_numpy(tokens))[:, :-1]
+    return float(prior(inputs).log_softmax(dim=-1).double().mean())
+
+
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
 

@@ -9,6 +9,7 @@ Psi(s, a) = r + log p(a|s) + V(s'). The paper's form regresses the one number Ps
 learn the level of all others from rare visits; here Psi = log pi + V is split in two, so that V = logsumexp Psi holds
 by construction, and the errors of the steps are summed along the path as in TD(lambda): d_t = delta_t + lambda d_{t+1}.
 The loss moves Psi_t towards Psi_t + d_t. How the methods differ stands in `repro.kl_control`.
+This is path consistency (Nachum et al. 2017, arXiv 1702.08892; Trust-PCL, 1707.01891), with V and a trace.
 F_t is constant along every path, whoever played it: earlier sequences are trained on beside new ones. The reward's
 weight may rise from 0 to 1 on the way, so that fewer sequences are left behind: p(x) exp(beta r(x) / c) / Z(beta).
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from repro.evaluation import Sample, along, estimated_optimum, evaluate, sampled
+from repro.evaluation import Sample, along, estimated_optimum, evaluate, sampled, uniform_log_p
 from repro.exact import BRACKETS, TONES, Exact
 from repro.kl_control import METHODS, Policy
 from repro.rnn import SequenceRNN
@@ -53,6 +53,14 @@ def test_sequences_of_one_length_are_measured_per_step() -> None:
     assert metrics["kl"] == 0 and "objective" not in metrics
     seen = np.stack([np.bincount(step, minlength=5) for step in sample.tokens.T], axis=1) / 5_000
     np.testing.assert_allclose(numbers["probabilities"], seen, atol=0.03)
+
+
+def test_uniform_play_is_less_likely_than_a_uniform_model_says() -> None:
+    """Protects the line in Figure 2: exact where all sequences are listed, and below -ln V unless p is uniform."""
+    prior = SequenceRNN(5, 12, seed=3)
+    exact = np.mean([float(level.mean()) for level in Exact(TONES, prior, c=1.0).log_prior])
+    assert uniform_log_p(TONES, prior, 4_000, seed=0) == pytest.approx(exact, abs=2e-3)
+    assert exact < -np.log(5)
 
 
 def test_log_p_is_against_the_original_prior() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from repro import ROOT, pipeline
+from repro import ROOT, experiments, pipeline, studies
+from repro.evaluation import uniform_log_p
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("bash ", "pip ", "papermill ", "python ", ".venv/bin/")
@@ -99,3 +100,22 @@ def test_its_options_exist(command: str, tmp_path: Path) -> None:
     """Protects from an option, a notebook or a parameter in README.md that is not there any more."""
     words = command.removeprefix("bash run_all.sh ").replace("--help", "--list").split()
     assert pipeline.main([*words, "--check", "--results", str(tmp_path)]) == 0
+
+
+def test_its_table_of_temperatures_adds_up() -> None:
+    """Protects the example of prose: log p = -(KL + entropy) to the noise of sampling, J = reward / c - 32 KL."""
+    rows = re.findall(r"^\| (psi|rl_only) \|(.+)\|$", README, re.MULTILINE)
+    assert len(rows) == 6
+    for _, cells in rows:
+        c, log_p, kl, entropy, reward, objective = map(float, cells.split("|"))
+        assert log_p == pytest.approx(-(kl + entropy), abs=0.006)
+        assert objective == pytest.approx(reward / c - 32 * kl, abs=0.07)
+
+
+def test_uniform_play_is_where_its_prose_says() -> None:
+    """Protects the two numbers about uniform play that no row of the ledger has, from both shipped Note RNNs."""
+    study = studies.study()
+    folk, rebuilt = (uniform_log_p(experiments.MUSIC, prior(study).rnn(), 10_000, seed=0)
+                     for prior in (experiments.note_rnn, experiments.rebuilt_note_rnn))  # fmt: skip
+    assert f"its log p near {folk:.2f}" in README
+    assert "a uniform player's log p is below -5.6" in README and max(folk, rebuilt) < -5.6

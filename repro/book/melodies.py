@@ -17,7 +17,7 @@ from repro.book.plots import Panel, curves, dots, new_figure, styled
 from repro.book.tables import MUSIC_ROWS, Row
 from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC, name as pitch
 
-UNIFORM = -np.log(NUM_EVENTS)  # log p of an event drawn uniformly, nats
+UNIFORM = np.log(NUM_EVENTS)  # nats per event: the entropy of uniform play, and the loss of a uniform model
 COLOURS = (("#E69F00", ""), ("#56B4E9", "///"), ("#F0E442", "xxx"))  # of the same palette, and no method has them
 RULES: list[dict[str, Any]] = [{"fc": colour, "hatch": hatch, "ec": "black", "lw": 0.5} for colour, hatch in COLOURS]
 NOTE, IN_KEY = "#555555", "#E8F0E0"
@@ -25,16 +25,24 @@ TRIAD = [event for event in range(FIRST_PITCH, NUM_EVENTS) if (event - FIRST_PIT
 
 
 @styled()
-def figure_2(frame: pd.DataFrame, paper: pd.DataFrame | None = None) -> Figure:
-    """The paper's Figure 2: log p (both readings) and reward along training, with its points as in `figure_2a()`."""
+def figure_2(frame: pd.DataFrame, uniform: float, paper: pd.DataFrame | None = None) -> Figure:
+    """The paper's Figure 2: log p (both readings) and reward along training, with its points as in `figure_2a()`.
+
+    `uniform`: log p of uniform play under the prior, from `evaluation.uniform_log_p`. The rewards of the first fifth
+    of training, far below the others, do not set the axes.
+    """
     panels = []
     for y, title in (("log_p", "mean over all notes"), ("log_p_last", "last note only")):
         points = {} if paper is None else {"paper (digitised)": paper.rename(columns={"log_p": y})}
-        label, levels = "log p (nats per note)" if y == "log_p" else "log p (nats)", {"uniform over 38 events": UNIFORM}
+        label, levels = "log p (nats per note)" if y == "log_p" else "log p (nats)", {"uniform play": uniform}
         panels.append(Panel(frame, "environment_steps", y, "environment steps", label, title, None, levels, points))
-    for y, unit, bend in (("task_reward", "per melody", 10), ("task_reward_last", "of the last note", 1)):
-        panels.append(Panel(frame, "environment_steps", y, "environment steps", f"task reward r_MT {unit}", bend=bend))
+    for y, unit in (("task_reward", "per melody"), ("task_reward_last", "of the last note")):
+        panels.append(Panel(frame, "environment_steps", y, "environment steps", f"task reward r_MT {unit}"))
     figure = curves(panels, sharex=True)
+    late = frame[frame["environment_steps"] >= 0.2 * frame["environment_steps"].max()]
+    for ax, panel in zip(figure.axes[2:4], panels[2:], strict=True):
+        low, high = late[panel.y].min(), late[panel.y].max()
+        ax.set_ylim(low - 0.1 * (high - low) - 1e-9, high + 0.1 * (high - low) + 1e-9)
     # Updates may start late: the ticks of gradient steps are looked up, not scaled.
     steps = frame.groupby("gradient_steps")["environment_steps"].max()
     ticks = [tick for tick in MaxNLocator(5).tick_values(0, steps.index.max()) if 0 <= tick <= steps.index.max()]

@@ -14,6 +14,7 @@ MARKS = {
     "N": "outputs saved in the authors' notebooks: trust high that they were printed",
     "D": "digitised from the authors' published figure: about +-0.03",
     "U": "recalled and not checked against the document: shown as unverified, never as a fact",
+    "O": "ours: the paper does not say it",
     "B": "the published table of a benchmark: trust high; their runs and their metrics, not ours",
 }
 

@@ -218,17 +218,18 @@ def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Fig
         # G may start as the square of the prior, far below all others: first evaluations do not set the limits
         _paths(ax, panel, start, frame[frame.groupby(["method", "seed"]).cumcount() > 0], 0.07)
         for label, level in panel.levels.items():
-            if frame[panel.x].min() < 0.8 * level:
+            if frame[panel.x].max() > 0.8 * level:
                 ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
+                ax.set_xlim(right=max(ax.get_xlim()[1], 1.07 * level))
                 ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)
         kept = frame[frame["method"] != "rl_only"]
         if len(kept) and np.ptp(kept[panel.x]) < 0.1 * np.ptp(frame[panel.x]):  # no room to see them: drawn once more
-            inset = ax.inset_axes((0.09, 0.09, 0.42, 0.4), title="with the prior, enlarged")
+            inset = ax.inset_axes((0.5, 0.09, 0.46, 0.4), title="with the prior, enlarged")
             _paths(inset, panel, start, kept, 0.12)
             inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.indicate_inset_zoom(inset, edgecolor="#444444")
         ax.set_title(panel.title, fontsize=17)
-        ax.set_xlabel(f"{panel.xlabel}\n\u2190 unlike the data          like the data \u2192", fontsize=14)
+        ax.set_xlabel(f"{panel.xlabel}\n\u2190 near the prior          far from it \u2192", fontsize=14)
         ax.set_ylabel(panel.ylabel, fontsize=14)
         ax.tick_params(labelsize=13)
         ax.locator_params(axis="x", nbins=7)

@@ -87,7 +87,7 @@ def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Writes the whole ledger into claims.json; what is not a number becomes null, as JSON wants it."""
-    plain = [{k: None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()} for row in rows]
+    plain = json.loads(json.dumps([dict(row) for row in rows]), parse_constant=lambda _: None)
     return _write(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
@@ -140,7 +140,7 @@ def write_page(results: Path) -> Path:
     """Writes report.html, from claims.json and the executed notebooks but for failed ones, and returns its path."""
     rows, paths = verdicts.read_ledger(results), sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
-        name=results.name, count=len(rows), counts=verdicts.counts(rows), note=verdicts.NOTE,
+        name=results.name, count=len({row["says"] for row in rows}), counts=verdicts.counts(rows), note=verdicts.NOTE,
         commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}), verdicts=verdicts.as_html(rows),
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "", markdown=mistune.create_markdown(escape=True),

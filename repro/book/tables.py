@@ -7,20 +7,33 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
-from scipy import stats
+from scipy import special, stats
 
 from repro.book import paper
 from repro.book.paper import METHOD_NAMES, MOLECULE_NAMES
 
 LEVEL = 0.95  # the coverage of every interval
+FREE = (-math.inf, math.inf)
 IDENTIFIERS = ("experiment", "method", "c", "metric")  # averaging over several of these at once is always a mistake
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
+def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -> tuple[float, float, float]:
+    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value.
+
+    limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there.
+    """
     sample = _checked(values)
-    half = _half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size))
-    return float(sample.mean()), float(sample.mean() - half), float(sample.mean() + half)
+    mean = float(sample.mean())
+    half = float(_half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size)))
+    if not np.isfinite(limits).all() or half == 0:
+        return mean, mean - half, mean + half
+    if not limits[0] < mean < limits[1]:
+        raise ValueError(f"the mean {mean:g} of values that differ lies between {limits[0]:g} and {limits[1]:g}")
+    width = limits[1] - limits[0]
+    share = (mean - limits[0]) / width
+    step = half / width / (share * (1 - share))  # the slope of the logit carries the half width over
+    low, high = limits[0] + width * special.expit(special.logit(share) + np.array([-step, step]))
+    return mean, float(low), float(high)
 
 
 def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:

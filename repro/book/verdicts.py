@@ -1,8 +1,4 @@
-"""From a claim and a table of results to a verdict; the ledger of all verdicts; how people read it; an alarm.
-
-*Reproduced*: the number of every seed passes the threshold, and the 95 % interval of their mean lies inside it.
-*Partly*: more than half of the seeds pass; no more is said of a number of the paper that nobody has checked.
-"""
+"""The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
 
 import html
 import json
@@ -10,30 +6,20 @@ import math
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
 
-from repro.book.claims import CLAIMS, Claim
-from repro.book.tables import mean_interval
+from repro.book.claims import CLAIMS
+from repro.book.paper import METHOD_NAMES, methods_in
+from repro.book.rule import ORDER, judge, number
 
-ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot be tested", "not tested here")
-REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # the last two are followed by ": why"
-# With which commit thresholds came, before their reported seeds were first run or, if `after_runs`, first judged. The
-# interval's part of the rule came last; it can only lower a verdict.
-RULES_COMMITS = {
-    "music": "db5d189 Rules, measures, corpus, KL-control and its training loop",
-    "molecules": "87d6ba5 Molecules: corpus, dueling form, episodes that end, experiments and the rules of their "
-    "verdicts; MIDI and SMILES files of one's own; the exact optimum",
-    "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
-    "problems",
-}
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
+SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
 
 
@@ -45,81 +31,41 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
     return pd.DataFrame([judge(one, table, c) for one in chosen if one.untestable or one.experiment in there])
 
 
-def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict."""
-    table, numbers, levels = table[table["experiment"] == claim.experiment], [], ""
-    verdict = f"{UNTESTABLE}: {claim.untestable}"
-    try:
-        numbers = _numbers(claim, table, c)
-    except KeyError as missing:
-        verdict = f"{NOT_TESTED}: {missing.args[0]}"
-    mean, low, high = mean_interval(numbers) if numbers and not math.isnan(sum(numbers)) else (math.nan,) * 3
-    if numbers:
-        passed = [claim.margin(number) >= 0 for number in numbers]
-        few = math.isnan(mean) or sum(passed) <= len(passed) / 2  # NaN: a share of nothing
-        inside = all(passed) and claim.margin(low) >= 0 and claim.margin(high) >= 0
-        same = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that touches "the same"
-        sure = inside and not same and claim.trust != "U"
-        verdict = FITTED if claim.fitted else NOT_REPRODUCED if few else REPRODUCED if sure else PARTLY
-    if claim.quantity and not math.isnan(mean):
-        rows = table[(table["metric"] == claim.metric) & ((table["c"] == c) | (table["method"] == "prior"))]
-        means = {"ours": mean, **rows.groupby("method")["value"].mean()}
-        texts = {name: number(value, claim.unit) for name, value in means.items()}
-        with suppress(KeyError):  # a method of the sentence was not run; shares side by side share a percent sign
-            levels = re.sub(r" %(?= /| \[|,|\])", "", claim.quantity.levels.format_map(texts))
-    return {
-        "id": claim.id, "domain": claim.domain, "experiment": claim.experiment if claim.quantity else "",
-        "sentence": claim.sentence, "source": claim.source, "paper": claim.paper, "paper_trust": claim.trust,
-        "ours": mean, "low": low, "high": high, "unit": claim.unit, "levels": levels, "seeds": len(numbers),
-        "rule": claim.rule, "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs,
-        "verdict": verdict, "notebook": claim.notebook,
-    }  # fmt: skip
-
-
-def _numbers(claim: Claim, table: pd.DataFrame, main_c: float) -> list[float]:
-    """The claim's number in every seed (that has both c, if the claim needs two); a KeyError says what is missing."""
-    if claim.quantity is None:
-        return []
-    if table.empty:
-        raise KeyError(f"there are no results of the experiment {claim.experiment}")
-    values = (
-        table.fillna({"c": 0}).set_index(["method", "c", "seed", "metric"])["value"].to_dict()
-    )  # the prior has no c
-
-    def of(seed: int, method: str, metric: str = claim.metric, c: float = main_c) -> float:
-        key = (method, 0, 0, metric) if method == "prior" else (method, c, seed, metric)
-        if key in values:
-            return values[key]
-        if not any(known[:2] == key[:2] for known in values):
-            raise KeyError(f"{method} was not run" + ("" if method == "prior" else f" at c = {c:g}"))
-        where = f" in seed {key[2]}" if any(known[3] == metric for known in values) else ""
-        raise KeyError(f"{metric} of {method} was not measured{where}")
-
-    both_c = main_c, claim.second_c or main_c
-    tuned = [{seed for method, at, seed, _ in values if method != "prior" and at == c} for c in both_c]
-    seeds = {0} if claim.fitted else set.intersection(*tuned)  # fitted: about the prior alone
-    if not seeds:
-        raise KeyError(f"any tuned model was not run at c = {both_c[1]:g}")
-    return [claim.quantity.number(partial(of, seed)) for seed in sorted(seeds)]
-
-
 def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
     """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
-    paths = {name: results / "tables" / f"{name}.csv" for name in (*at, "trained_prior")}
-    nothing = pd.DataFrame(columns=["experiment", "variant", "metric", "value"])
-    tables = {name: pd.read_csv(path) if path.exists() else nothing for name, path in paths.items()}
+    tables = {name: _read(results, name) for name in at}
     runs = json.loads((results / "runs.json").read_bytes()) if (results / "runs.json").exists() else {}
-    trained = tables["trained_prior"].query("metric == 'not_in_key' and variant != 'prior fixed'")["value"] * 100
-    of_g = (
-        f"with a prior that is trained along with G, as in the authors' code, {trained.min():.1f} to "
-        f"{trained.max():.1f} % of the notes are out of key, {trained.mean():.1f} % on average of {len(trained)} runs"
-    )
+    of_g = trained_with_g(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
     for entry in entries:
         experiment = entry["experiment"] if entry["seeds"] else None
         entry["runs"] = [key for key, run in sorted(runs.items()) if experiment in run["experiments"]]
-        entry["comment"] = of_g if entry["id"].endswith("g_poor") and len(trained) else ""
+        entry["comment"] = of_g if entry["says"] == "g_poor" else entry["comment"]
     return entries
+
+
+def _read(results: Path, name: str) -> pd.DataFrame:
+    """A table of the folder, or none of its rows."""
+    path = results / "tables" / f"{name}.csv"
+    columns = [*RUN, "metric", "value", "variant", "form", "gamma"]
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+
+
+def trained_with_g(results: Path) -> str:
+    """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
+    own, step, schedule = (_read(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
+    whole, single = (
+        frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")["value"].to_numpy(float) * 100
+        for frame in (own, pd.concat([step, schedule]))
+    )
+    texts = [
+        f"{found.min():.1f} to {found.max():.1f} % {how} (mean of {len(found)} runs {found.mean():.1f} %)"
+        for found, how in ((whole, "in our trainer"), (single, "one note at a time, as the authors' code does it"))
+        if len(found)
+    ]
+    every = [*whole, *single]
+    total = f", mean of all {len(every)} runs {sum(every) / len(every):.1f} %" if len(texts) == 2 else ""
+    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}{total}" if texts else ""
 
 
 def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], method: str) -> str:
@@ -138,9 +84,26 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
     return "; ".join(reasons)
 
 
+def all_runs(results: Path, c: float) -> pd.DataFrame:
+    """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
+    tables = [_read(results, name) for name in ("music", "molecules")]
+    priors = tables[0][tables[0]["method"] == "prior"]
+    for name in ("trained_prior", "trained_prior_one_step", SCHEDULE):
+        runs = _read(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
+        prior = priors[priors["experiment"] == "rebuilt"]
+        tables += [frame.assign(experiment=name, c=c) for frame in (runs, prior) if len(runs)]
+    forms = _read(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
+    for gamma, own in forms.groupby("gamma"):
+        means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
+        prior = priors[priors["experiment"] == "as_notated"]
+        name = f"music in the path form, gamma {gamma:g}"
+        tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, prior)]
+    return pd.concat(tables)
+
+
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
     """Every tuned run of a long table that measured variety; entropy as a share of the prior's, alarm: `collapsed`."""
-    names, tuned, rows = ["experiment", "method", "c", "seed"], table["method"] != "prior", []
+    names, tuned, rows = [*RUN], table["method"] != "prior", []
     priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
     for run, measured in table[tuned].groupby(names, sort=False):
         metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(run[0], {})
@@ -154,14 +117,21 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 GROUPS = {
     "Music, from folk tunes as notated": ("as_notated", "forgetting", ""),
     "Music, from a corpus with the statistics of the paper's": ("rebuilt",),
-    "Molecules": ("terminal",),
+    "Molecules, in the path-consistent form, which is ours": ("terminal",),
+    "Molecules, with the paper's update": ("terminal_plain",),
     "Problems small enough to write out in full": ("exact",),
 }
 COLUMNS = ("the paper says", "verdict", "paper", "ours", "tested: our number, mean over seeds [95 % interval]")
 NOTE = (
-    "†: the threshold was set after runs of this experiment had been seen. Unverified: recalled, not checked against "
-    "the document, so that only the direction is judged. a -> b / c: the prior, then the tuned models."
+    "†: the threshold was set after runs of this experiment had been seen. ‡: settings were changed after the results "
+    "of the reported seeds had been seen; the verdict before stands beside it. Size: whether the paper's number lies "
+    "where one further seed of ours would. Unverified: recalled, not checked against the document, so that only the "
+    "direction is judged. a -> b / c: the prior, then the tuned models."
 )
+PASSES = {
+    "prior": "the untuned prior passes too",
+    "rl_only": "RL only passes too: about the reward, not about KL-control",
+}
 
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
@@ -182,41 +152,64 @@ def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def counts(entries: Iterable[Entry]) -> str:
-    """How often each verdict occurs, in words."""
-    found = [short(entry["verdict"]) for entry in entries]
-    return ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ORDER if verdict in found)
-
-
-def number(value: float, unit: str = "") -> str:
-    """One value as text: percent with the decimals that it needs, or three significant digits."""
-    if unit != "%":
-        return f"{value:g}" if float(value).is_integer() else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
-    percent = abs(100 * value)
-    return f"{100 * value:.{1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4}f} %"
+    """How many sentences the rows say, each once, and how often each verdict occurs, in words."""
+    rows = list(entries)
+    found, said = [short(row["verdict"]) for row in rows], {row["says"] for row in rows}
+    own = len(said - {row["says"] for row in rows if row["source"] != "ours"})
+    about = f"{len(said)} {'sentence' if len(said) == 1 else 'sentences'}" + (f", {own} of them ours" if own else "")
+    verdicts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ORDER if verdict in found)
+    return f"{len(rows)} {'row' if len(rows) == 1 else 'rows'} on {about}: {verdicts}"
 
 
 def estimate(entry: Entry) -> str:
     """An entry's number with its interval: 1.80 [1.77, 1.83]; nothing where there is none."""
-    mean, low, high = (number(entry[key], entry["unit"]).removesuffix(" %") for key in ("ours", "low", "high"))
-    text = mean if math.isnan(entry["low"]) else f"{mean} [{low}, {high}]"
-    return "" if math.isnan(entry["ours"]) else f"{text} {entry['unit']}".strip()
+    if math.isnan(entry["ours"]):
+        return ""
+    unit = entry["unit"]
+    mean, low, high = (number(entry[key], unit).removesuffix(f" {unit}") for key in ("ours", "low", "high"))
+    return f"{mean if math.isnan(entry['low']) else f'{mean} [{low}, {high}]'} {unit}".strip()
+
+
+def remarks(entry: Entry) -> str:
+    """What stands in brackets after a verdict: the verdict before, fresh seeds, who passes too, a comment."""
+    before, fresh = entry["before"], entry["confirmed"]
+    unit = entry["unit"]
+    parts = [f"before: {before['verdict']}, {number(before['ours'], unit)}"] if before else []
+    if fresh:
+        parts.append(f"on {fresh['seeds']:g} fresh seeds: {fresh['verdict']}, {estimate({'unit': unit, **fresh})}")
+    parts += [PASSES[method] for method in entry["passes_too"]]
+    return "; ".join([*parts, *filter(None, [entry["comment"]])])
+
+
+def predicted(entry: Entry) -> str:
+    """Where one further seed of each method would lie, in words; "" where sizes are not judged."""
+    unit = "%" if entry["unit"] == "points" else entry["unit"]
+    bounds = []
+    for method in methods_in(entry["predicted"]):
+        low, high = (number(end, unit) for end in entry["predicted"][method])
+        bounds.append(f"{METHOD_NAMES[method]} {low.removesuffix(f' {unit}')} to {high}")
+    return f"; a further seed: {', '.join(bounds)}" if bounds else ""
 
 
 def cells(entry: Entry) -> tuple[str, ...]:
     """One entry's texts under COLUMNS."""
     quantity, _, threshold = entry["rule"].rpartition(": ")
-    mark, ours = "" if entry["rule_before_runs"] else " †", estimate(entry)
+    mark, ours, remark = "" if entry["rule_before_runs"] else " †", estimate(entry), remarks(entry)
     tested = f"{quantity}: {ours}; {threshold}{mark}" if quantity and ours else entry["rule"]
-    verdict = entry["verdict"] + (f" ({entry['comment']})" if entry.get("comment") else "")
+    verdict = entry["verdict"] + (" ‡" if entry["before"] else "") + (f" ({remark})" if remark else "")
     paper = entry["paper"] + (" (unverified)" if entry["paper_trust"] == "U" else "")
-    return entry["sentence"], verdict, paper, entry["levels"], tested
+    size = f"; size {entry['size']}" if entry["predicted"] else ""
+    sentence = entry["sentence"] + (" (ours)" if entry["source"] == "ours" else "")
+    return sentence, verdict, paper + size, entry["levels"], tested + predicted(entry)
 
 
 def as_text(entries: Sequence[Entry]) -> str:
     """The ledger for a terminal: a line of counts per group and one per claim, its texts cut to 28 characters."""
     lines, head = [], ("id", "verdict", "ours", "paper")
     for name, group in grouped(entries).items():
-        rows = [(one["id"], short(one["verdict"]), one["levels"] or estimate(one), cells(one)[2]) for one in group]
+        verdicts = [short(one["verdict"]) + (" ‡" if one["before"] else "") for one in group]
+        names, ours = [one["id"] for one in group], [one["levels"] or estimate(one) for one in group]
+        rows = zip(names, verdicts, ours, [cells(one)[2] for one in group], strict=True)
         table = [[f"{textwrap.shorten(text, 28, placeholder='...'):28}" for text in row] for row in (head, *rows)]
         lines += ["", f"{name}: {counts(group)}", *("  ".join(row).rstrip() for row in table)]
     return "\n".join(lines).strip()
@@ -224,7 +217,7 @@ def as_text(entries: Sequence[Entry]) -> str:
 
 def as_markdown(entries: Sequence[Entry]) -> str:
     """The ledger for README.md: a line of counts and a table per group, the first of them open."""
-    parts = [f"{len(entries)} rows: {counts(entries)}. {NOTE}"]
+    parts = [f"{counts(entries)}. {NOTE}"]
     for name, group in grouped(entries).items():
         summary = f"<details{'' if parts[1:] else ' open'}>\n<summary><b>{name}</b>: {counts(group)}</summary>\n"
         escaped = ([html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry)] for entry in group)

@@ -13,18 +13,19 @@ KEY, REPETITION = "not in key", "excessive repetition"
 
 
 def test_figure_2_has_both_readings_the_paper_s_points_and_gradient_steps() -> None:
-    """Protects the comparison: log p beside the digitised points and ln(1/38); late updates on the upper axis."""
+    """Protects the comparison: log p beside the digitised points and uniform play; the end of rewards; upper axis."""
     index = pd.MultiIndex.from_product([("q", "g"), (0, 1), range(5)], names=["method", "seed", "i"])
     frame = index.to_frame(index=False).assign(c=0.5)
     i = frame.pop("i")
     frame = frame.assign(environment_steps=1000 * i, gradient_steps=(10 * (i - 1)).clip(lower=0), log_p=-1.0 * i,
                          log_p_last=-2.0 * i, task_reward=900.0 * (i - 3), task_reward_last=1.0 * i)  # fmt: skip
-    figure = melodies.figure_2(frame, figure_2a())
-    assert [ax.get_yscale() for ax in figure.axes] == ["linear", "linear", "symlog", "symlog"]
+    figure = melodies.figure_2(frame, -5.84, figure_2a())
+    assert [ax.get_yscale() for ax in figure.axes] == ["linear"] * 4
     for ax in figure.axes[:2]:
         theirs = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
         assert sum(len(line.get_xdata()) for line in theirs) == figure_2a()["method"].isin(["q", "g"]).sum()
-        assert any(np.allclose(line.get_ydata(), np.log(1 / 38)) for line in ax.lines)
+        assert any(np.allclose(line.get_ydata(), -5.84) for line in ax.lines)
+    assert figure.axes[2].get_ylim() == pytest.approx((-2070, 1170))  # -1800 to 900, without the first at -2700
     (top,) = figure.axes[0].child_axes
     ticks = dict(zip([label.get_text() for label in top.get_xticklabels()], top.get_xticks(), strict=True))
     assert ticks["0"] == 1000 and ticks["30"] == 4000  # gradient step 0 ends at 1,000 environment steps

@@ -148,11 +148,11 @@ def test_bars_have_a_height_an_interval_and_a_hatch_each() -> None:
 
 
 def paths(far: float = 1.0, **more: object) -> mpl.axes.Axes:
-    """Three methods, two seeds; all but G start at (-1, -2); RL only goes away, `far` times as far."""
-    rows = [(m, seed, -1.0 - far * i * (m == "rl_only") - seed * i / 4, -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0)
+    """Three methods, two seeds; all but G start at (0, -2); RL only goes away, `far` times as far."""
+    rows = [(m, seed, far * i * (m == "rl_only") + seed * i / 4, -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0)
             for m in ("psi", "g", "rl_only") for seed in (0, 1) for i in range(4)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["method", "seed", "log_p", "reward"])
-    return plots.paths([of(table, "log_p", "reward", **more)], [(-1.0, -2.5)]).axes[0]
+    table = pd.DataFrame(rows, columns=["method", "seed", "kl", "reward"])
+    return plots.paths([of(table, "kl", "reward", **more)], [(0.0, -2.5)]).axes[0]
 
 
 def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:
@@ -163,12 +163,12 @@ def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:
     drawn = [c for c in ax.collections if isinstance(c, mpl.collections.LineCollection)]
     assert len(drawn) == 6 and all(len(path.get_segments()) == 3 for path in drawn)
     marks = {(line.get_color(), *line.get_xydata()[0]) for line in ax.lines}
-    ends = {"rl_only": (-4.0, 7.0), "psi": (-1.0, 7.0), "prior": (-1.0, -2.5)}
+    ends = {"rl_only": (3.0, 7.0), "psi": (0.0, 7.0), "prior": (0.0, -2.5)}
     assert {(LOOKS[method].colour, *end) for method, end in ends.items()} < marks
     # G's first step, far below the others, does not set the axis; all other points lie inside
-    assert -10 < ax.get_ylim()[0] < -2 and ax.get_ylim()[1] > 7 and ax.get_xlim()[0] < -4.3 and not ax.child_axes
+    assert -10 < ax.get_ylim()[0] < -2 and ax.get_ylim()[1] > 7 and ax.get_xlim()[1] > 3.75 and not ax.child_axes
     (inset,) = paths(far=40).child_axes
-    assert np.ptp(inset.get_xlim()) < 1.2 and inset.get_xlim()[0] < -1.75 and inset.get_xlim()[1] > -1
-    for level in (-3, -9):
+    assert np.ptp(inset.get_xlim()) < 1.2 and inset.get_xlim()[0] < 0 and inset.get_xlim()[1] > 0.75
+    for level in (4, 9):
         lines = paths(levels={"uniform play": level}).lines
-        assert any(np.allclose(line.get_xdata(), level) for line in lines) == (level == -3)
+        assert any(np.allclose(line.get_xdata(), level) for line in lines) == (level == 4)

@@ -1,0 +1,196 @@
+"""The rule: from a claim and a table of results to one entry of the ledger.
+
+*Reproduced*: three seeds or more, the number of every one passes the threshold, and so does the 95 % interval of their
+mean. *Partly*: more than half of the seeds pass; the verdict says what is missing. *Size* is a question of its own:
+whether the paper's number lies where one further seed of ours would.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from repro.book.claims import KL_CONTROL, Claim
+from repro.book.paper import TABLE_1
+from repro.book.tables import mean_interval, prediction_interval
+
+ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot be tested", "not tested here")
+REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
+WITHIN, OUTSIDE, NO_SIZE = "within", "outside", "not judged"
+COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
+# With which commit thresholds came, before their reported seeds were first run or, if `after_runs`, first judged. What
+# the rule asks of the interval and of the number of seeds came last; it can only lower a verdict.
+RULES_COMMITS = {
+    "music": "db5d189 Rules, measures, corpus, KL-control and its training loop",
+    "molecules": "87d6ba5 Molecules: corpus, dueling form, episodes that end, experiments and the rules of their "
+    "verdicts; MIDI and SMILES files of one's own; the exact optimum",
+    "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
+    "problems",
+    "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
+}
+# fmt: off
+# Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first
+# settings on those seeds, as claims.json had them, or worked out from its tables where a row was added later.
+FIRST_VERDICTS = {
+    "reproduced": {
+        "rebuilt_repetition": 1.49e-5, "rebuilt_key": 5.08e-4, "rebuilt_tonic": 0.573, "rebuilt_leaps": 0.175,
+        "rebuilt_motifs": 0.712, "rebuilt_unique_max": -0.119, "rebuilt_log_p": 1.31, "diversity": 0.987,
+        "molecule_log_p": 13.3, "novel": 0.974, "internal_diversity": 0.957, "objective": 4.19, "exploits_reward": 1.4,
+        "exploits_prior": -4.68, "rl_only_repeats": 0.0804, "molecule_information": 1.16, "exact_psi": 0.00128,
+        "exact_g": 9.06e-4, "exact_paper_form": 0.00351, "rebuilt_nearer": 0.92, "molecule_nearer": 14.8,
+    },
+    "partly": {
+        "rebuilt_g_log_p": -0.0457, "rebuilt_g_reward": 3.49, "rebuilt_rl_only_reward": 1.14, "valid": 0.0334,
+        "logp": 1.18, "sa": -0.445, "rings": 0.0196, "rings_of_valid": 0.0182, "rings_of_all": 0.0503,
+        "plain_molecule_information": 0.283,
+    },
+    "not reproduced": {
+        "rebuilt_repeated_motifs": -2.88e-5, "rebuilt_autocorrelation": -0.239, "rebuilt_unique_min": -0.184,
+        "rebuilt_rl_only_log_p": -4.0, "rebuilt_rl_only_uniform": 1.84, "rebuilt_g_poor": -2.14e-4,
+        "rebuilt_almost_all": 6.0, "exploits": -0.143, "qed": 0.0205, "exact_q": 0.529,
+        "plain_valid": -0.732, "plain_diversity": 0.596, "plain_objective": -78.3,
+    },
+}
+# fmt: on
+
+
+def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
+    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict."""
+    every, table = table, table[table["experiment"] == claim.experiment]
+    numbers, asked, verdict = list[float](), set[str](), f"{UNTESTABLE}: {claim.untestable}"
+    try:
+        numbers, asked = measured(claim, table, c)
+    except KeyError as missing:
+        verdict = f"{NOT_TESTED}: {missing.args[0]}"
+    known = bool(numbers) and not math.isnan(sum(numbers))
+    mean, low, high = mean_interval(numbers, claim.limits) if known else (math.nan,) * 3
+    if numbers:
+        verdict = _verdict(claim, numbers, low, high)
+    predicted = _predicted(claim, table, c, asked)
+    inside = [low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items()]
+    return {
+        "id": claim.id, "says": claim.says or claim.id, "domain": claim.domain,
+        "experiment": claim.experiment if claim.quantity else "", "sentence": claim.sentence, "source": claim.source,
+        "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
+        "levels": _levels(claim, table, c, mean), "seeds": len(numbers), "rule": claim.rule,
+        "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
+        "size": (WITHIN if all(inside) else OUTSIDE) if inside else NO_SIZE, "predicted": predicted,
+        "passes_too": _passes_too(claim, table, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else [],
+        "before": _before(claim), "confirmed": _confirmed(claim, every, c), "notebook": claim.notebook,
+        "comment": claim.comment,
+    }  # fmt: skip
+
+
+def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) -> str:
+    """The rule itself: numbers by seed and the interval of their mean against the threshold."""
+    passed = [claim.margin(number) >= 0 for number in numbers]
+    touches = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that may be "the same"
+    if claim.fitted:
+        return FITTED
+    if math.isnan(sum(numbers)) or sum(passed) <= len(passed) / 2:  # NaN: a share of nothing
+        return NOT_REPRODUCED
+    if not all(passed):
+        return f"{PARTLY}: seeds disagree"
+    if len(numbers) < 3:
+        return f"{PARTLY}: too few seeds ({len(numbers)})"
+    if touches or claim.margin(low) < 0 or claim.margin(high) < 0:
+        return f"{PARTLY}: interval crosses"
+    return f"{PARTLY}: direction agrees, the paper's number is unverified" if claim.trust == "U" else REPRODUCED
+
+
+def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
+    """The claim's number in every seed (that has both c, if it needs two) and the methods that it asks for.
+
+    instead: a method whose values stand for those of Q, Psi and G. A KeyError says what is missing.
+    """
+    if claim.quantity is None:
+        return [], set()
+    if table.empty:
+        raise KeyError(f"there are no results of the experiment {claim.experiment}")
+    asked, rows = set[str](), table.fillna({"c": 0})  # the prior has no c
+    values = rows.set_index(["method", "c", "seed", "metric"])["value"].to_dict()
+
+    def of(seed: int, method: str, metric: str = claim.metric, c: float = main_c) -> float:
+        asked.add(method)
+        method = instead if instead and method in KL_CONTROL else method
+        key = (method, 0, 0, metric) if method == "prior" else (method, c, seed, metric)
+        if key in values:
+            return values[key]
+        if not any(known[:2] == key[:2] for known in values):
+            raise KeyError(f"{method} was not run" + ("" if method == "prior" else f" at c = {c:g}"))
+        where = f" in seed {key[2]}" if any(known[3] == metric for known in values) else ""
+        raise KeyError(f"{metric} of {method} was not measured{where}")
+
+    both_c = main_c, claim.second_c or main_c
+    tuned = [{seed for method, at, seed, _ in values if method != "prior" and at == c} for c in both_c]
+    seeds = {0} if claim.fitted else set.intersection(*tuned)  # fitted: about the prior alone
+    if not seeds:
+        raise KeyError(f"any tuned model was not run at c = {both_c[1]:g}")
+    return [claim.quantity.number(partial(of, seed)) for seed in sorted(seeds)], asked
+
+
+def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> list[str]:
+    """Who would pass in every seed in the place of Q, Psi and G: the untuned prior, RL only."""
+    found = []
+    for other in ("prior", "rl_only"):
+        if claim.of_rl_only or not asked & set(KL_CONTROL) or (other == "rl_only" and other in asked):
+            continue  # a sentence about others, or one that compares with RL only
+        with suppress(KeyError):  # it was not run or not measured
+            numbers, _ = measured(claim, table, c, instead=other)
+            same = 0 in (claim.at_least, claim.at_most) and 0 in numbers  # no difference is no direction
+            if not same and all(claim.margin(number) >= 0 for number in numbers):
+                found.append(other)
+    return found
+
+
+def _predicted(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> dict[str, list[float]]:
+    """Where one further seed of each named method would lie, for rows of Table 1: its 95 % prediction interval."""
+    bounds = {}
+    for method in KL_CONTROL if claim.metric in TABLE_1 and not claim.fitted else ():
+        rows = (table["method"] == method) & (table["metric"] == claim.metric) & (table["c"] == c)
+        values = table[rows]["value"].tolist()
+        if method in asked and len(values) > 1 and not math.isnan(sum(values)):
+            trials = None if claim.metric.startswith("autocorrelation") else COMPOSITIONS
+            bounds[method] = [float(f"{bound:.6g}") for bound in prediction_interval(values, trials)[1:]]
+    return bounds
+
+
+def _before(claim: Claim) -> dict[str, Any]:
+    """Verdict and number with the first settings, where they were changed after the reported seeds had been seen."""
+    found = [(verdict, rows[claim.id]) for verdict, rows in FIRST_VERDICTS.items() if claim.id in rows]
+    return {"verdict": found[0][0], "ours": found[0][1]} if found else {}
+
+
+def _confirmed(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
+    """The same claim on seeds that no setting has seen, EXPERIMENT_fresh, where they were run."""
+    fresh = f"{claim.experiment}_fresh"
+    if not _before(claim) or not (table["experiment"] == fresh).any():
+        return {}
+    entry = judge(replace(claim, experiment=fresh), table, c)
+    return {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
+
+
+def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
+    """Our means by method in the form of the paper's numbers; "" where a method of the sentence was not run."""
+    if claim.quantity is None or math.isnan(mean):
+        return ""
+    rows = table[(table["metric"] == claim.metric) & ((table["c"] == c) | (table["method"] == "prior"))]
+    unit = "%" if claim.unit == "points" else claim.unit  # a difference of shares is in points, a share in percent
+    texts = {method: number(value, unit) for method, value in rows.groupby("method")["value"].mean().items()}
+    with suppress(KeyError):  # shares side by side share a percent sign
+        shown = claim.quantity.levels.format_map({"ours": number(mean, claim.unit), **texts})
+        return re.sub(r" %(?= /| \[|,|\])", "", shown)
+    return ""
+
+
+def number(value: float, unit: str = "") -> str:
+    """One value as text: percent or points with the decimals that it needs, or three significant digits."""
+    if not unit:
+        return f"{value:g}" if float(value).is_integer() else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
+    percent = abs(100 * value)
+    return f"{100 * value:.{1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4}f} {unit}"
