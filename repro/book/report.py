@@ -91,17 +91,21 @@ def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return _write(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
-def write_runs(results: Path, *experiments: Results) -> Path:
-    """Writes the numbers of all runs by key into runs.json, so that a clone trains nothing; runs of others are kept."""
+def write_runs(results: Path, *experiments: Results, **records: Sequence[store.Record]) -> Path:
+    """Writes the numbers of all runs by key into runs.json, so that a clone trains nothing; runs of others are kept.
+
+    `records` are finished runs that stand in no Results, by the name of their experiment.
+    """
     path = results / "runs.json"
     runs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for experiment in experiments:  # a run lists all that share it: the file does not depend on who writes last
-        name, ours = experiment.name, experiment.numbers()
+    of = {experiment.name: experiment.numbers() for experiment in experiments}
+    of |= {name: {record.key: record.numbers for record in made} for name, made in records.items()}
+    for name, ours in of.items():  # a run lists all that share it: the file does not depend on who writes last
         others = {key: set(run["experiments"]) - {name} for key, run in runs.items()}
         runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
         runs |= {key: {**run, "experiments": sorted({*others.get(key, ()), name})} for key, run in ours.items()}
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
-    return _write(results, path.name, text.encode(), [experiment.name for experiment in experiments])
+    return _write(results, path.name, text.encode(), list(of))
 
 
 def _write(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
