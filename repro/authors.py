@@ -85,12 +85,13 @@ class AuthorsTutor(Regression):
         """The numbers y (B,) that single transitions regress towards.
 
         Only weights that require a gradient get one: the prior's do in the authors' G-learning, where its logits stand
-        in the target as they are; the target network's never do. It starts from the policy's state (authors' code).
+        in the target as they are; the target network's never do. That network goes on from the policy's state, as in
+        the authors' code.
         """
         following = batch["next_observation"]
         with torch.no_grad():
             next_values = one_step(self.target, following, batch["after"])
-        # log p(.|s') stands in G's backup alone
+        # log p(.|s') stands in G's backup alone: for the others, which do not look at it, values fill its place
         next_log_prior = next_values
         if self.method.plays_with_prior:
             next_log_prior = one_step(self.prior, following, batch["prior"]).log_softmax(dim=-1)

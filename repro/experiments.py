@@ -30,7 +30,8 @@ PAPERS_CHOICES: dict[str, dict[str, Any]] = {  # by name of the experiment
     "rebuilt_play": {"play": "epsilon_greedy"},
     "rebuilt_rate_and_play": {"learning_rate": 1e-3, "schedule": "constant", "play": "epsilon_greedy"},
 }
-HELD_OUT, WATCHED = 1_000, 200  # real molecules that a policy is asked for: tuned, and along training
+HELD_OUT_MOLECULES = 1_000  # real ones that a tuned policy is asked for
+WATCHED_MOLECULES = 200  # and a policy along training
 
 
 def tunes_spec(study: MusicStudy) -> Spec:
@@ -67,7 +68,7 @@ def rebuilt_note_rnn(study: MusicStudy) -> Record:
         for seed, (split, count) in enumerate(counts.items())])  # fmt: skip
 
 
-def real_tunes(study: MusicStudy, along: int = 0, at_end: int = 0) -> HeldOut:
+def real_tunes(study: MusicStudy, along: int = 0) -> HeldOut:
     """The held-out tunes that models are asked for: the same ones for every model."""
 
     def read() -> list[np.ndarray]:
@@ -75,7 +76,7 @@ def real_tunes(study: MusicStudy, along: int = 0, at_end: int = 0) -> HeldOut:
         chosen = np.random.default_rng(0).permutation(len(held_out))[:WATCHED_TUNES]
         return [held_out[place][:WATCHED_EVENTS] for place in sorted(chosen)]
 
-    return HeldOut({"tunes": tunes_spec(study), "events": WATCHED_EVENTS}, read, along, at_end)
+    return HeldOut({"tunes": tunes_spec(study), "events": WATCHED_EVENTS}, read, along)
 
 
 def as_notated(study: MusicStudy) -> Results:
@@ -236,14 +237,14 @@ def _sequences(settings: MoleculeSettings, split: str, vocabulary: data.Vocabula
 
 def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, start: bool, along: int) -> HeldOut:
     read = partial(_sequences, settings, "test", vocabulary, start)
-    return HeldOut({"molecules": molecules_spec(settings)}, read, along, HELD_OUT)
+    return HeldOut({"molecules": molecules_spec(settings)}, read, along, HELD_OUT_MOLECULES)
 
 
 def _terminal(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
     """The SMILES RNN and policies tuned from it under the reward that a finished molecule earns."""
     prior, vocabulary = smiles_rnn(study)
     domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(study.molecules, "train")))
-    of_prior, watched = (_real_molecules(study.molecules, vocabulary, True, n) for n in (0, WATCHED))
+    of_prior, watched = (_real_molecules(study.molecules, vocabulary, True, n) for n in (0, WATCHED_MOLECULES))
     tasks = [Task(domain, prior, samples=study.samples, c=study.tuning(study.methods[0]).c, held_out=of_prior)]
     tasks += [Task(domain, prior, each, seed, study.samples,
                    held_out=of_prior if isinstance(each, TutorSettings) else watched)
@@ -268,7 +269,7 @@ def terminal_paper_form(study: MoleculeStudy) -> Results:
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:
-    """Q, Psi, G and RL only under the authors' reward of every character (Table 2, second block); one seed."""
+    """Q, Psi, G and RL only under the authors' reward of every character (Table 2); one seed."""
     prior, vocabulary = authors_smiles_rnn(study)
     domain = AuthorsMolecules(vocabulary, training=lambda: frozenset(strings(study.molecules, "train")))
     real = _real_molecules(replace(study.molecules, tokeniser="characters"), vocabulary, False, 0)

@@ -123,6 +123,7 @@ class Policy(NamedTuple):
             return self.network(inputs).log_softmax(dim=-1) if log_prior is None else log_prior
         values = self.network(inputs)
         if log_prior is None:
+            # scores without the prior look at no log p: then values fill its place, which saves a pass
             log_prior = self.prior(inputs).log_softmax(dim=-1) if self.method.plays_with_prior else values
         return self.method.scores(values, log_prior).log_softmax(dim=-1)
 
@@ -161,12 +162,12 @@ def step_errors(
     return reward + method.kept(log_prior, log_policy) + gamma * following - value
 
 
-def path_errors(delta: Tensor, trace: float) -> Tensor:
-    """d_t = delta_t + gamma lambda d_{t+1} along every path, (B, T) -> (B, T); `trace` is gamma lambda."""
+def path_errors(delta: Tensor, decay: float) -> Tensor:
+    """d_t = delta_t + gamma lambda d_{t+1} along every path, (B, T) -> (B, T); `decay` is gamma lambda."""
     errors, following = torch.empty_like(delta), torch.zeros_like(delta[:, 0])
     for step in range(delta.shape[1] - 1, -1, -1):
         # d_t = delta_t + gamma lambda d_{t+1}
-        following = delta[:, step] + trace * following
+        following = delta[:, step] + decay * following
         errors[:, step] = following
     return errors
 

@@ -174,7 +174,7 @@ class PathTutor(Learner):
                 self.method, beta * episodes["reward"] - centred, log_prior, log_policy, best, value, settings.gamma
             )
             goal = log_policy + value + path_errors(delta, settings.gamma * settings.trace)
-        # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / 10
+        # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / loss_scale
         self.descend(0.5 * (goal - log_policy - value).square().sum(dim=1).mean() / settings.loss_scale)
         with torch.no_grad():
             log_weights = beta * earned + (log_prior - log_policy).sum(dim=1)

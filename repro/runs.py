@@ -48,7 +48,9 @@ class Task:
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
     held_out: HeldOut | None = None
-    observe: str = ""  # what stands in the training curve too, in a word: "measures" are the domain's own
+    # what stands in the training curve too, in a word that is part of the run's name; "measures": the domain's own, and
+    # the finished policy is compared with the prior that it plays with as well
+    observe: str = ""
     row: Callable[[Learner, int], Row] | None = field(default=None, compare=False)  # as in `repro.tutor.train`
     labels: Mapping[str, Any] = field(default_factory=dict)  # beside method, c and seed
 
@@ -151,7 +153,8 @@ def _observer(task: Task) -> Callable[[Learner], Row]:
 def measured(task: Task, tuned: Record | None) -> Record:
     """What samples of a policy measure, or of the prior without one; its numbers are those of `evaluate`.
 
-    Where sequences end also held_out_nll, `strings` and, in the path-consistent form, the `optimum` from these samples.
+    Where the task asks for it also held_out_nll; where sequences end `strings` and, in the path-consistent form, the
+    `optimum` from these samples.
     """
 
     def make() -> Made:

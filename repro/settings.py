@@ -1,4 +1,4 @@
-"""Every setting of every run, one a line, with where its value comes from, and what a notebook runs.
+"""Every setting of every run, one a line, with where its value comes from, and how settings are checked.
 
 Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its authors, "ours" a choice of this
 reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from 100 on.
@@ -82,6 +82,11 @@ def half(precision: str) -> bool:
     possible = precision != "bfloat16" or able or not flags
     need(possible, "precision is 'bfloat16': this processor needs 'float32' or 'auto'")
     return precision == "bfloat16" or (precision == "auto" and able)
+
+
+def _need_g(method: str, train_prior: bool) -> None:
+    sentence = f"method is {method!r}: only g has its prior in the target, so only there it can be trained"
+    need(method == "g" or not train_prior, sentence)
 
 
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
@@ -185,8 +190,7 @@ class TutorSettings:
         sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
         need(self.replay_episodes >= smallest, sentence)
         need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
-        only_g = f"method is {self.method!r}: only g has its prior in the target, so only there it can be trained"
-        need(self.method == "g" or not self.train_prior, only_g)
+        _need_g(self.method, self.train_prior)
         need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 
@@ -239,8 +243,7 @@ class AuthorsSettings:
     evaluation_games: Count = 512  # ours (authors' code: 100)
 
     def __post_init__(self) -> None:
-        only_g = f"method is {self.method!r}: only g has its prior in the target, so only there it can be trained"
-        need(self.method == "g" or not self.train_prior, only_g)
+        _need_g(self.method, self.train_prior)
         need(self.replay >= self.batch, f"replay is {self.replay}: it must hold a batch, {self.batch}")
 
 

@@ -46,10 +46,10 @@ def plain(settings: Any) -> dict[str, Any]:
 
 def key_of(spec: Spec) -> str:
     """Twenty hexadecimal digits that name a spec."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=_plain).encode()).hexdigest()[:20]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=_python_number).encode()).hexdigest()[:20]
 
 
-def _plain(value: Any) -> Any:
+def _python_number(value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     raise TypeError(f"{value!r} cannot be written into a record")
@@ -99,13 +99,20 @@ def find(key: str, with_weights: bool = False) -> Record | None:
     """The finished run with this key: this machine's own first, then those that are shipped."""
     since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
     own = cache_folder() / "runs" / f"{key}.json"
-    if own.exists() and own.stat().st_mtime >= since and (record := _read(own, with_weights)) and record.key == key:
-        return record
+    if own.exists() and own.stat().st_mtime >= since:
+        record = _read(own, with_weights)
+        if record is not None and record.key == key:
+            return record
     path = _shipped_networks().get(key)
-    ignored = os.environ.get("REPRO_TRAIN_PRIORS") if path and path.parent.name == "priors" else since
-    if path and not ignored and (record := _read(path, with_weights)):
-        return record
-    numbers = None if with_weights or since else shipped_numbers().get(key)
+    if path is not None:
+        # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
+        ignored = os.environ.get("REPRO_TRAIN_PRIORS") if path.parent.name == "priors" else since
+        record = None if ignored else _read(path, with_weights)
+        if record is not None:
+            return record
+    if with_weights or since:
+        return None
+    numbers = shipped_numbers().get(key)
     return None if numbers is None else Record(key, numbers)
 
 
@@ -150,7 +157,7 @@ def _keep(spec: Spec, numbers: dict[str, Any], networks: Mapping[str, SequenceRN
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    text = json.dumps({"spec": spec} | numbers | digest, sort_keys=True, default=_plain)
+    text = json.dumps({"spec": spec} | numbers | digest, sort_keys=True, default=_python_number)
     record = Record(key_of(spec), json.loads(text), weights)
     path = cache_folder() / "runs" / f"{record.key}.json"
     if written and weights:

@@ -189,19 +189,20 @@ def known_names(kind: type[Study]) -> dict[str, str]:
     parts = _parts(kind)
     names = {field.name: "" for field in dataclasses.fields(cast(Any, kind)) if field.name not in parts}
     for part, prefix in kind.parts.items():
-        inside = [
-            prefix + field.name
-            for field in dataclasses.fields(parts[part])
-            if field.name not in ("method", "train_prior")
-        ]
-        names |= {name: part for name in inside if name not in names}
+        for field in dataclasses.fields(parts[part]):
+            if field.name not in ("method", "train_prior"):  # each experiment's own choice
+                names.setdefault(prefix + field.name, part)  # what two of them have is shown with the first
     return names
 
 
 def _parts(kind: type[Study]) -> dict[str, Any]:
     """The settings that a study holds, by field; of a dictionary by method, those of one method."""
-    held = {name: value if not isinstance(value, dict) else value["psi"] for name, value in vars(kind()).items()}
-    return {name: value for name, value in held.items() if dataclasses.is_dataclass(value)}
+    parts = {}
+    for name, value in vars(kind()).items():
+        part = value["psi"] if isinstance(value, dict) else value
+        if dataclasses.is_dataclass(part):
+            parts[name] = part
+    return parts
 
 
 def study(preset: str | None = None, domain: str = "music", **parameters: Any) -> Any:
@@ -212,28 +213,38 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     of changed settings go to OWN_RESULTS unless `results` says where. A SettingsError lists the names that exist.
     """
     need(domain in STUDIES, f"domain is {domain!r}: it must be one of {', '.join(STUDIES)}")
-    kind, preset = STUDIES[domain], "laptop" if preset is None else str(preset)
+    kind = STUDIES[domain]
+    preset = "laptop" if preset is None else str(preset)
     need(preset in PRESETS, f"preset is {preset!r}: it must be one of {', '.join(PRESETS)}")
     names, parts = known_names(kind), _parts(kind)
     given = {name: value for name, value in parameters.items() if value is not None}
     unknown = sorted(given.keys() - names.keys())
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(names)}")
     where = given.pop("results", OWN_RESULTS if given else f"results/{preset}")
-    changed = dict(kind.presets.get(preset, {}))
-    if preset == "smoke" and any(names[name] in kind.of_prior for name in given):
-        changed |= {part: SMOKE_PRIOR for part in kind.of_prior if isinstance(parts[part], PriorSettings)}
     made = kind(preset=cast(Any, preset), results=ROOT / str(where))
-    for name, value in changed.items():
+    # first what the preset changes
+    for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)
+    if preset == "smoke" and any(names[name] in kind.of_prior for name in given):
+        # no shipped prior fits what was given: a small one is trained
+        for part in kind.of_prior:
+            if isinstance(parts[part], PriorSettings):
+                made = _with(made, part, SMOKE_PRIOR)
+    # then what was given: settings of the parts, a name that several have in each of them
     for part, prefix in kind.parts.items():
-        inside = [field.name for field in dataclasses.fields(parts[part])]
-        changes = {n: given[prefix + n] for n in inside if prefix + n in given and names[prefix + n]}
+        changes = {}
+        for field in dataclasses.fields(parts[part]):
+            name = prefix + field.name
+            if name in given and names[name]:  # a name that the study has too is the study's
+                changes[field.name] = given[name]
         try:
             made = _with(made, part, changes)
         except SettingsError as error:  # by the name that was given
             raise SettingsError(f"{prefix}{error}") from None
-    own: dict[str, Any] = {"further_seeds": 10**6} if "seeds" in given and "further_seeds" in names else {}
-    own |= {name: value for name, value in given.items() if not names[name]}
+    # and the study's own
+    own = {name: value for name, value in given.items() if not names[name]}
+    if "seeds" in given and "further_seeds" in names:
+        own.setdefault("further_seeds", 10**6)  # all that were given, at every temperature
     return dataclasses.replace(made, **own)
 
 

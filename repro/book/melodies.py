@@ -100,10 +100,13 @@ def piano_rolls(melodies: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray
 
 def _roll(ax: Axes, events: np.ndarray, rules: list[tuple[np.ndarray, dict[str, Any]]], lane: int) -> list[int]:
     """Draws one melody; returns the rows that it drew into."""
-    drawn, sounding = [NUM_EVENTS], lane
+    drawn = [NUM_EVENTS]  # above all rows, for a melody in which nothing is drawn
+    sounding = lane
     for step, event in enumerate(events):
         looks = [look for flags, look in rules if flags[step]]
-        sounding, length = (sounding if event == HOLD else lane if event == REST else int(event)), 1
+        if event != HOLD:
+            sounding = lane if event == REST else int(event)
+        length = 1
         if event >= FIRST_PITCH:
             length += next((i for i, later in enumerate(events[step + 1 :]) if later != HOLD), len(events) - step - 1)
         if event >= FIRST_PITCH or looks:

@@ -107,26 +107,48 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Looks = LOOKS, mean
             draw(units="seed", estimator=None, **({"lw": 0.7, "alpha": 0.4} if mean else {"lw": 1.2, "ls": look.line}))
             if mean:
                 draw(errorbar=interval if band else None, err_kws={"alpha": 0.2, "lw": 0}, lw=2.2, ls=look.line)
-        for label, level in panel.levels.items():
-            one = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
-            style: Any = {"color": "#444444", "lw": 1.4, "ls": ":"} if isinstance(level, Mapping) else one
-            for method, value in level.items() if isinstance(level, Mapping) else [("", level)]:
-                ax.axhline(value, **style | ({"color": looks[method].colour} if method in looks else {}))
-            extra[label] = Line2D([], [], label=label, **style)
-        for index, (label, points) in enumerate(panel.points.items()):
-            style = {"ls": "", "clip_on": False} | ({} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75})
-            for method in (name for name in methods if name in set(points["method"])):
-                own, look = points[points["method"] == method], looks[method]
-                ax.plot(own[panel.x], own[panel.y], look.marker, color=look.colour, **style)
-            extra[label] = Line2D([], [], marker="o", color="#444444", label=label, **style)
+        extra |= _levels(ax, panel, looks) | _points(ax, panel, methods, looks)
         if panel.frame[panel.x].max() > 2_000:
             places = MaxNLocator(max(5, 12 // columns), steps=[1, 2, 5])
             ax.xaxis.set(major_formatter=EngFormatter(sep=""), major_locator=places)
         _dress(ax, panel, "both")
-    plt.setp(axes[: -1 if grid.get("sharex") else 0].flat, xlabel="")
-    plt.setp(axes[:, 1 if grid.get("sharey") else columns :].flat, ylabel="")
+    if grid.get("sharex"):  # only the lowest row says what x is, only the first column what y is
+        plt.setp(axes[:-1].flat, xlabel="")
+    if grid.get("sharey"):
+        plt.setp(axes[:, 1:].flat, ylabel="")
     legend(figure, methods, "line", extra.values(), looks, where="outside lower center", columnspacing=1.2)
     return figure
+
+
+def _levels(ax: Axes, panel: Panel, looks: Looks) -> dict[str, Line2D]:
+    """Draws a panel's levels; returns a handle for the legend by label."""
+    handles = {}
+    for label, level in panel.levels.items():
+        if isinstance(level, Mapping):
+            style: dict[str, Any] = {"color": "#444444", "lw": 1.4, "ls": ":"}
+            for method, value in level.items():
+                colour = looks[method].colour if method in looks else style["color"]
+                ax.axhline(value, **{**style, "color": colour})
+        else:
+            style = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
+            ax.axhline(level, **style)
+        handles[label] = Line2D([], [], label=label, **style)
+    return handles
+
+
+def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Looks) -> dict[str, Line2D]:
+    """Draws a panel's points; returns a handle for the legend by label."""
+    handles = {}
+    for index, (label, points) in enumerate(panel.points.items()):
+        style: dict[str, Any] = {"ls": "", "clip_on": False}
+        if index == 0:
+            style |= {"mfc": "none", "ms": 4.5, "alpha": 0.75}
+        for method in methods:
+            own, look = points[points["method"] == method], looks[method]
+            if len(own):
+                ax.plot(own[panel.x], own[panel.y], look.marker, color=look.colour, **style)
+        handles[label] = Line2D([], [], marker="o", color="#444444", label=label, **style)
+    return handles
 
 
 def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> np.ndarray:
@@ -140,10 +162,17 @@ def _dress(ax: Axes, panel: Panel, grid: Any) -> None:
     threshold, values = panel.bend, panel.frame[panel.y]
     if threshold is None or (threshold and np.nanmax(np.abs(values)) <= 3 * threshold):
         return
-    ax.set_yscale(**({"value": "symlog", "linthresh": threshold} if threshold else {"value": "log"}))
-    locate = partial(SymmetricalLogLocator, base=10, linthresh=threshold) if threshold else LogLocator
-    ax.yaxis.set(major_locator=locate(subs=(1, 3)), major_formatter="{x:,g}")
-    ax.set_ylabel(f"{panel.ylabel}\n(logarithmic" + (f" beyond \u00b1{threshold:g})" if threshold else ")"))
+    locator: Any
+    if threshold:
+        ax.set_yscale("symlog", linthresh=threshold)
+        locator = SymmetricalLogLocator(base=10, linthresh=threshold, subs=(1, 3))
+        words = f"logarithmic beyond \u00b1{threshold:g}"
+    else:
+        ax.set_yscale("log")
+        locator = LogLocator(subs=(1, 3))
+        words = "logarithmic"
+    ax.yaxis.set(major_locator=locator, major_formatter="{x:,g}")
+    ax.set_ylabel(f"{panel.ylabel}\n({words})")
 
 
 @styled()
@@ -163,7 +192,9 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
     looks = [LOOKS.get(lane, Look("#444444")) for lane in lanes]
     for ax, table, (_, rows, label) in zip(axes.flat, tables, panels, strict=True):
         scales = {metric: row.sign * (100 if row.fraction else 1) for metric, row in rows.items()}
-        low, high = abs(scales[[*rows][0]]) * np.array([*rows.values()][0].bounds(-math.inf, math.inf))
+        # rows that share an axis share their limits too; `bounds` has the sign of the row already
+        metric, row = next(iter(rows.items()))
+        low, high = abs(scales[metric]) * np.array(row.bounds(-math.inf, math.inf))
         scaled = table.assign(value=table["value"] * table["metric"].map(scales))
         sns.pointplot(scaled, x="value", y="metric", order=list(rows), hue="method", hue_order=lanes, ax=ax, ms=6,
                       palette=[look.colour for look in looks], markers=[look.marker for look in looks], ls="",
@@ -177,7 +208,10 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
             ax.axhline(edge + 0.5, color="#DDDDDD", lw=0.8)
         if ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
             ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(*((range(len(rows)), [row.name for row in rows.values()]) if len(rows) > 1 else ((),)))
+        if len(rows) > 1:
+            ax.set_yticks(range(len(rows)), [row.name for row in rows.values()])
+        else:  # the x label says it
+            ax.set_yticks(())
         ax.set(xlabel=label, ylabel="", ylim=(len(rows) - 0.5, -0.5))
         ax.locator_params(axis="x", nbins=4 if columns > 1 else 8)
         ax.grid(axis="x", alpha=0.25)

@@ -62,25 +62,36 @@ def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     """Writes figures/NAME.svg (places to .01 point) and .png (256 colours), and returns the latter for the notebook."""
     source = f"figures/{name}, settings and commit in {INDEX}"
-    svg, drawn, png, text = io.StringIO(), io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
+    _write(results, f"figures/{name}.svg", _svg(figure, name, source).encode())
+    png = _png(figure, source)
+    _write(results, f"figures/{name}.png", png)
+    return Shown(png, width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
+
+
+def _svg(figure: Figure, name: str, source: str) -> str:
+    svg = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same ids every time, text as text
         figure.savefig(svg, format="svg", metadata={"Date": None, "Source": source})
-    short = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg.getvalue())
-    _write(results, f"figures/{name}.svg", short.encode())
+    # paths and places with two decimals: half the size, and nobody sees it
+    return re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg.getvalue())
+
+
+def _png(figure: Figure, source: str) -> bytes:
+    drawn, png, text = io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
     figure.savefig(drawn, format="png", dpi=WIDTH / figure.get_figwidth())
     text.add_text("Source", source)
     few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(png, "PNG", optimize=True, pnginfo=text)
-    _write(results, f"figures/{name}.png", png.getvalue())
-    return Shown(png.getvalue(), width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
+    return png.getvalue()
 
 
 def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
     """Writes audio/NAME.mid and .wav (AUDIO_RATE, mono, 16 bits) and returns the audio's path."""
-    wav = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
-        events.to_midi(melody, midi := Path(folder) / "melody.mid")
+        midi = Path(folder) / "melody.mid"
+        events.to_midi(melody, midi)
         _write(results, f"audio/{name}.mid", midi.read_bytes())
+    wav = io.BytesIO()
     wavfile.write(wav, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
     return _write(results, f"audio/{name}.wav", wav.getvalue())
 
@@ -98,14 +109,18 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
     """
     path = results / "runs.json"
     runs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    of = {experiment.name: experiment.numbers() for experiment in experiments}
-    of |= {name: {record.key: record.numbers for record in made} for name, made in records.items()}
-    for name, ours in of.items():  # a run lists all that share it: the file does not depend on who writes last
+    made = {experiment.name: experiment.numbers() for experiment in experiments}
+    for name, finished in records.items():
+        made[name] = {record.key: record.numbers for record in finished}
+    for name, ours in made.items():
+        # a run lists all experiments that share it, so that the file does not depend on who writes last; runs of this
+        # one that it no longer has go, unless another has them
         others = {key: set(run["experiments"]) - {name} for key, run in runs.items()}
         runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
-        runs |= {key: {**run, "experiments": sorted({*others.get(key, ()), name})} for key, run in ours.items()}
+        for key, numbers in ours.items():
+            runs[key] = {**numbers, "experiments": sorted(others.get(key, set()) | {name})}
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
-    return _write(results, path.name, text.encode(), list(of))
+    return _write(results, path.name, text.encode(), list(made))
 
 
 def _write(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
@@ -118,18 +133,24 @@ def _write(results: Path, name: str, content: bytes, experiments: Sequence[str] 
 
 def record(results: Path, notebook: str, parameters: str, journal: Path, commit: str) -> None:
     """Puts what a notebook wrote in place of its earlier rows of provenance.csv; rows of lost files go."""
-    noted = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()] if journal.exists() else []
-    names = sorted({name for entry in noted for name in entry["experiments"]})
-    told = {"notebook": notebook, "parameters": parameters, "experiments": " ".join(names), "commit": commit}
+    lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
+    noted = [json.loads(line) for line in lines]
+    experiments = sorted({name for entry in noted for name in entry["experiments"]})
+    told = {"notebook": notebook, "parameters": parameters, "experiments": " ".join(experiments), "commit": commit}
     before = {(row["file"], row["notebook"]): row for row in provenance(results)}
     rows = {key: row for key, row in before.items() if row["notebook"] != notebook}
-    files = [entry["file"] for entry in noted if entry["results"] == str(results)]
-    rows |= {(file, notebook): {"file": file, **told} for file in files}
+    for entry in noted:
+        if entry["results"] == str(results):
+            rows[entry["file"], notebook] = {"file": entry["file"], **told}
     kept = []
-    for key, row in sorted(rows.items()):  # where nothing else has changed, the first commit stays
-        if (path := results / row["file"]).is_file():
-            row = row | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            kept.append(before[key] if before.get(key, {}) | {"commit": commit} == row else row)
+    for key, row in sorted(rows.items()):
+        path = results / row["file"]
+        if not path.is_file():
+            continue
+        now = {**row, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        then = before.get(key, {})
+        only_commit = {**then, "commit": commit} == now  # where nothing else has changed, the first commit stays
+        kept.append(then if only_commit else now)
     text = pd.DataFrame(kept, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
     store.write(results / INDEX, text.encode())
 
@@ -142,13 +163,19 @@ def provenance(results: Path) -> list[dict[str, str]]:
 
 def write_page(results: Path) -> Path:
     """Writes report.html, from claims.json and the executed notebooks but for failed ones, and returns its path."""
-    rows, paths = verdicts.read_ledger(results), sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
+    rows = verdicts.read_ledger(results)
+    paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
-        name=results.name, count=len({row["says"] for row in rows}), counts=verdicts.counts(rows), note=verdicts.NOTE,
-        commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}), verdicts=verdicts.as_html(rows),
+        name=results.name,
+        count=len({row["says"] for row in rows}),
+        counts=verdicts.counts(rows),
+        note=verdicts.NOTE,
+        commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}),
+        verdicts=verdicts.as_html(rows),
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
-        index=INDEX if (results / INDEX).exists() else "", markdown=mistune.create_markdown(escape=True),
-    )  # fmt: skip
+        index=INDEX if (results / INDEX).exists() else "",
+        markdown=mistune.create_markdown(escape=True),
+    )
     store.write(results / "report.html", text.encode())
     return results / "report.html"
 
@@ -158,49 +185,73 @@ def chapter(path: Path) -> dict[str, Any]:
 
     `shown`: each figure and sound once, with kind (png or wav), data (base64), heading above and caption below it.
     """
-    told = {"title": f"{path.stem} is damaged and was left out", "link": f"notebooks/{quote(path.name)}"}
+    link = f"notebooks/{quote(path.name)}"
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError):
-        return {**told, "made": "", "shown": []}
+        return {"title": f"{path.stem} is damaged and was left out", "link": link, "made": "", "shown": []}
     prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
-    titles = re.findall(r"^# (.+)$", "\n".join(prose), re.MULTILINE)
+    title = re.search(r"^# (.+)$", "\n".join(prose), re.MULTILINE)
+    # the last cell of a good copy tells how it was made; its links lead out of notebooks/, where the page lies
     made = prose[-1].replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
-    heading, shown = "", dict[str, dict[str, str]]()
+    heading = ""
+    shown: dict[str, dict[str, str]] = {}  # by content, for a notebook may show a figure twice
     for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=True):
         heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
-        caption = next((part for part in below.strip().split("\n\n") if not part.startswith(("#", "|", "$$"))), "")
-        for data in (output["data"] for output in cell.get("outputs", ()) if "data" in output):
-            sound = SOUND.search("".join(data.get("text/html", "")))
-            content = sound[1] if sound else "".join(data.get("image/png", "")).replace("\n", "")
+        for output in cell.get("outputs", ()):
+            kind, content = _seen_or_heard(output.get("data", {}))
             if content and content not in shown:
-                seen = {"kind": "wav", "data": small_sound(content)} if sound else {"kind": "png", "data": content}
-                shown[content] = {**seen, "heading": heading, "caption": caption}
-    return {**told, "title": (titles or [path.stem])[0], "made": made, "shown": list(shown.values())}
+                data = small_sound(content) if kind == "wav" else content
+                shown[content] = {"kind": kind, "data": data, "heading": heading, "caption": _caption(below)}
+    return {"title": title[1] if title else path.stem, "link": link, "made": made, "shown": list(shown.values())}
+
+
+def _seen_or_heard(data: Mapping[str, Any]) -> tuple[str, str]:
+    """Kind (png or wav) and content (base64) of one output; "" where it is neither a figure nor a sound."""
+    sound = SOUND.search("".join(data.get("text/html", "")))
+    if sound:
+        return "wav", sound[1]
+    return "png", "".join(data.get("image/png", "")).replace("\n", "")
+
+
+def _caption(prose: str) -> str:
+    """The first paragraph that is no heading, table or formula."""
+    paragraphs = prose.strip().split("\n\n")
+    return next((each for each in paragraphs if not each.startswith(("#", "|", "$$"))), "")
 
 
 def small_sound(wav: str) -> str:
     """Mono WAV of 16 bits, in base64, at SOUND_RATE."""
-    (rate, samples), small = wavfile.read(io.BytesIO(base64.b64decode(wav))), io.BytesIO()
+    rate, samples = wavfile.read(io.BytesIO(base64.b64decode(wav)))
     heard = resample_poly(samples.astype(float), SOUND_RATE, rate).clip(-32768, 32767)
+    small = io.BytesIO()
     wavfile.write(small, SOUND_RATE, heard.round().astype(np.int16))
     return base64.b64encode(small.getvalue()).decode()
 
 
 def renewed_readme(text: str, results: Path, c: float) -> str:
     """README.md with Table 1 at the temperature c, the verdicts and the tagged numbers as the results have them."""
-    rows, frame = verdicts.read_ledger(results), pd.read_csv(results / "tables" / "music.csv")
+    rows = verdicts.read_ledger(results)
+    frame = pd.read_csv(results / "tables" / "music.csv")
     ours = frame[(frame["experiment"] == "as_notated") & ((frame["c"] == c) | (frame["method"] == "prior"))]
-    table = table_1(ours)
-    models = list(dict.fromkeys(model for model, _ in table.columns))
-    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
-    for metric, row in table.iterrows():  # a line per metric: ours with its interval above the paper's
-        cells = [row[m, "ours"] + (f"<br>*{row[m, 'paper']}*" if row.get((m, "paper")) else "") for m in models]
-        lines.append(f"| {metric} | {' | '.join(cells)} |")
-    for name, content in (("Table 1", "\n".join(lines)), ("verdicts", verdicts.as_markdown(rows))):
+    for name, content in (("Table 1", _table_1_markdown(ours)), ("verdicts", verdicts.as_markdown(rows))):
         before, begins, rest = text.partition(f"<!-- {name}, written by python -m repro.book.report -->")
         text = f"{before}{begins}\n{content}\n{rest[rest.index('<!-- end of ') :]}"
     return verdicts.with_numbers(text, rows)
+
+
+def _table_1_markdown(ours: pd.DataFrame) -> str:
+    """Table 1, a line per metric: ours with its interval above the paper's."""
+    table = table_1(ours)
+    models = list(dict.fromkeys(model for model, _ in table.columns))
+    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
+    for metric, row in table.iterrows():
+        cells = []
+        for model in models:
+            theirs = row.get((model, "paper"))
+            cells.append(row[model, "ours"] + (f"<br>*{theirs}*" if theirs else ""))
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

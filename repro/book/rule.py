@@ -60,47 +60,53 @@ FIRST_VERDICTS = {
 
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict."""
-    every, table = table, table[table["experiment"] == claim.experiment]
-    numbers, asked, verdict = list[float](), set[str](), f"{UNTESTABLE}: {claim.untestable}"
+    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict.
+
+    `table` may hold other experiments too: the claim's own rows are chosen here.
+    """
+    own = table[table["experiment"] == claim.experiment]
+    numbers: list[float] = []
+    asked: set[str] = set()
+    verdict = f"{UNTESTABLE}: {claim.untestable}"
     try:
-        numbers, asked = measured(claim, table, c)
+        numbers, asked = measured(claim, own, c)
     except KeyError as missing:
         verdict = f"{NOT_TESTED}: {missing.args[0]}"
-    known = bool(numbers) and not math.isnan(sum(numbers))
-    mean, low, high = mean_interval(numbers, claim.limits) if known else (math.nan,) * 3
+    mean = low = high = math.nan
+    if numbers and not math.isnan(sum(numbers)):
+        mean, low, high = mean_interval(numbers, claim.limits)
     if numbers:
         verdict = _verdict(claim, numbers, low, high)
-    predicted = _predicted(claim, table, c, asked)
-    inside = [low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items()]
+    predicted = _predicted(claim, own, c, asked)
+    passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
     return {
         "id": claim.id, "says": claim.says or claim.id, "domain": claim.domain,
         "experiment": claim.experiment if claim.quantity else "", "sentence": claim.sentence, "source": claim.source,
         "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
-        "levels": _levels(claim, table, c, mean), "seeds": len(numbers), "rule": claim.rule,
+        "levels": _levels(claim, own, c, mean), "seeds": len(numbers), "rule": claim.rule,
         "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
-        "size": (WITHIN if all(inside) else OUTSIDE) if inside else NO_SIZE, "predicted": predicted,
-        "passes_too": _passes_too(claim, table, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else [],
-        "before": _before(claim), "confirmed": _confirmed(claim, every, c), "notebook": claim.notebook,
-        "comment": claim.comment,
+        "size": _size(claim, predicted), "predicted": predicted, "passes_too": passes_too, "before": _before(claim),
+        "confirmed": _confirmed(claim, table, c), "notebook": claim.notebook, "comment": claim.comment,
     }  # fmt: skip
 
 
 def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) -> str:
     """The rule itself: numbers by seed and the interval of their mean against the threshold."""
-    passed = [claim.margin(number) >= 0 for number in numbers]
-    touches = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that may be "the same"
     if claim.fitted:
         return FITTED
+    passed = [claim.margin(number) >= 0 for number in numbers]
     if math.isnan(sum(numbers)) or sum(passed) <= len(passed) / 2:  # NaN: a share of nothing
         return NOT_REPRODUCED
     if not all(passed):
         return f"{PARTLY}: seeds disagree"
     if len(numbers) < 3:
         return f"{PARTLY}: too few seeds ({len(numbers)})"
+    touches = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that may be "the same"
     if touches or claim.margin(low) < 0 or claim.margin(high) < 0:
         return f"{PARTLY}: interval crosses"
-    return f"{PARTLY}: direction agrees, the paper's number is unverified" if claim.trust == "U" else REPRODUCED
+    if claim.trust == "U":
+        return f"{PARTLY}: direction agrees, the paper's number is unverified"
+    return REPRODUCED
 
 
 def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
@@ -112,12 +118,14 @@ def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = ""
         return [], set()
     if table.empty:
         raise KeyError(f"there are no results of the experiment {claim.experiment}")
-    asked, rows = set[str](), table.fillna({"c": 0})  # the prior has no c
+    asked: set[str] = set()
+    rows = table.fillna({"c": 0})  # the prior has no c
     values = rows.set_index(["method", "c", "seed", "metric"])["value"].to_dict()
 
     def of(seed: int, method: str, metric: str = claim.metric, c: float = main_c) -> float:
         asked.add(method)
-        method = instead if instead and method in KL_CONTROL else method
+        if instead and method in KL_CONTROL:
+            method = instead
         key = (method, 0, 0, metric) if method == "prior" else (method, c, seed, metric)
         if key in values:
             return values[key]
@@ -126,20 +134,24 @@ def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = ""
         where = f" in seed {key[2]}" if any(known[3] == metric for known in values) else ""
         raise KeyError(f"{metric} of {method} was not measured{where}")
 
-    both_c = main_c, claim.second_c or main_c
-    tuned = [{seed for method, at, seed, _ in values if method != "prior" and at == c} for c in both_c]
-    seeds = {0} if claim.fitted else set.intersection(*tuned)  # fitted: about the prior alone
+    def tuned_at(c: float) -> set[int]:
+        return {seed for method, at, seed, _ in values if method != "prior" and at == c}
+
+    other_c = claim.second_c or main_c
+    seeds = {0} if claim.fitted else tuned_at(main_c) & tuned_at(other_c)  # fitted: about the prior, which has seed 0
     if not seeds:
-        raise KeyError(f"any tuned model was not run at c = {both_c[1]:g}")
+        raise KeyError(f"any tuned model was not run at c = {other_c:g}")
     return [claim.quantity.number(partial(of, seed)) for seed in sorted(seeds)], asked
 
 
 def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> list[str]:
     """Who would pass in every seed in the place of Q, Psi and G: the untuned prior, RL only."""
+    if claim.of_rl_only or asked.isdisjoint(KL_CONTROL):
+        return []  # a sentence about others
     found = []
     for other in ("prior", "rl_only"):
-        if claim.of_rl_only or not asked & set(KL_CONTROL) or (other == "rl_only" and other in asked):
-            continue  # a sentence about others, or one that compares with RL only
+        if other == "rl_only" and other in asked:
+            continue  # a sentence that compares with RL only
         with suppress(KeyError):  # it was not run or not measured
             numbers, _ = measured(claim, table, c, instead=other)
             same = 0 in (claim.at_least, claim.at_most) and 0 in numbers  # no difference is no direction
@@ -150,20 +162,33 @@ def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) ->
 
 def _predicted(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> dict[str, list[float]]:
     """Where one further seed of each named method would lie, for rows of Table 1: its 95 % prediction interval."""
+    if claim.metric not in TABLE_1 or claim.fitted:
+        return {}
+    trials = None if claim.metric.startswith("autocorrelation") else COMPOSITIONS  # all other rows are shares
     bounds = {}
-    for method in KL_CONTROL if claim.metric in TABLE_1 and not claim.fitted else ():
+    for method in KL_CONTROL:
         rows = (table["method"] == method) & (table["metric"] == claim.metric) & (table["c"] == c)
         values = table[rows]["value"].tolist()
         if method in asked and len(values) > 1 and not math.isnan(sum(values)):
-            trials = None if claim.metric.startswith("autocorrelation") else COMPOSITIONS
-            bounds[method] = [float(f"{bound:.6g}") for bound in prediction_interval(values, trials)[1:]]
+            _, low, high = prediction_interval(values, trials)
+            bounds[method] = [float(f"{bound:.6g}") for bound in (low, high)]
     return bounds
+
+
+def _size(claim: Claim, predicted: dict[str, list[float]]) -> str:
+    """Whether the paper's number of every method that was judged lies where one further seed of ours would."""
+    if not predicted:
+        return NO_SIZE
+    paper = TABLE_1[claim.metric]
+    return WITHIN if all(low <= paper[method] <= high for method, (low, high) in predicted.items()) else OUTSIDE
 
 
 def _before(claim: Claim) -> dict[str, Any]:
     """Verdict and number with the first settings, where they were changed after the reported seeds had been seen."""
-    found = [(verdict, rows[claim.id]) for verdict, rows in FIRST_VERDICTS.items() if claim.id in rows]
-    return {"verdict": found[0][0], "ours": found[0][1]} if found else {}
+    for verdict, rows in FIRST_VERDICTS.items():
+        if claim.id in rows:
+            return {"verdict": verdict, "ours": rows[claim.id]}
+    return {}
 
 
 def _confirmed(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
@@ -191,6 +216,12 @@ def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
 def number(value: float, unit: str = "") -> str:
     """One value as text: percent or points with the decimals that it needs, or three significant digits."""
     if not unit:
-        return f"{value:g}" if float(value).is_integer() else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
+        if float(value).is_integer():
+            return f"{value:g}"
+        # "#" keeps trailing zeros, which are digits too: 1.80; from 100 on it would leave a point behind the last
+        return f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
     percent = abs(100 * value)
-    return f"{100 * value:.{1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4}f} {unit}"
+    decimals = 1 if percent == 0 or percent >= 1 else 2
+    if 0 < percent < 0.01:
+        decimals = 4
+    return f"{100 * value:.{decimals}f} {unit}"

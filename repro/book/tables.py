@@ -25,7 +25,7 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
     sample = _checked(values)
     mean = float(sample.mean())
     half = float(_half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size)))
-    if not np.isfinite(limits).all() or half == 0:
+    if not np.isfinite(limits).all() or not half > 0:  # equal values, or a single one, whose bounds are NaN
         return mean, mean - half, mean + half
     if not limits[0] < mean < limits[1]:
         raise ValueError(f"the mean {mean:g} of values that differ lies between {limits[0]:g} and {limits[1]:g}")
@@ -150,14 +150,17 @@ def text_table(
     ours: pd.DataFrame, metrics: Iterable[str], theirs: Columns, known: dict[str, Row], names: dict[str, str]
 ) -> pd.DataFrame:
     """Metrics as texts: ours, means with intervals over seeds, beside what others published."""
-    metrics = dict.fromkeys(metrics)
-    rows = {metric: known.get(metric, Row(metric)) for metric in [*known, *metrics] if metric in metrics}
+    wanted = dict.fromkeys(metrics)  # each once
+    rows = {metric: row for metric, row in known.items() if metric in wanted}  # in the order of `known`, others last
+    rows |= {metric: Row(metric) for metric in wanted if metric not in known}
     means = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])[["mean", "low", "high"]]
     cells = {key: rows[key[1]].text(*values) for key, *values in means.itertuples() if key[1] in rows}
     methods = paper.methods_in(ours["method"])
     columns = {(names[m], "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
-    columns |= {name: [rows[m].text(of[m]) if m in of else "" for m in rows] for name, of in theirs.items()}
-    order = sorted(columns, key=lambda column: [*names.values(), column[0]].index(column[0]))
+    for column, published in theirs.items():
+        columns[column] = [rows[metric].text(published[metric]) if metric in published else "" for metric in rows]
+    places = {name: place for place, name in enumerate(names.values())}
+    order = sorted(columns, key=lambda column: places.get(column[0], len(places)))  # models of others come last
     return pd.DataFrame(columns, pd.Index([row.name for row in rows.values()], name="metric"))[order]
 
 

@@ -54,64 +54,82 @@ def _read(results: Path, name: str) -> pd.DataFrame:
 def trained_with_g(results: Path) -> str:
     """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
     own, step, schedule = (_read(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
-    whole, single = (
-        frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")["value"].to_numpy(float) * 100
-        for frame in (own, pd.concat([step, schedule]))
-    )
-    texts = [
-        f"{found.min():.1f} to {found.max():.1f} % {how} (mean of {len(found)} runs {found.mean():.1f} %)"
-        for found, how in ((whole, "in our trainer"), (single, "one note at a time, as the authors' code does it"))
-        if len(found)
-    ]
-    every = [*whole, *single]
-    total = f", mean of all {len(every)} runs {sum(every) / len(every):.1f} %" if len(texts) == 2 else ""
-    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}{total}" if texts else ""
+    ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
+    texts: list[str] = []
+    every: list[float] = []
+    for way, frame in ways.items():
+        rows = frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")
+        percent = rows["value"].to_numpy(float) * 100
+        if not len(percent):
+            continue
+        mean = f"mean of {len(percent)} runs {percent.mean():.1f} %"
+        texts.append(f"{percent.min():.1f} to {percent.max():.1f} % {way} ({mean})")
+        every += [*percent]
+    if not texts:
+        return ""
+    if len(texts) == len(ways):
+        texts.append(f"mean of all {len(every)} runs {sum(every) / len(every):.1f} %")
+    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}"
 
 
 def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], method: str) -> str:
     """Why a run counts as collapsed, or "": metrics are its measures or a row of its curve; wide thresholds of ours."""
-    both, reasons = (metrics, of_prior), ["writes nothing valid"] if metrics.get("valid") == 0 else []
-    distinct, before = (row.get("unique_10k", row.get("unique", math.nan)) for row in both)  # NaN is not judged
+    # a measure that either of them lacks is NaN, which is below nothing: it is not judged
+    reasons = ["writes nothing valid"] if metrics.get("valid") == 0 else []
+    distinct, before = _distinct(metrics), _distinct(of_prior)
     if distinct < 0.5 * before:  # most samples are repetitions
         reasons.append(f"repeats itself: {distinct:.1%} distinct, the prior {before:.1%}")
-    entropy, before = (row.get("entropy", math.nan) for row in both)
+    entropy, before = metrics.get("entropy", math.nan), of_prior.get("entropy", math.nan)
     if entropy < 0.1 * before:  # nearly every token is decided before it is drawn
         reasons.append(f"hardly varies: {entropy / before:.1%} of the prior's entropy")
-    by_j = method != "rl_only" and all("objective" in row for row in both)  # RL only is after the reward alone
-    reached, before = (row.get("objective" if by_j else "task_reward", math.nan) for row in both)
+    # RL only is after the reward alone
+    aim, word = "task_reward", "reward"
+    if method != "rl_only" and "objective" in metrics and "objective" in of_prior:
+        aim, word = "objective", "J"
+    reached, before = metrics.get(aim, math.nan), of_prior.get(aim, math.nan)
     if reached < before - 0.1 * abs(before):  # more than the noise of an evaluation
-        reasons.append(f"worse than no tuning: {'J' if by_j else 'reward'} {reached:.1f}, the prior {before:.1f}")
+        reasons.append(f"worse than no tuning: {word} {reached:.1f}, the prior {before:.1f}")
     return "; ".join(reasons)
+
+
+def _distinct(metrics: Mapping[str, float]) -> float:
+    """The share of different samples among 10,000: `unique_10k` of molecules, `unique` of melodies and of curves."""
+    return metrics.get("unique_10k", metrics.get("unique", math.nan))
 
 
 def all_runs(results: Path, c: float) -> pd.DataFrame:
     """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    tables = [_read(results, name) for name in ("music", "molecules")]
-    priors = tables[0][tables[0]["method"] == "prior"]
+    music, molecules = _read(results, "music"), _read(results, "molecules")
+    tables = [music, molecules]
+    of_rebuilt, of_notated = (
+        music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
+    )
     for name in ("trained_prior", "trained_prior_one_step", SCHEDULE):
+        # in these tables the variant tells models apart: several of them are G
         runs = _read(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
-        prior = priors[priors["experiment"] == "rebuilt"]
-        tables += [frame.assign(experiment=name, c=c) for frame in (runs, prior) if len(runs)]
+        if len(runs):
+            tables += [frame.assign(experiment=name, c=c) for frame in (runs, of_rebuilt)]
     forms = _read(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
     for gamma, own in forms.groupby("gamma"):
         means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
-        prior = priors[priors["experiment"] == "as_notated"]
         name = f"music in the path form, gamma {gamma:g}"
-        tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, prior)]
+        tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, of_notated)]
     return pd.concat(tables)
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
     """Every tuned run of a long table that measured variety; entropy as a share of the prior's, alarm: `collapsed`."""
-    names, tuned, rows = [*RUN], table["method"] != "prior", []
+    tuned = table["method"] != "prior"
     priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
-    for run, measured in table[tuned].groupby(names, sort=False):
-        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(run[0], {})
-        if {"unique", "unique_10k", "entropy"} & metrics.keys():
-            distinct = metrics.get("unique_10k", metrics.get("unique", math.nan))
+    rows = []
+    for run, measured in table[tuned].groupby([*RUN], sort=False):
+        experiment, method, c, seed = run
+        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(experiment, {})
+        if metrics.keys() & {"unique", "unique_10k", "entropy"}:
             entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)
-            rows.append((*run, distinct, entropy, collapsed(metrics, of_prior, run[1])))
-    return pd.DataFrame(rows, columns=[*names, "distinct", "entropy", "alarm"])
+            alarm = collapsed(metrics, of_prior, method)
+            rows.append((experiment, method, c, seed, _distinct(metrics), entropy, alarm))
+    return pd.DataFrame(rows, columns=[*RUN, "distinct", "entropy", "alarm"])
 
 
 GROUPS = {
@@ -154,11 +172,19 @@ def grouped(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 def counts(entries: Iterable[Entry]) -> str:
     """How many sentences the rows say, each once, and how often each verdict occurs, in words."""
     rows = list(entries)
-    found, said = [short(row["verdict"]) for row in rows], {row["says"] for row in rows}
-    own = len(said - {row["says"] for row in rows if row["source"] != "ours"})
-    about = f"{len(said)} {'sentence' if len(said) == 1 else 'sentences'}" + (f", {own} of them ours" if own else "")
+    said = {row["says"] for row in rows}
+    theirs = {row["says"] for row in rows if row["source"] != "ours"}
+    about = _number_of(len(said), "sentence")
+    if said - theirs:
+        about += f", {len(said - theirs)} of them ours"
+    found = [short(row["verdict"]) for row in rows]
     verdicts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ORDER if verdict in found)
-    return f"{len(rows)} {'row' if len(rows) == 1 else 'rows'} on {about}: {verdicts}"
+    return f"{_number_of(len(rows), 'row')} on {about}: {verdicts}"
+
+
+def _number_of(count: int, word: str) -> str:
+    """How many, in words: 1 row, 2 rows."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def estimate(entry: Entry) -> str:
@@ -167,18 +193,22 @@ def estimate(entry: Entry) -> str:
         return ""
     unit = entry["unit"]
     mean, low, high = (number(entry[key], unit).removesuffix(f" {unit}") for key in ("ours", "low", "high"))
-    return f"{mean if math.isnan(entry['low']) else f'{mean} [{low}, {high}]'} {unit}".strip()
+    interval = "" if math.isnan(entry["low"]) else f" [{low}, {high}]"
+    return f"{mean}{interval} {unit}".strip()  # no unit: no space either
 
 
 def remarks(entry: Entry) -> str:
     """What stands in brackets after a verdict: the verdict before, fresh seeds, who passes too, a comment."""
-    before, fresh = entry["before"], entry["confirmed"]
-    unit = entry["unit"]
-    parts = [f"before: {before['verdict']}, {number(before['ours'], unit)}"] if before else []
+    before, fresh, unit = entry["before"], entry["confirmed"], entry["unit"]
+    parts = []
+    if before:
+        parts.append(f"before: {before['verdict']}, {number(before['ours'], unit)}")
     if fresh:
         parts.append(f"on {fresh['seeds']:g} fresh seeds: {fresh['verdict']}, {estimate({'unit': unit, **fresh})}")
     parts += [PASSES[method] for method in entry["passes_too"]]
-    return "; ".join([*parts, *filter(None, [entry["comment"]])])
+    if entry["comment"]:
+        parts.append(entry["comment"])
+    return "; ".join(parts)
 
 
 def predicted(entry: Entry) -> str:
@@ -193,37 +223,49 @@ def predicted(entry: Entry) -> str:
 
 def cells(entry: Entry) -> tuple[str, ...]:
     """One entry's texts under COLUMNS."""
-    quantity, _, threshold = entry["rule"].rpartition(": ")
-    mark, ours, remark = "" if entry["rule_before_runs"] else " †", estimate(entry), remarks(entry)
-    tested = f"{quantity}: {ours}; {threshold}{mark}" if quantity and ours else entry["rule"]
+    sentence = entry["sentence"] + (" (ours)" if entry["source"] == "ours" else "")
+    remark = remarks(entry)
     verdict = entry["verdict"] + (" ‡" if entry["before"] else "") + (f" ({remark})" if remark else "")
     paper = entry["paper"] + (" (unverified)" if entry["paper_trust"] == "U" else "")
-    size = f"; size {entry['size']}" if entry["predicted"] else ""
-    sentence = entry["sentence"] + (" (ours)" if entry["source"] == "ours" else "")
-    return sentence, verdict, paper + size, entry["levels"], tested + predicted(entry)
+    if entry["predicted"]:
+        paper += f"; size {entry['size']}"
+    # `Claim.rule` puts a colon between quantity and threshold; our number goes between them
+    quantity, _, threshold = entry["rule"].rpartition(": ")
+    ours, tested = estimate(entry), entry["rule"]
+    if quantity and ours:
+        tested = f"{quantity}: {ours}; {threshold}" + ("" if entry["rule_before_runs"] else " †")
+    return sentence, verdict, paper, entry["levels"], tested + predicted(entry)
 
 
 def as_text(entries: Sequence[Entry]) -> str:
     """The ledger for a terminal: a line of counts per group and one per claim, its texts cut to 28 characters."""
-    lines, head = [], ("id", "verdict", "ours", "paper")
+    lines: list[str] = []
     for name, group in grouped(entries).items():
-        verdicts = [short(one["verdict"]) + (" ‡" if one["before"] else "") for one in group]
-        names, ours = [one["id"] for one in group], [one["levels"] or estimate(one) for one in group]
-        rows = zip(names, verdicts, ours, [cells(one)[2] for one in group], strict=True)
-        table = [[f"{textwrap.shorten(text, 28, placeholder='...'):28}" for text in row] for row in (head, *rows)]
-        lines += ["", f"{name}: {counts(group)}", *("  ".join(row).rstrip() for row in table)]
+        lines += ["", f"{name}: {counts(group)}", _line("id", "verdict", "ours", "paper")]
+        for entry in group:
+            verdict = short(entry["verdict"]) + (" ‡" if entry["before"] else "")
+            _, _, paper, levels, _ = cells(entry)
+            lines.append(_line(entry["id"], verdict, levels or estimate(entry), paper))
     return "\n".join(lines).strip()
+
+
+def _line(*texts: str) -> str:
+    """Texts in columns, each cut or filled to 28 characters."""
+    return "  ".join(f"{textwrap.shorten(text, 28, placeholder='...'):28}" for text in texts).rstrip()
 
 
 def as_markdown(entries: Sequence[Entry]) -> str:
     """The ledger for README.md: a line of counts and a table per group, the first of them open."""
-    parts = [f"{counts(entries)}. {NOTE}"]
-    for name, group in grouped(entries).items():
-        summary = f"<details{'' if parts[1:] else ' open'}>\n<summary><b>{name}</b>: {counts(group)}</summary>\n"
-        escaped = ([html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry)] for entry in group)
-        rows = [f"| {' | '.join(row)} |".replace("-&gt;", "→") for row in (COLUMNS, *escaped)]
-        parts.append("\n".join([summary, rows[0], "|---" * len(COLUMNS) + "|", *rows[1:], "\n</details>"]))
-    return "\n".join(parts)
+    lines = [f"{counts(entries)}. {NOTE}"]
+    for place, (name, group) in enumerate(grouped(entries).items()):
+        lines.append("<details>" if place else "<details open>")
+        lines += [f"<summary><b>{name}</b>: {counts(group)}</summary>", ""]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+        for entry in group:
+            escaped = (html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry))
+            lines.append(f"| {' | '.join(escaped)} |".replace("-&gt;", "→"))
+        lines += ["", "</details>"]
+    return "\n".join(lines)
 
 
 def as_html(entries: Sequence[Entry]) -> str:
@@ -234,6 +276,11 @@ def as_html(entries: Sequence[Entry]) -> str:
 
 def with_numbers(text: str, entries: Iterable[Entry]) -> str:
     """Prose whose tags, as <!-- claim tonic ours -->82.5 %<!-- / -->, say what the ledger says; KeyError if unknown."""
+    # `ours` without its interval
     texts = {row["id"]: {**row, "ours": estimate({**row, "low": math.nan})} for row in entries}
-    tag = r"(<!-- claim (\w+) (\w+) -->).*?(<!-- / -->)"
-    return re.sub(tag, lambda found: found[1] + str(texts[found[2]][found[3]]).replace("->", "→") + found[4], text)
+
+    def renewed(tag: re.Match[str]) -> str:
+        begins, claim, field, ends = tag.groups()
+        return begins + str(texts[claim][field]).replace("->", "→") + ends
+
+    return re.sub(r"(<!-- claim (\w+) (\w+) -->).*?(<!-- / -->)", renewed, text)

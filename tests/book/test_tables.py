@@ -17,7 +17,9 @@ def test_intervals_of_hand_worked_and_published_samples() -> None:
     sqrt(1 + 1/n): Montgomery and Runger's 22 specimens have mean 13.71, and (6.16, 21.26) for the next.
     """
     assert tables.mean_interval([1, 2, 3, 4, 5]) == pytest.approx((3, 1.0368, 4.9632), abs=1e-4)
-    for mean, low, high in (tables.mean_interval([7.0]), tables.prediction_interval([7.0])):
+    single = [7.0]
+    intervals = tables.mean_interval(single), tables.mean_interval(single, (0, 7)), tables.prediction_interval(single)
+    for mean, low, high in intervals:
         assert mean == 7 and np.isnan(low) and np.isnan(high)  # one value has no interval: zero would look certain
     loads = [19.8, 10.1, 14.9, 7.5, 15.4, 15.4, 15.4, 18.5, 7.9, 12.7, 11.9, 11.4, 11.4, 14.1, 17.6, 16.7, 15.8, 19.5,
              8.8, 13.6, 11.9, 11.4]  # fmt: skip
