@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from repro.book.claims import CLAIMS
 from repro.book.paper import METHOD_NAMES, methods_in
@@ -235,6 +236,12 @@ def cells(entry: Entry) -> tuple[str, ...]:
     if quantity and ours:
         tested = f"{quantity}: {ours}; {threshold}" + ("" if entry["rule_before_runs"] else " †")
     return sentence, verdict, paper, entry["levels"], tested + predicted(entry)
+
+
+def shown(rows: pd.DataFrame) -> Styler:
+    """Rows of `ledger` as a notebook shows them."""
+    texts = pd.DataFrame([cells(entry) for entry in rows.to_dict("records")], columns=COLUMNS)
+    return texts.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
 
 
 def as_text(entries: Sequence[Entry]) -> str:
