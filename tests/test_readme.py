@@ -94,7 +94,7 @@ def test_it_runs(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [command for command in (*COVERED, *RUN) if command.startswith("bash run_all.sh -")]
+    "command", [command for command in sorted(COVERED | set(RUN)) if command.startswith("bash run_all.sh -")]
 )
 def test_its_options_exist(command: str, tmp_path: Path) -> None:
     """Protects from an option, a notebook or a parameter in README.md that is not there any more."""
