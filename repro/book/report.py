@@ -149,8 +149,9 @@ def record(results: Path, notebook: str, parameters: str, journal: Path, commit:
             continue
         now = {**row, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         then = before.get(key, {})
-        only_commit = {**then, "commit": commit} == now  # where nothing else has changed, the first commit stays
-        kept.append(then if only_commit else now)
+        # where nothing else has changed, the first commit stays, unless nobody else can have it
+        same = {**then, "commit": commit} == now and "+" not in then["commit"]
+        kept.append(then if same else now)
     text = pd.DataFrame(kept, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
     store.write(results / INDEX, text.encode())
 

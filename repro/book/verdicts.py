@@ -155,8 +155,12 @@ PASSES = {
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-    entries = json.loads((results / "claims.json").read_bytes()) if (results / "claims.json").exists() else []
-    return [{key: math.nan if value is None else value for key, value in entry.items()} for entry in entries]
+    path = results / "claims.json"
+    return json.loads(path.read_bytes(), object_hook=_with_nan) if path.exists() else []
+
+
+def _with_nan(read: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in read.items()}
 
 
 def short(verdict: str) -> str:

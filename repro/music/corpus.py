@@ -156,7 +156,7 @@ def groups(melodies: Sequence[np.ndarray]) -> list[bytes]:
 def _files(settings: TuneSettings) -> list[tuple[str, str, Path]]:  # collection, name, place
     if settings.midi_folder:
         folder = ROOT / Path(settings.midi_folder).expanduser()
-        return [(midi.shown(folder.resolve().name), name, file) for name, file in midi.files(folder)]
+        return [(midi.printable(folder.resolve().name), name, file) for name, file in midi.files(folder)]
     spec = importlib.util.find_spec("music21")  # finds the package without the seconds that importing it takes
     corpus = Path(spec.origin).with_name("corpus") if spec and spec.origin else Path("music21", "corpus")
     found = [(name, sorted((corpus / name).glob("*.abc"))) for name in settings.collections]

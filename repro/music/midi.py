@@ -25,14 +25,14 @@ MOST_TICKS = 10_000_000  # beyond 2^31 they would wrap
 def files(folder: Path) -> list[tuple[str, Path]]:
     """All MIDI files below a folder, ordered by their names there; ValueError if there is none. No links to folders."""
     if not folder.is_dir():
-        raise ValueError(f"{shown(folder)} is {'a file, not a folder' if folder.exists() else 'no folder'}")
+        raise ValueError(f"{printable(folder)} is {'a file, not a folder' if folder.exists() else 'no folder'}")
     found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
     if not (midi := [file for file in found if file.suffix.lower() in ENDINGS and file.is_file()]):
-        raise ValueError(f"{shown(folder)} has no file that ends in {' or '.join(ENDINGS)}")
-    return sorted((shown(file.relative_to(folder).as_posix()), file) for file in midi)
+        raise ValueError(f"{printable(folder)} has no file that ends in {' or '.join(ENDINGS)}")
+    return sorted((printable(file.relative_to(folder).as_posix()), file) for file in midi)
 
 
-def shown(name: object) -> str:
+def printable(name: object) -> str:
     """A text on one line: line ends, control characters and bytes that are no text are escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(name))
 
@@ -75,7 +75,7 @@ def _score(midi: bytes) -> ScoreTick:
     try:
         return ScoreTick.from_midi(midi)
     except Exception as error:  # symusic promises no kind
-        said = shown(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
+        said = printable(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
         cut_off = any(words in said for words in ("EOF", "chunk length", "less than 14"))
         raise Dropped(f"unreadable: {'it is cut off' if cut_off else said}") from error
 
