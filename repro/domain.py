@@ -29,7 +29,10 @@ class Domain:
         return np.zeros(count, dtype=np.int64)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone."""
+        """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone.
+
+        Where sequences end, what is worth something at the end has to be paid at the end token: later steps count 0.
+        """
         raise NotImplementedError(f"the domain {self.name} has no step_rewards: they say what a sequence is worth")
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:

@@ -77,8 +77,9 @@ def train_prior(
 ) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
     """Trains an RNN to predict the next of V tokens; the same seed gives the same bytes.
 
-    `sequences` are token arrays of at least two tokens; `held_out` others, for the curve only: nothing is chosen by
-    them. Returns the RNN, and the curve: step, train_nll, validation_nll (nats per token), validation_accuracy.
+    `sequences` are token arrays of at least two tokens, the first the priming one (`Domain.first_inputs`), which is not
+    predicted; `held_out` are others, for the curve only: nothing is chosen by them.
+    Returns the RNN, and the curve: step, train_nll, validation_nll (nats per token), validation_accuracy.
     """
     if not len(sequences) or not len(held_out):
         raise ValueError("there are no sequences to train on or to hold out: keep more tunes or name more collections")

@@ -62,7 +62,7 @@ class Learner:
 
 
 class Tuned(NamedTuple):
-    """A tuned policy and how it got there."""
+    """A tuned policy and how it got there; `Policy(policy, prior, METHODS[method])` is what `sampled` plays."""
 
     policy: SequenceRNN
     prior: SequenceRNN  # that it plays with: the original, but where it was trained too
