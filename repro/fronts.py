@@ -1,0 +1,147 @@
+"""How much reward for how much KL: policies over temperatures and discounts, beside what costs no training."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from repro import experiments, runs, store
+from repro.domain import Domain, rewards
+from repro.evaluation import evaluate, sampled
+from repro.experiments import MUSIC, WATCHED_TUNES
+from repro.kl_control import METHODS, Policy
+from repro.prior import held_out_scores
+from repro.rnn import SequenceRNN
+from repro.runs import Results, Task
+from repro.store import VERSIONS, Made, Record
+from repro.studies import FrontStudy
+
+POOL = 100_000  # melodies of the prior, per seed, among which the best are chosen
+NUMBERS = (2, 10, 100, 1_000, 10_000)  # among how many of them
+TEMPERATURES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
+GROUPS = 256  # of n melodies: over so many the weights of importance resampling are averaged
+COLUMNS = ["domain", "prior", "form", "method", "gamma", "c", "n", "temperature", "stopped_after", "seed", "reward",
+           "kl", "entropy", "held_out_nll", "unique"]  # fmt: skip
+SHORT = {"task_reward": "reward", "unique_10k": "unique"}  # names of metrics in COLUMNS
+
+
+def melodies(study: FrontStudy) -> Results:
+    """Policies over c and gamma, from both Note RNNs and in both forms."""
+    priors = {"folk": (experiments.note_rnn(study), study.tutor),
+              "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
+    few, first = [c for c in study.c if min(study.inner) <= c <= max(study.inner)], study.seeds[:1]
+    ends, methods = tuple(dict.fromkeys((study.gamma[0], study.gamma[-1]))), set(study.methods) - {"rl_only"}
+    lines: list[tuple[str, str, str, Any, Any, Any]] = [  # prior, form, method, and each combination of the rest
+        ("folk", "paper", "psi", ends, study.c, study.seeds),
+        ("folk", "path", "psi", ends, few, first),
+        ("folk", "paper", "psi", study.psi_gamma, few, first),
+        *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
+    ]
+    # the rebuilt corpus has no tunes as they are written
+    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": None}
+    tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
+             for name in priors]  # fmt: skip
+    for name, form, method, gammas, temperatures, seeds in lines:
+        prior, tutor = priors[name]
+        for gamma, c, seed in product(gammas, temperatures, seeds) if method in methods else ():
+            settings = replace(study.path if form == "path" else tutor, method=method, c=c, gamma=gamma)
+            labels = {"prior": name, "form": form, "gamma": gamma}
+            tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real[name], labels=labels))
+    unlike = {store.key_of(task.measures_spec): task for task in tasks}  # two lines may cross in one point
+    return runs.finish_all("fronts", unlike.values())
+
+
+def untrained(of: Task, seeds: Sequence[int], temperatures: Sequence[float], pool: int = POOL) -> Record:
+    """What costs no training: best-of-n, importance resampling at c, lower temperatures; `of` is the prior's task.
+
+    Its numbers are `rows`: method, n, c or temperature, seed, and the measures; KL per note where all end at one time.
+    """
+    spec = {"untrained": of.prior.weights_digest, "version": VERSIONS["evaluation"], "domain": of.domain.spec(),
+            "measures": of.domain.measures_version, "held_out": of.held_out and of.held_out.spec, "pool": pool,
+            "samples": of.samples, "seeds": list(seeds), "c": list(temperatures)}  # fmt: skip
+
+    def make() -> Made:
+        rnn = of.prior.rnn()
+        rows = [row | {"seed": seed} for seed in seeds for row in _chosen(of.domain, rnn, pool, seed, temperatures)]
+        real = list(of.held_out.read())[: of.held_out.at_end] if of.held_out else []
+        for seed, temperature in product(seeds, TEMPERATURES):
+            policy = Policy(cooled(rnn, temperature), rnn, METHODS["psi"])
+            metrics = evaluate(of.domain, policy, rnn, of.samples, seed, temperatures[0])[0]["metrics"]
+            metrics["held_out_nll"] = held_out_scores(policy, real)["nll"]
+            rows.append({"method": "temperature", "temperature": temperature, "seed": seed} | metrics)
+        return {"rows": rows}, {}
+
+    return store.finished(spec, make)
+
+
+def cooled(rnn: SequenceRNN, temperature: float) -> SequenceRNN:
+    """The RNN whose logits are divided by a temperature."""
+    made = copy.deepcopy(rnn)
+    for weight in made.head.parameters():
+        weight.data /= temperature
+    return made
+
+
+def _chosen(
+    domain: Domain, rnn: SequenceRNN, pool: int, seed: int, temperatures: Sequence[float]
+) -> Iterator[dict[str, Any]]:
+    """Best-of-n and importance resampling among `pool` sequences of the prior."""
+    reward = rewards(domain, sampled(domain, Policy(rnn, rnn), pool, seed)[1]).sum(axis=1)
+    rising, generator = np.sort(reward), np.random.default_rng([seed, pool])
+    per = domain.horizon if domain.end is None else 1
+    for n in (n for n in NUMBERS if n <= pool // 10):
+        # the best of n is the i-th of N with probability (i / N)^n - ((i - 1) / N)^n
+        share = np.diff((np.arange(pool + 1) / pool) ** n)
+        # KL(best of n || p) <= log n - (n - 1) / n, with equality where no two rewards are equal
+        bound = np.log(n) - (n - 1) / n
+        yield {"method": "best_of_n", "n": n, "task_reward": float(share @ rising), "kl": bound / per}
+        for c in temperatures:
+            earned, kl = resampled(reward, c, n, generator)
+            yield {"method": "resampling", "n": n, "c": c, "task_reward": earned, "kl": kl / per}
+
+
+def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generator) -> tuple[float, float]:
+    """Mean reward and KL (nats per sequence) of one of n drawn from p with probability in proportion to exp(r / c).
+
+    The distribution is p(x) E[ n w(x) / (w(x) + w_2 + ... + w_n) ], w = exp(r / c); both are estimated from the rewards
+    of a pool of sequences of p, over GROUPS groups.
+    """
+    groups = reward[generator.integers(len(reward), size=(GROUPS, n))]
+    log_weight = groups / c
+    share = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
+    others = logsumexp(log_weight[:, 1:], axis=1)  # log(w_2 + ... + w_n) of every group
+    place = (share.cumsum(axis=1) < generator.random((GROUPS, 1)) * share.sum(axis=1, keepdims=True)).sum(axis=1)
+    of_chosen = log_weight[np.arange(GROUPS), place]
+    # log( pi(x) / p(x) ) = log( mean over groups of n w(x) / (w(x) + others) )
+    log_ratio = logsumexp(of_chosen[:, None] - np.logaddexp(of_chosen[:, None], others), axis=1) + np.log(n / GROUPS)
+    return float((share * groups).sum(axis=1).mean()), float(log_ratio.mean())
+
+
+def points(domain: str, results: Results, prior: str = "", form: str = "") -> pd.DataFrame:
+    """Every finished model as a point: COLUMNS, then the domain's own metrics."""
+    rows = [{"prior": prior, "form": form if run.trained else ""} | run.label | run.measured.numbers["metrics"]
+            for run in results.runs if run.measured is not None]  # fmt: skip
+    return _ordered(pd.DataFrame(rows).assign(domain=domain))
+
+
+def along(domain: str, results: Results, prior: str, form: str, step: str) -> pd.DataFrame:
+    """Every row of the training curves as a point: what stopping early would have given."""
+    curves = results.curves()
+    return _ordered(curves.assign(domain=domain, prior=prior, form=form, stopped_after=curves[step]))
+
+
+def free(domain: str, made: Record, prior: str) -> pd.DataFrame:
+    """The points of `untrained`."""
+    return _ordered(pd.DataFrame(made.numbers["rows"]).assign(domain=domain, prior=prior, form="free"))
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    named = frame.rename(columns=SHORT)
+    missing = [column for column in COLUMNS if column not in named]
+    named = named.assign(**dict.fromkeys(missing, np.nan))
+    return named[[*COLUMNS, *(column for column in named if column not in COLUMNS)]]

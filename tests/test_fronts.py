@@ -1,0 +1,50 @@
+"""Reward against KL: what costs no training has closed forms on small problems."""
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from small import Coins
+
+from repro import fronts, runs, store
+from repro.fronts import COLUMNS, cooled, resampled
+from repro.rnn import SequenceRNN
+from repro.runs import Task
+from repro.settings import PriorSettings
+
+
+def test_importance_resampling_against_enumeration() -> None:
+    """Protects the free baseline: mean reward and KL of one of three, drawn in proportion to exp(r / c)."""
+    values, share, c = np.array([0.0, 1.0, 3.0]), np.array([0.5, 0.3, 0.2]), 1.5
+    pi = np.zeros(3)
+    for three in product(range(3), repeat=3):
+        weight = np.exp(values[list(three)] / c)
+        np.add.at(pi, list(three), share[list(three)].prod() * weight / weight.sum())
+    pool, generator = np.repeat(values, [500, 300, 200]), np.random.default_rng(0)
+    earned, kl = np.mean([resampled(pool, c, 3, generator) for _ in range(100)], axis=0)
+    assert earned == pytest.approx(pi @ values, abs=0.02)
+    assert kl == pytest.approx(pi @ np.log(pi / share), abs=0.02)
+
+
+def test_best_of_n_and_lower_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the free baselines of any domain: the best of n earns more for a KL of log n - (n - 1) / n at most."""
+    monkeypatch.setattr(fronts, "NUMBERS", (2, 10))
+    monkeypatch.setattr(fronts, "TEMPERATURES", (0.5,))
+    settings = PriorSettings(cells=8, steps=3, windows=4, window_events=4)
+    prior = runs.prior({"name": "coins"}, settings, lambda: Coins.vocabulary, lambda: [[np.tile([0, 1, 2], 20)]] * 3)
+    task = Task(Coins(), prior, samples=20)
+    made = fronts.untrained(task, (5, 6), (0.5,), pool=200)
+    assert made.key == fronts.untrained(task, (5, 6), (0.5,), pool=200).key == store.key_of(made.numbers["spec"])
+    frame = fronts.free("coins", made, "coins")
+    assert list(frame)[: len(COLUMNS)] == COLUMNS and set(frame["seed"]) == {5, 6}
+    best = frame[frame["method"] == "best_of_n"].groupby("n")[["reward", "kl"]].mean()
+    assert best["reward"][10] > best["reward"][2]
+    assert best["kl"].tolist() == pytest.approx([(math.log(n) - (n - 1) / n) / Coins.horizon for n in (2, 10)])
+
+
+def test_a_colder_network_has_sharper_logits() -> None:
+    """Protects the baseline of lower temperatures: logits are divided by it, the original stays as it is."""
+    rnn, inputs = SequenceRNN(5, 4, seed=1), torch.tensor([[0, 3, 2]])
+    assert torch.allclose(2 * rnn(inputs), cooled(rnn, 0.5)(inputs), atol=1e-6)
