@@ -4,6 +4,8 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -70,7 +72,7 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
             f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}: "
             f"give one number per step, {sequences.shape}"
         )
-    given = np.where(belonging(domain, sequences), given, 0)
+    given = np.where(alive(sequences, domain.end), given, 0)
     if not np.isfinite(given).all():
         row, step = np.argwhere(~np.isfinite(given))[0]
         raise DomainError(
@@ -79,10 +81,10 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     return given
 
 
-def belonging(domain: Domain, sequences: np.ndarray) -> np.ndarray:
-    """Which steps (B, T) belong to sequences: those up to the first end token, itself included."""
-    ends = sequences == (-1 if domain.end is None else domain.end)
-    return ends.cumsum(axis=1) - ends == 0
+def alive(sequences: Any, end: int | None) -> Any:
+    """Which steps (B, T), of an array or a tensor, belong to sequences: up to the first end token, itself included."""
+    ends = sequences == (-1 if end is None else end)
+    return ends.cumsum(1) == ends
 
 
 def check(domain: Domain, vocabulary: int) -> None:

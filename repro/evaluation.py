@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain, belonging
+from repro.domain import Domain, alive
 from repro.kl_control import Policy
-from repro.rnn import SequenceRNN, alive, play, shifted
+from repro.rnn import SequenceRNN, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
@@ -43,7 +43,7 @@ def evaluate(
     walks = list(along(domain, policy, original, first, tokens, compare_acting))
     totals = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in walks[0]}
     compared = [name for name in totals if name != "log_pi"]  # the others are measures
-    belongs = belonging(domain, tokens)
+    belongs = alive(tokens, domain.end)
     parts = {name: np.where(belongs, part, 0) for name, part in domain.reward_parts(tokens).items()}
     reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in parts.items()}
     reward = sum(reward_parts.values())

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from repro import runs
-from repro.domain import Domain
+from repro.domain import Domain, alive
 from repro.kl_control import METHODS
-from repro.rnn import SequenceRNN, alive, last_steps
+from repro.rnn import SequenceRNN, last_steps
 from repro.runs import Results, Task
 from repro.settings import TuningSettings
 from repro.store import Record
@@ -59,7 +59,7 @@ class Enumerable(Domain):
 
     def text(self, sequence: np.ndarray) -> str:
         """The tokens (T,) up to the end, in letters."""
-        belongs = alive(torch.from_numpy(sequence)[None], self.end)[0].numpy()
+        belongs = alive(sequence[None], self.end)[0]
         return "".join(self.vocabulary[token] for token in sequence[belongs])
 
     def corpus(self, count: int, seed: int) -> list[np.ndarray]:
@@ -69,7 +69,7 @@ class Enumerable(Domain):
         for step in range(self.horizon):
             uniform = generator.random((count, 1)) * cumulative[0, -1]
             tokens[:, step + 1] = (cumulative[tokens[:, step]] <= uniform).sum(axis=1)
-        lengths = alive(torch.from_numpy(tokens[:, 1:]), self.end).sum(dim=1).numpy()
+        lengths = alive(tokens[:, 1:], self.end).sum(axis=1)
         return [row[: length + 1] for row, length in zip(tokens, lengths, strict=True)]
 
 

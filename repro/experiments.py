@@ -68,7 +68,7 @@ def rebuilt_note_rnn(study: MusicStudy) -> Record:
         for seed, (split, count) in enumerate(counts.items())])  # fmt: skip
 
 
-def real_tunes(study: MusicStudy, along: int = 0) -> HeldOut:
+def real_tunes(study: MusicStudy, along: int = 0, at_end: int = 0) -> HeldOut:
     """The held-out tunes that models are asked for: the same ones for every model."""
 
     def read() -> list[np.ndarray]:
@@ -76,12 +76,13 @@ def real_tunes(study: MusicStudy, along: int = 0) -> HeldOut:
         chosen = np.random.default_rng(0).permutation(len(held_out))[:WATCHED_TUNES]
         return [held_out[place][:WATCHED_EVENTS] for place in sorted(chosen)]
 
-    return HeldOut({"tunes": tunes_spec(study), "events": WATCHED_EVENTS}, read, along)
+    return HeldOut({"tunes": tunes_spec(study), "events": WATCHED_EVENTS}, read, along, at_end)
 
 
 def as_notated(study: MusicStudy) -> Results:
     """The four methods from the Note RNN (Table 1, Figure 2); first seeds at the first c are watched: held_out_nll."""
-    return _music("as_notated", note_rnn(study), study, study.tutor, real_tunes(study, along=WATCHED_TUNES))
+    real = real_tunes(study, along=WATCHED_TUNES)
+    return runs.finish_all("as_notated", _music(note_rnn(study), study, study.tutor, real))
 
 
 def held_out_tunes(study: MusicStudy) -> Record:
@@ -96,29 +97,29 @@ def held_out_tunes(study: MusicStudy) -> Record:
 def from_rebuilt(study: MusicStudy) -> Results:
     """Q, Psi, G and RL only, tuned from the Note RNN of the rebuilt corpus: the paper's own conditions."""
     few = replace(study, c=study.c[:1], seeds=study.seeds[: study.rebuilt_seeds])
-    return _music("rebuilt", rebuilt_note_rnn(study), few, study.rebuilt_tutor)
+    return runs.finish_all("rebuilt", _music(rebuilt_note_rnn(study), few, study.rebuilt_tutor))
 
 
 def confirmed_rebuilt(study: MusicStudy) -> Results:
     """The same on seeds that nobody had seen when the settings were chosen."""
     few = replace(study, c=study.c[:1], seeds=study.fresh_seeds, melodies=min(study.melodies, FEWER_MELODIES))
-    return _music("rebuilt_fresh", rebuilt_note_rnn(study), few, study.rebuilt_tutor)
+    return runs.finish_all("rebuilt_fresh", _music(rebuilt_note_rnn(study), few, study.rebuilt_tutor))
 
 
 def papers_choices(study: MusicStudy) -> list[Results]:
     """Q and Psi in our trainer with the paper's learning rate, with its play, and with both; up to two seeds."""
     few = replace(study, methods=("q", "psi"), c=study.c[:1], melodies=min(study.melodies, FEWER_MELODIES),
                   seeds=study.seeds[: min(2, study.rebuilt_seeds)])  # fmt: skip
-    return [_music(name, rebuilt_note_rnn(study), few, replace(study.rebuilt_tutor, **changes))
+    return [runs.finish_all(name, _music(rebuilt_note_rnn(study), few, replace(study.rebuilt_tutor, **changes)))
             for name, changes in PAPERS_CHOICES.items()]  # fmt: skip
 
 
-def _music(name: str, prior: Record, study: MusicStudy, tutor: TutorSettings, real: HeldOut | None = None) -> Results:
+def _music(prior: Record, study: MusicStudy, tutor: TutorSettings, real: HeldOut | None = None) -> list[Task]:
     """The prior and every policy, temperature by temperature."""
     first = {(study.c[0], seed): real for seed in study.seeds[: study.rebuilt_seeds]}
-    return runs.finish_all(name, [Task(MUSIC, prior, samples=study.melodies)] + [
+    return [Task(MUSIC, prior, samples=study.melodies)] + [
         Task(MUSIC, prior, replace(tutor, method=method, c=c), seed, study.melodies, held_out=first.get((c, seed)))
-        for c in study.c for method in study.methods for seed in study.seeds_at(c)])  # fmt: skip
+        for c in study.c for method in study.methods for seed in study.seeds_at(c)]  # fmt: skip
 
 
 def path_music(study: MusicStudy) -> Results:
@@ -146,7 +147,8 @@ def _cause(choice: tuple[MusicStudy, Any, str, float]) -> Record:
 
     def make() -> store.Made:
         trained = rebuilt_note_rnn(one)
-        judged = runs.measured(Task(MUSIC, trained, samples=count), None)
+        _, judged = runs.finish(Task(MUSIC, trained, samples=count))
+        assert judged is not None
         numbers = {"test": trained.numbers["test"], "metrics": judged.numbers["metrics"]}
         return dict(zip(CAUSES, choice[1:], strict=True)) | numbers, {}
 

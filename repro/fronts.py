@@ -34,13 +34,13 @@ def melodies(study: FrontStudy) -> Results:
     """Policies over c and gamma, from both Note RNNs and in both forms."""
     priors = {"folk": (experiments.note_rnn(study), study.tutor),
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
-    few, first = [c for c in study.c if min(study.inner) <= c <= max(study.inner)], study.seeds[:1]
-    ends, methods = tuple(dict.fromkeys((study.gamma[0], study.gamma[-1]))), set(study.methods) - {"rl_only"}
+    few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
+    ends = study.gamma[:: max(1, len(study.gamma) - 1)]
     lines: list[tuple[str, str, str, Any, Any, Any]] = [  # prior, form, method, and each combination of the rest
         ("folk", "paper", "psi", ends, study.c, study.seeds),
-        ("folk", "path", "psi", ends, few, first),
-        ("folk", "paper", "psi", study.psi_gamma, few, first),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
+        ("folk", "path", "psi", ends, study.c, first),
+        ("folk", "paper", "psi", study.psi_gamma, few, first),
     ]
     # the rebuilt corpus has no tunes as they are written
     real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": None}
@@ -48,7 +48,7 @@ def melodies(study: FrontStudy) -> Results:
              for name in priors]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:
         prior, tutor = priors[name]
-        for gamma, c, seed in product(gammas, temperatures, seeds) if method in methods else ():
+        for gamma, c, seed in product(gammas, temperatures, seeds) if method in study.methods else ():
             settings = replace(study.path if form == "path" else tutor, method=method, c=c, gamma=gamma)
             labels = {"prior": name, "form": form, "gamma": gamma}
             tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real[name], labels=labels))

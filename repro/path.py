@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from repro.domain import Domain, rewards
+from repro.domain import Domain, alive, rewards
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
-from repro.rnn import SequenceRNN, alive, last_steps, play, shifted
+from repro.rnn import SequenceRNN, last_steps, play, shifted
 from repro.settings import PathSettings, half
 from repro.tutor import Learner, Row, learning, start_from
 

@@ -124,14 +124,6 @@ def shifted(first_inputs: np.ndarray | Tensor, tokens: Tensor) -> Tensor:
     return torch.cat([torch.as_tensor(first_inputs).unsqueeze(1), tokens], dim=1)
 
 
-def alive(tokens: Tensor, end: int | None) -> Tensor:
-    """Which steps (B, T) of sequences belong to them: those up to the first end token, itself included."""
-    if end is None:
-        return torch.ones_like(tokens, dtype=torch.bool)
-    is_end = (tokens == end).long()
-    return is_end.cumsum(dim=1) - is_end == 0
-
-
 def last_steps(belongs: Tensor) -> Tensor:
     """The last step of every sequence, (B, T), from `alive`."""
     return belongs & ~pad(belongs[:, 1:], (0, 1))

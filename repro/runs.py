@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,6 +97,46 @@ class Task:
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
         return Policy(tuned.rnn(), acting, METHODS[self.settings.method])
 
+    def tune(self) -> Made:
+        """Trains the policy; its numbers are `curve` and `core_seconds`."""
+        began = time.process_time()
+        learner = TRAINERS[type(self.settings)][1](self.domain, self.prior.rnn(), self.settings, self.seed)
+        tuned = train(learner, self._observer(), self.row)
+        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
+        along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
+        return numbers, {"": tuned.policy} | along
+
+    def _observer(self) -> Callable[[Learner], Row]:
+        """What else stands in the training curve."""
+        real = list(self.held_out.read())[: self.held_out.along] if self.held_out and self.held_out.along else []
+
+        def observe(learner: Learner) -> Row:
+            seen = self.domain.measures(learner.games) if self.observe == "measures" else {}
+            row = {str(name): float(value) for name, value in seen.items()}
+            return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
+
+        return observe
+
+    def measure(self, tuned: Record | None) -> Made:
+        """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`.
+
+        Where the task asks for it also held_out_nll; where sequences end `strings` and, in the path-consistent form,
+        the `optimum` from these samples.
+        """
+        policy, domain = self.policy(tuned), self.domain
+        c = self.settings.c if self.settings is not None else self.c
+        compare_acting = self.observe == "measures"  # the runs whose prior may be trained
+        numbers, sample = evaluate(domain, policy, self.prior.rnn(), self.samples, self.seed, c, compare_acting)
+        if self.held_out is not None and self.held_out.at_end:
+            # of as many real sequences as are sampled, up to all: tiny runs stay tiny
+            real = list(self.held_out.read())[: min(self.samples, self.held_out.at_end)]
+            numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
+        if domain.end is not None:
+            numbers["strings"] = [domain.text(sequence) for sequence in sample.tokens[:STRINGS]]
+        if isinstance(self.settings, PathSettings) and (values := domain.values(sample.tokens)):
+            numbers["optimum"] = estimated_optimum(sample, c, values)
+        return numbers, {}
+
 
 def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence[str]], splits: Splits) -> Record:
     """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now.
@@ -125,62 +165,12 @@ def prior_spec(data: Spec, settings: PriorSettings) -> Spec:
     return {"trainer": "prior", "version": VERSIONS["prior"], "data": data, "settings": store.plain(settings)}
 
 
-def trained(task: Task, with_weights: bool = False) -> Record:
-    """One tuned policy; its numbers are `curve` and `core_seconds`."""
-
-    def make() -> Made:
-        began = time.process_time()
-        learner = TRAINERS[type(task.settings)][1](task.domain, task.prior.rnn(), task.settings, task.seed)
-        tuned = train(learner, _observer(task), task.row)
-        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
-        along = {"prior.": tuned.prior} if getattr(task.settings, "train_prior", False) else {}
-        return numbers, {"": tuned.policy} | along
-
-    return store.finished(task.spec, make, with_weights)
-
-
-def _observer(task: Task) -> Callable[[Learner], Row]:
-    real = list(task.held_out.read())[: task.held_out.along] if task.held_out and task.held_out.along else []
-
-    def observe(learner: Learner) -> Row:
-        seen = task.domain.measures(learner.games) if task.observe == "measures" else {}
-        row = {str(name): float(value) for name, value in seen.items()}
-        return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
-
-    return observe
-
-
-def measured(task: Task, tuned: Record | None) -> Record:
-    """What samples of a policy measure, or of the prior without one; its numbers are those of `evaluate`.
-
-    Where the task asks for it also held_out_nll; where sequences end `strings` and, in the path-consistent form, the
-    `optimum` from these samples.
-    """
-
-    def make() -> Made:
-        policy, domain = task.policy(tuned), task.domain
-        c = task.settings.c if task.settings is not None else task.c
-        compare_acting = task.observe == "measures"  # the runs whose prior may be trained
-        numbers, sample = evaluate(domain, policy, task.prior.rnn(), task.samples, task.seed, c, compare_acting)
-        if task.held_out is not None and task.held_out.at_end:
-            # of as many real sequences as are sampled, up to all: tiny runs stay tiny
-            real = list(task.held_out.read())[: min(task.samples, task.held_out.at_end)]
-            numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
-        if domain.end is not None:
-            numbers["strings"] = [domain.text(sequence) for sequence in sample.tokens[:STRINGS]]
-        if isinstance(task.settings, PathSettings) and (values := domain.values(sample.tokens)):
-            numbers["optimum"] = estimated_optimum(sample, c, values)
-        return numbers, {}
-
-    return store.finished(task.measures_spec, make)
-
-
 def finish(task: Task) -> tuple[Record | None, Record | None]:
     """A task's training and measures. Networks are read or made only if something needs them."""
     judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
     needed = bool(task.samples) and judged is None
-    tuned = trained(task, with_weights=needed) if task.settings is not None else None
-    return tuned, measured(task, tuned) if needed else judged
+    tuned = store.finished(task.spec, task.tune, with_weights=needed) if task.settings is not None else None
+    return tuned, store.finished(task.measures_spec, partial(task.measure, tuned)) if needed else judged
 
 
 class Run(NamedTuple):
@@ -194,6 +184,14 @@ class Run(NamedTuple):
     def label(self) -> dict[str, Any]:
         """As that of its task."""
         return self.task.label
+
+    def network(self) -> Record:
+        """The training with its network, which is made anew where only its numbers were shipped."""
+        return store.finished(self.task.spec, self.task.tune, with_weights=True)
+
+    def policy(self) -> Policy:
+        """The finished policy, or the prior."""
+        return self.task.policy(self.network() if self.trained is not None else None)
 
 
 @dataclass(frozen=True)
@@ -231,8 +229,7 @@ class Results:
         """By method, `count` sequences (count, T), all from the same priming tokens and the same random numbers."""
         found = {}
         for run in self.runs:
-            tuned = trained(run.task, with_weights=True) if run.trained is not None else None
-            found[run.label["method"]] = sampled(run.task.domain, run.task.policy(tuned), count, seed)[1]
+            found[run.label["method"]] = sampled(run.task.domain, run.policy(), count, seed)[1]
         return found
 
     def numbers(self) -> dict[str, dict[str, Any]]:

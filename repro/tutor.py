@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain, check, rewards
+from repro.domain import Domain, alive, check, rewards
 from repro.evaluation import visited
 from repro.kl_control import METHODS, Policy
-from repro.rnn import SequenceRNN, alive, draw, epsilon_greedy, last_steps, play, shifted
+from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
 from repro.settings import TutorSettings
 
 EVALUATION_SEED = 1_000_003  # every evaluation of a run plays with fresh random numbers that training never draws

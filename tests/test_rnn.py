@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from repro.rnn import SequenceRNN, Stepper, alive, draw, epsilon_greedy, last_steps, play, shifted
+from repro.domain import alive
+from repro.rnn import SequenceRNN, Stepper, draw, epsilon_greedy, last_steps, play, shifted
 
 
 def test_stepper_agrees_with_unrolling() -> None:

@@ -20,6 +20,7 @@ import pandas as pd
 from rdkit import Chem
 
 from repro import ROOT
+from repro.domain import alive
 from repro.molecules.scores import checked, parse
 from repro.settings import MoleculeSettings
 
@@ -93,12 +94,12 @@ class Vocabulary:
 
 def before_end(tokens: np.ndarray) -> np.ndarray:
     """How many tokens stand before the end in each row of (B, T), int (B,)."""
-    return np.cumprod(np.asarray(tokens) != END_INDEX, axis=1).sum(axis=1)
+    return alive(tokens, END_INDEX).sum(axis=1) - ended(tokens)
 
 
 def ended(tokens: np.ndarray) -> np.ndarray:
     """Which rows of tokens (B, T) hold an end token, bool (B,)."""
-    return (np.asarray(tokens) == END_INDEX).any(axis=1)
+    return (tokens == END_INDEX).any(axis=1)
 
 
 def read(settings: MoleculeSettings, folder: Path) -> pd.DataFrame:

@@ -26,7 +26,7 @@ class Molecules(Domain):
     def __init__(self, vocabulary: Vocabulary, reward: Reward | None = None, training: Training = None) -> None:
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
             raise RewardError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
-        self.tokens, self.vocabulary = vocabulary, vocabulary.tokens
+        self.coding, self.vocabulary = vocabulary, vocabulary.tokens
         self.reward: Reward = reward or RewardWeights()
         self.training = training
 
@@ -37,7 +37,7 @@ class Molecules(Domain):
 
     def scored(self, sequences: np.ndarray) -> pd.DataFrame:
         """The table of `scores.score` and smiles, one row per sequence of (B, T)."""
-        smiles = self.tokens.decode(sequences)
+        smiles = self.coding.decode(sequences)
         return scores.score(smiles).assign(smiles=smiles)
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ class Molecules(Domain):
         if isinstance(self.reward, RewardWeights):
             parts = terminal_parts(self.scored(sequences), ended(sequences), self.reward)
         else:
-            parts = {"reward": rewarded(self.reward, self.tokens.decode(sequences))}
+            parts = {"reward": rewarded(self.reward, self.coding.decode(sequences))}
         paid = np.arange(sequences.shape[1]) == np.minimum(before_end(sequences), sequences.shape[1] - 1)[:, None]
         return {name: np.where(paid, values[:, None], 0.0) for name, values in parts.items()}
 
@@ -67,7 +67,7 @@ class Molecules(Domain):
 
     def text(self, sequence: np.ndarray) -> str:
         """The SMILES string of one sequence (T,)."""
-        return self.tokens.decode(sequence[None])[0]
+        return self.coding.decode(sequence[None])[0]
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The rows of Table 2."""
