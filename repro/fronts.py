@@ -140,6 +140,32 @@ def free(domain: str, made: Record, prior: str) -> pd.DataFrame:
     return _ordered(pd.DataFrame(made.numbers["rows"]).assign(domain=domain, prior=prior, form="free"))
 
 
+def front(points: pd.DataFrame) -> np.ndarray:
+    """The most reward for at most so much KL, (N, 2) with rising kl and reward: the upper concave hull of the points.
+
+    Between two points lie the coins that play one policy or the other: their reward is the mean, their KL at most that.
+    """
+    hull: list[np.ndarray] = []
+    for point in points.sort_values(["kl", "reward"])[["kl", "reward"]].to_numpy(float):
+        if hull and point[1] <= hull[-1][1]:
+            continue  # more KL for no more reward
+        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return np.array(hull)
+
+
+def hypervolume(points: pd.DataFrame, most: float) -> float:
+    """The area under the front and above its first point, the prior's, from KL 0 to `most`."""
+    kl, reward = front(points).T
+    places = np.unique(np.clip([*kl, 0.0, most], 0.0, most))
+    return float(np.trapezoid(np.interp(places, kl, reward) - reward[0], places))
+
+
+def _slope(left: np.ndarray, right: np.ndarray) -> float:
+    return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)
+
+
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     named = frame.rename(columns=SHORT)
     missing = [column for column in COLUMNS if column not in named]

@@ -82,7 +82,7 @@ class MusicStudy(Study):
         return dataclasses.replace(self, c=self.c[:1], seeds=self.seeds[:1])
 
 
-# Tuned on seed 0. At gamma 1 and c = .5 what counts is the number of updates, and play by the policy itself: after 1,800
+# Tuned on seed 0. At gamma 1, c = .5 what counts is the number of updates, and play by the policy itself: after 1,800
 # Psi has J = E[r / c] - KL = 6.0 nats per note, after 3,600 on half as many games 8.8 (at the 900 rounds and the warmer
 # play of Table 1's runs 6.6); a faster target (eta .05, .1) or a slower rate leave it at 3.7 to 4.5
 _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temperature": 1.0, "evaluate_every": 50,

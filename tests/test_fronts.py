@@ -4,6 +4,7 @@ import math
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small import Coins
@@ -48,3 +49,12 @@ def test_a_colder_network_has_sharper_logits() -> None:
     """Protects the baseline of lower temperatures: logits are divided by it, the original stays as it is."""
     rnn, inputs = SequenceRNN(5, 4, seed=1), torch.tensor([[0, 3, 2]])
     assert torch.allclose(2 * rnn(inputs), cooled(rnn, 0.5)(inputs), atol=1e-6)
+
+
+def test_the_front_is_what_coins_between_policies_earn() -> None:
+    """Protects the picks and the hypervolume: points below the hull do not count, and past its end nothing is gained."""
+    points = pd.DataFrame({"kl": [0.0, 0.2, 0.1, 0.4, 0.8], "reward": [1.0, 3.0, 1.5, 4.0, 3.9]})
+    assert fronts.front(points).tolist() == [[0.0, 1.0], [0.2, 3.0], [0.4, 4.0]]
+    # above the prior's 1: a triangle of .2 by 2, a trapezium of .2 by (2 + 3) / 2, then 3 from .4 to 1
+    assert fronts.hypervolume(points, 1.0) == pytest.approx(0.2 + 0.5 + 1.8)
+    assert fronts.hypervolume(points, 0.1) == pytest.approx(0.05)

@@ -12,8 +12,8 @@ from repro import ROOT
 
 # Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
 ORDER = """own | domain rnn | kl_control | settings | studies store prior evaluation | tutor | path authors
-| music/ molecules/ | runs | experiments exact
-| book/paper | book/tables book/claims | book/rule | book/plots book/verdicts | book/melodies book/molecules
+| music/ molecules/ | runs | experiments exact | fronts
+| book/paper | book/tables book/claim | book/claims book/rule | book/plots book/verdicts | book/melodies book/molecules
 | book/report | pipeline"""
 PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}
 PACKAGES = tuple(name for name in PLACES if name.endswith("/"))

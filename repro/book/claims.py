@@ -6,85 +6,12 @@ claim has to hold for Psi and for G. Exact problems are enumerated. Rows with th
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
+from repro.book.claim import KL_CONTROL, Claim, Quantity, Values, above, least, most
 from repro.book.paper import TABLE_1_WANTED
 from repro.music.events import NUM_EVENTS
-
-Values = Callable[..., float]  # value(method, metric, c) of one seed; left out: the claim's metric, the main c
-Number = Callable[[Values], float]  # what a claim makes of the values of one seed
-
-
-class Quantity(NamedTuple):
-    """A number of ours."""
-
-    words: str
-    number: Number
-    levels: str = ""  # a sentence of the means of the claim's metric, by method, that compares with the paper's numbers
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence of the paper and how it is tested."""
-
-    id: str
-    sentence: str  # what the paper says, in our words
-    paper: str  # the paper's numbers
-    metric: str = ""
-    quantity: Quantity | None = None
-    at_least: float = -math.inf
-    at_most: float = math.inf
-    source: str = "Table 1"  # where the paper says so
-    trust: str = "P"  # the mark of that source, see paper.MARKS
-    untestable: str = ""  # why it cannot be tested, where it cannot
-    notebook: str = "04_music_rules"
-    domain: str = "music"  # its table: tables/DOMAIN.csv
-    experiment: str = "as_notated"  # its rows there
-    second_c: float | None = None  # another temperature that the number needs: only seeds that have both count
-    fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
-    rules: str = "ledger"  # which of rule.RULES_COMMITS set the threshold
-    after_runs: bool = False  # runs of the experiment had been seen when the threshold was set
-    unit: str = ""  # "%": a share; "points": a difference of shares, in percentage points
-    bounded: bool = True  # shares lie in [0, 1], their differences in [-1, 1]; False: a ratio that can lie anywhere
-    says: str = ""  # the id of the first row with the same sentence; "" for the first row itself
-    of_rl_only: bool = False  # a sentence about RL only: nobody else can pass in its place
-    comment: str = ""  # what readers of the verdict have to know
-
-    @property
-    def rule(self) -> str:
-        """The threshold in words."""
-        words = self.quantity.words if self.quantity else "no test"
-        bounds = []
-        for name, limit in (("at least", self.at_least), ("at most", self.at_most)):
-            if math.isfinite(limit):
-                bounds.append(f"{name} {100 * limit:g} {self.unit}" if self.unit and limit else f"{name} {limit:g}")
-        return f"{words}: {' and '.join(bounds)} in every seed" if bounds else words
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Between which values our number can lie."""
-        if not self.unit or not self.bounded:
-            return -math.inf, math.inf
-        return (0.0 if self.unit == "%" else -1.0), 1.0
-
-    def margin(self, value: float) -> float:
-        """How far a value lies inside the threshold; below 0 it misses it."""
-        return min(value - self.at_least, self.at_most - value)
-
-
-def _of(choose: Callable[[Iterable[float]], float], *methods: str) -> Number:
-    return lambda value: choose(value(method) for method in methods)
-
-
-least, most = partial(_of, min), partial(_of, max)  # the lowest and the highest value among methods
-
-
-def above(words: str, one: Number, other: Number, levels: str = "") -> Quantity:
-    """How far one number lies above another."""
-    return Quantity(words, lambda value: one(value) - other(value), levels)
 
 
 def corrected(value: Values) -> float:
@@ -100,7 +27,7 @@ def corrected(value: Values) -> float:
 
 
 # fmt: off
-TWO, MODELS, KL_CONTROL = ("q", "psi"), ("psi", "g"), ("q", "psi", "g")
+TWO, MODELS = ("q", "psi"), ("psi", "g")
 PRIOR, RL_ONLY = least("prior"), least("rl_only")
 UNIFORM_NLL = math.log(NUM_EVENTS)  # nats per event that a uniform player pays on any tune
 TRAINING, CODE, WITH_PRIOR = "03_music_training", "11_paper_against_code", "08_rl_vs_rl_with_prior"
@@ -272,6 +199,20 @@ LATER_MOLECULES = (
          "held_out_nll", rl_only_above("held-out loss of RL only above the largest of Q, Psi and G, nats per token"), 0,
          notebook=WITH_PRIOR, says="information"),
 )
+# Thresholds set after trial points of the same lines had been seen (seed 100, other settings of the trainer).
+front = partial(later, source="ours", trust="O", paper=NO_SENTENCE, notebook="09_fronts", rules="fronts")
+FRONTS = (
+    front("collapse", "without a discount, tuning at the paper's temperature ends at a few melodies", metric="unique",
+          experiment="front_gamma_1", at_most=0.5, unit="%", quantity=Quantity(
+          "distinct melodies of Psi among 5,000 at c = .5", least("psi"), "{psi}")),
+    front("discount_diversity", "the paper's discount keeps melodies different there", metric="unique",
+          experiment="front_gamma_0.5", at_least=0.95, unit="%", quantity=Quantity(
+          "distinct melodies of Psi among 5,000 at c = .5", least("psi"), "{psi}")),
+    front("discount_cost", "at the same KL, tuning without a discount earns more", metric="gain_at_kl_0.2",
+          experiment="front_gamma_1", at_least=0, quantity=Quantity(
+          "reward per melody on Psi's front at a KL of .2 nats per note, less that with the discount", least("psi"),
+          "{psi}")),
+)
 ALSO_PLAIN = ("valid", "diversity", "objective", "molecule_information")  # also asked of the paper's update
 PLAIN = tuple(replace(one, id=f"plain_{one.id}", experiment="terminal_plain", notebook="06_molecule_training",
                       after_runs=True, says=one.says or one.id)
@@ -290,4 +231,5 @@ EXACT = (
     exact("exact_paper_form", "regressing the taken action alone, as in the paper, finds it too",
           metric="kl_paper_form", quantity=Quantity(f"{WORSE}, and of Psi and G", most(*MODELS), "{psi} / {g}")),
 )
-CLAIMS = (*FIRST, *LATER, G_POOR, *HELD_OUT, *REBUILT, *OTHERS, *FIRST_MOLECULES, *LATER_MOLECULES, *PLAIN, *EXACT)
+CLAIMS = (*FIRST, *LATER, G_POOR, *HELD_OUT, *REBUILT, *OTHERS, *FRONTS, *FIRST_MOLECULES, *LATER_MOLECULES, *PLAIN,
+          *EXACT)

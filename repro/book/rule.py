@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.book.claims import KL_CONTROL, Claim
+from repro.book.claim import KL_CONTROL, Claim
 from repro.book.paper import TABLE_1
 from repro.book.tables import mean_interval, prediction_interval
 

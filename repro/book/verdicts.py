@@ -136,6 +136,7 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 GROUPS = {
     "Music, from folk tunes as notated": ("as_notated", "forgetting", ""),
     "Music, from a corpus with the statistics of the paper's": ("rebuilt",),
+    "Reward against KL, without and with the paper's discount": ("front_gamma_1", "front_gamma_0.5"),
     "Molecules, in the path-consistent form, which is ours": ("terminal",),
     "Molecules, with the paper's update": ("terminal_plain",),
     "Problems small enough to write out in full": ("exact",),
