@@ -265,9 +265,15 @@ def terminal(study: MoleculeStudy) -> Results:
 
 
 def terminal_paper_form(study: MoleculeStudy) -> Results:
-    """The same with the paper's own update, one seed per method."""
+    """The same with the paper's own update."""
     settings = [replace(study.tutor, method=method) for method in study.methods]
-    return _terminal(study, "terminal_plain", settings, study.seeds[:1])
+    return _terminal(study, "terminal_plain", settings, study.seeds)
+
+
+def terminal_front(study: MoleculeStudy, temperatures: Sequence[float]) -> Results:
+    """Psi under the terminal reward at other temperatures; one seed."""
+    settings = [replace(study.tuning("psi"), c=c) for c in temperatures]
+    return _terminal(study, "terminal_front", settings, study.seeds[:1])
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:

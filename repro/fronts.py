@@ -21,8 +21,7 @@ from repro.runs import Results, Task
 from repro.store import VERSIONS, Made, Record
 from repro.studies import FrontStudy
 
-POOL = 100_000  # melodies of the prior, per seed, among which the best are chosen
-NUMBERS = (2, 10, 100, 1_000, 10_000)  # among how many of them
+NUMBERS = (2, 10, 100, 1_000, 10_000)  # among how many sequences of the prior the best is chosen
 TEMPERATURES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
 GROUPS = 256  # of n melodies: over so many the weights of importance resampling are averaged
 COLUMNS = ["domain", "prior", "form", "method", "gamma", "c", "n", "temperature", "stopped_after", "seed", "reward",
@@ -56,10 +55,18 @@ def melodies(study: FrontStudy) -> Results:
     return runs.finish_all("fronts", unlike.values())
 
 
-def untrained(of: Task, seeds: Sequence[int], temperatures: Sequence[float], pool: int = POOL) -> Record:
+def at_gamma(results: Results, gamma: float) -> Results:
+    """Of `melodies`, those from folk tunes in the paper's form at one discount, and the Note RNN: what is judged."""
+    chosen = [run for run in results.runs if run.label["prior"] == "folk"
+              and (run.trained is None or (run.label["form"], run.label["gamma"]) == ("paper", gamma))]  # fmt: skip
+    return Results(f"front_gamma_{gamma:g}", tuple(chosen))
+
+
+def untrained(of: Task, seeds: Sequence[int], temperatures: Sequence[float], pool: int) -> Record:
     """What costs no training: best-of-n, importance resampling at c, lower temperatures; `of` is the prior's task.
 
-    Its numbers are `rows`: method, n, c or temperature, seed, and the measures; KL per note where all end at one time.
+    `pool` sequences per seed stand for the prior, so that n goes to a tenth of them. Its numbers are `rows`: method, n,
+    c or temperature, seed, and the measures; KL per note where all end at one time.
     """
     spec = {"untrained": of.prior.weights_digest, "version": VERSIONS["evaluation"], "domain": of.domain.spec(),
             "measures": of.domain.measures_version, "held_out": of.held_out and of.held_out.spec, "pool": pool,

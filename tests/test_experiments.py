@@ -25,7 +25,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         (music.path_music, MUSIC.first(), [4]), (music.trained_prior, MUSIC, [15]), (music.causes, MUSIC, []),
         (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [5]),
         (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
-        (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [4]),
+        (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
         (molecules.authors_molecules, MOLECULES, [4]), (exact.learned, study("laptop", "exact"), [70]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

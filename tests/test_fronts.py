@@ -52,7 +52,7 @@ def test_a_colder_network_has_sharper_logits() -> None:
 
 
 def test_the_front_is_what_coins_between_policies_earn() -> None:
-    """Protects the picks and the hypervolume: points below the hull do not count, and past its end nothing is gained."""
+    """Protects the picks and the hypervolume: points below do not count, and past its end nothing is gained."""
     points = pd.DataFrame({"kl": [0.0, 0.2, 0.1, 0.4, 0.8], "reward": [1.0, 3.0, 1.5, 4.0, 3.9]})
     assert fronts.front(points).tolist() == [[0.0, 1.0], [0.2, 3.0], [0.4, 4.0]]
     # above the prior's 1: a triangle of .2 by 2, a trapezium of .2 by (2 + 3) / 2, then 3 from .4 to 1

@@ -31,6 +31,8 @@ RULES_COMMITS = {
     "verdicts; MIDI and SMILES files of one's own; the exact optimum",
     "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
     "problems",
+    "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
+    "the claims",
     "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
 }
 # fmt: off
