@@ -4,12 +4,17 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from repro.own import digest
+
+LARGEST = float(np.finfo(np.float32).max)  # float32 is what is learned from
+Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
 
 
 class DomainError(ValueError):
@@ -73,12 +78,39 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
             f"give one number per step, {sequences.shape}"
         )
     given = np.where(alive(sequences, domain.end), given, 0)
-    if not np.isfinite(given).all():
-        row, step = np.argwhere(~np.isfinite(given))[0]
+    if not (np.abs(given) < LARGEST).all():
+        row, step = np.argwhere(~(np.abs(given) < LARGEST))[0]
         raise DomainError(
             f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}: give a finite number"
         )
     return given
+
+
+def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
+    """What a function pays for B strings, float (B,); DomainError names the string at fault."""
+    wanted = "it gets a list of strings and returns one number for each"
+    try:
+        given = reward(list(strings))
+    except Exception as error:  # a reward of yours raises whatever it likes
+        alone = next((f" for {string!r}" for string in strings if _fails(reward, string)), "")
+        raise DomainError(f"the reward raises {type(error).__name__} ({error}){alone}: {wanted}") from error
+    if isinstance(given, (str, bytes, Mapping, set)) or not isinstance(given, Iterable):
+        raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
+    values = list(given)
+    if len(values) != len(strings):
+        raise DomainError(f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
+    for string, value in zip(strings, values, strict=True):
+        if not isinstance(value, (Real, np.bool_)) or not abs(float(value)) < LARGEST:
+            raise DomainError(f"the reward of {string!r} is {value}: give a finite number")
+    return np.array(values, dtype=float)
+
+
+def _fails(reward: Reward, string: str) -> bool:
+    try:
+        list(reward([string]))
+    except Exception:
+        return True
+    return False
 
 
 def alive(sequences: Any, end: int | None) -> Any:
@@ -87,7 +119,7 @@ def alive(sequences: Any, end: int | None) -> Any:
     return ends.cumsum(1) == ends
 
 
-def check(domain: Domain, vocabulary: int) -> None:
+def must_fit(domain: Domain, vocabulary: int) -> None:
     """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
     tokens, name = len(domain.vocabulary), domain.name
     if tokens != vocabulary:

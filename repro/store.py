@@ -116,6 +116,15 @@ def find(key: str, with_weights: bool = False) -> Record | None:
     return None if numbers is None else Record(key, numbers)
 
 
+def read(path: Path) -> Record:
+    """A record with its networks, path.json and path.safetensors; FileNotFoundError lists those beside it."""
+    record = _read(path.with_suffix(".json"), with_weights=True) if path.with_suffix(".json").exists() else None
+    if record is None:
+        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
+        raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
+    return record
+
+
 @cache
 def _shipped_networks() -> dict[str, Path]:
     paths = [path for name in SHIPPED for path in sorted((ROOT / "results" / name).glob("*.json"))]
@@ -152,18 +161,22 @@ def _read(path: Path, with_weights: bool) -> Record | None:
 
 
 def _keep(spec: Spec, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN], written: bool = True) -> Record:
+    path = cache_folder() / "runs" / f"{key_of(spec)}.json"
+    return keep(path if written else None, {"spec": spec} | numbers, networks)
+
+
+def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:
     """A made run as it will be read; its weights are written first, so that a record without them cannot arise."""
     tensors = {prefix + name: tensor.detach().contiguous()
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    text = json.dumps({"spec": spec} | numbers | digest, sort_keys=True, default=_python_number)
-    record = Record(key_of(spec), json.loads(text), weights)
-    path = cache_folder() / "runs" / f"{record.key}.json"
-    if written and weights:
+    text = json.dumps(numbers | digest, sort_keys=True, default=_python_number)
+    record = Record(key_of(numbers["spec"]), json.loads(text), weights)
+    if path and weights:
         write(path.with_suffix(".safetensors"), weights)
         record = dataclasses.replace(record, weights=path.with_suffix(".safetensors"))
-    if written:
+    if path:
         write(path, (text + "\n").encode())
     return record
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from repro import kl_control
-from repro.domain import Domain, alive, check, rewards
+from repro.domain import Domain, alive, must_fit, rewards
 from repro.evaluation import visited
 from repro.kl_control import METHODS, Policy
 from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
@@ -40,7 +40,7 @@ class Learner:
     gradient_steps = sequences = 0  # how many were made, and played in batches
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
-        check(domain, prior.vocabulary)
+        must_fit(domain, prior.vocabulary)
         self.domain, self.settings, self.seed, self.method = domain, settings, seed, METHODS[settings.method]
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
@@ -70,12 +70,14 @@ class Tuned(NamedTuple):
 
 
 def train(
-    learner: Learner, observe: Callable[[Learner], Row] = lambda _: {}, row: Callable[[Learner, int], Row] | None = None
-) -> Tuned:
+    learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
+    row: Callable[[Learner, int], Row] | None = None, on_step: Callable[[Row], object] = lambda _: None,
+) -> Tuned:  # fmt: skip
     """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
 
     `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of
-    the step, instead of the learner's own, and at step 0 too. Neither may disturb the learner.
+    the step, instead of the learner's own, and at step 0 too. Neither may disturb the learner. `on_step` hears the
+    latest row after every step.
     """
     torch.set_num_threads(1)
     rows: list[Row] = []
@@ -83,6 +85,7 @@ def train(
     for number in range(learner.steps + 1):
         if number:
             learner.step()
+            on_step(rows[-1] if rows else {})
         if learner.gradient_steps and not math.isfinite(learner.loss):
             rows.append(learner.diverged(rows[-1] if rows else {}))
             break

@@ -1,15 +1,17 @@
 """Molecules as a domain: SMILES strings under a reward at their end, the authors' of every token, or your own."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from rdkit.Chem import Draw
 
-from repro.domain import Domain
+from repro.domain import Domain, DomainError, Reward, worth
 from repro.molecules import scores
 from repro.molecules.data import END_INDEX, Vocabulary, before_end, ended
-from repro.molecules.reward import AuthorsReward, Reward, RewardError, prefix_parts, rewarded, terminal_parts
+from repro.molecules.reward import AuthorsReward, prefix_parts, terminal_parts
 from repro.own import digest
 from repro.settings import RewardWeights
 
@@ -23,11 +25,13 @@ class Molecules(Domain):
     end = END_INDEX
     horizon = 72  # tokens, the end included; the longest of the 1.58 million training molecules has 53
 
-    def __init__(self, vocabulary: Vocabulary, reward: Reward | None = None, training: Training = None) -> None:
+    def __init__(self, known: Any, reward: RewardWeights | Reward | None = None, training: Training = None) -> None:
+        """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`)."""
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
-            raise RewardError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
-        self.coding, self.vocabulary = vocabulary, vocabulary.tokens
-        self.reward: Reward = reward or RewardWeights()
+            raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
+        self.coding = known if isinstance(known, Vocabulary) else Vocabulary(known.vocabulary, known.tokeniser)
+        self.vocabulary = self.coding.tokens
+        self.reward = reward or RewardWeights()
         self.training = training
 
     def spec(self) -> dict[str, object]:
@@ -45,7 +49,7 @@ class Molecules(Domain):
         if isinstance(self.reward, RewardWeights):
             parts = terminal_parts(self.scored(sequences), ended(sequences), self.reward)
         else:
-            parts = {"reward": rewarded(self.reward, self.coding.decode(sequences))}
+            parts = {"reward": worth(self.reward, self.coding.decode(sequences))}
         paid = np.arange(sequences.shape[1]) == np.minimum(before_end(sequences), sequences.shape[1] - 1)[:, None]
         return {name: np.where(paid, values[:, None], 0.0) for name, values in parts.items()}
 
@@ -68,6 +72,16 @@ class Molecules(Domain):
     def text(self, sequence: np.ndarray) -> str:
         """The SMILES string of one sequence (T,)."""
         return self.coding.decode(sequence[None])[0]
+
+    def encode(self, strings: Sequence[str]) -> list[np.ndarray]:
+        """Strings as sequences to learn from, each with its first input and its end."""
+        return self.coding.encode(strings)
+
+    def draw(self, sample: pd.DataFrame) -> Any:
+        """The molecules of a frame with columns text and reward, as one picture."""
+        read = [(scores.parse(row.text)[0], f"{row.reward:.3g}") for row in sample.itertuples()]
+        molecules, captions = zip(*((molecule, caption) for molecule, caption in read if molecule), strict=True)
+        return Draw.MolsToGridImage(molecules, legends=captions, molsPerRow=4, subImgSize=(220, 180))
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The rows of Table 2."""

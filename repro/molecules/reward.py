@@ -1,8 +1,7 @@
-"""Rewards of molecules, before the division by c: ours at the end, the authors' at every token, your own."""
+"""Rewards of molecules, before the division by c: ours at the end, the authors' at every token."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,6 @@ import pandas as pd
 from repro.molecules import scores
 from repro.settings import RewardWeights
 
-OwnReward = Callable[[list[str]], Sequence[float] | np.ndarray]
-Reward = RewardWeights | OwnReward
 Parts = dict[str, np.ndarray]  # of a reward, by name
 PARTS = ("quality", "validity", "length", "carbons")  # of the authors' reward
 
@@ -90,18 +87,3 @@ def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], step
             run = run + 1 if token == "C" else 0
             rewards[:, row, length - 1] = worth, validity, for_length, carbons
     return dict(zip(PARTS, rewards, strict=True))
-
-
-class RewardError(ValueError):
-    """A reward of the user's own that cannot be used; the sentence says which molecule."""
-
-
-def rewarded(reward: OwnReward, smiles: list[str]) -> np.ndarray:
-    """The reward of B strings, float (B,); RewardError if it has another shape or a value that is no finite number."""
-    given = np.asarray(reward(list(smiles)), dtype=object)
-    if given.shape != (len(smiles),):
-        raise RewardError(f"the reward of {len(smiles)} molecules has the shape {given.shape}, not {(len(smiles),)}")
-    for place, value in enumerate(given):
-        if not isinstance(value, Real) or not np.isfinite(float(value)):
-            raise RewardError(f"the reward of molecule {place}, {smiles[place]!r}, is {value}: give a number")
-    return given.astype(float)

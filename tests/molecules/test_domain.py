@@ -9,11 +9,11 @@ import pytest
 from rdkit.Chem import Descriptors, MolFromSmiles
 from rdkit.Contrib.SA_Score import sascorer
 
-from repro.domain import Domain, digest
+from repro.domain import Domain, DomainError, Reward, digest
 from repro.molecules import reward, scores
 from repro.molecules.data import Vocabulary
 from repro.molecules.domain import AuthorsMolecules, Molecules
-from repro.molecules.reward import AuthorsReward, OwnReward, RewardError
+from repro.molecules.reward import AuthorsReward
 from repro.music.domain import Music
 from repro.settings import RewardWeights
 
@@ -47,17 +47,17 @@ def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
     that is no number names its molecule, a wrong shape both shapes.
     """
 
-    def paid(own: OwnReward) -> list[float]:
+    def paid(own: Reward) -> list[float]:
         return Molecules(VOCABULARY, reward=own).step_rewards(tokens(SMILES)).sum(axis=1).tolist()
 
     assert paid(lambda smiles: [len(s) for s in smiles]) == [3, 8, 3, 1]
     assert paid(lambda smiles: smiles.sort() or np.arange(4, dtype=np.float32)) == [0, 1, 2, 3]
-    with pytest.raises(RewardError, match=r"4 molecules has the shape \(2,\), not \(4,\)"):
+    with pytest.raises(DomainError, match="4 strings has 2 values: it gets a list of strings and returns one number"):
         paid(lambda smiles: np.zeros(2))
     for bad in ("high", None, math.inf, math.nan):
-        with pytest.raises(RewardError, match=f"molecule 2, 'CC\\(', is {bad}: give a number"):
+        with pytest.raises(DomainError, match=f"the reward of 'CC\\(' is {bad}: give a finite number"):
             paid(lambda smiles, bad=bad: [0, 1, bad, 0])
-    with pytest.raises(RewardError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
+    with pytest.raises(DomainError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
         Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def test_whatever_changes_a_run_changes_its_spec() -> None:
 FACTOR = 2.0
 
 
-def over(value: object) -> OwnReward:
+def over(value: object) -> Reward:
     def reward(smiles: list[str]) -> list[object]:
         return [value for _ in smiles]
 

@@ -1,0 +1,180 @@
+"""Ten lines: own sequences, own priors, both forms, what is saved, and what is refused in one sentence."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small import Bandit, Coins, uniform_rnn
+from torch import nn
+
+import repro
+from repro import own_prior, store, yours
+from repro.domain import Domain, DomainError, worth
+from repro.own_prior import Prior
+from repro.settings import SettingsError
+
+COINS = Prior(uniform_rnn(3), Coins.vocabulary)
+
+
+def ones(strings: list[str]) -> list[float]:
+    return [float(string.count("1")) for string in strings]
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REPRO_NO_BARS", "1")
+    for room in (yours, store):
+        monkeypatch.setattr(room, "ROOT", tmp_path)
+
+
+def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
+    """Protects the ten lines: a prior of own strings, tuned in both forms, earns more near it and is found again."""
+    rng = np.random.default_rng(0)
+    strings = ["".join(rng.choice(["0", "1"], size=rng.integers(2, 6), p=[0.8, 0.2])) for _ in range(500)]
+    domain = repro.Sequences("01", ones, horizon=8)
+    prior = repro.fit(domain, strings, steps=120, cells=16, learning_rate=1e-2)
+    repro.check(domain, prior)
+    before = repro.sample(domain, prior, 400)["reward"].mean()
+    assert before == pytest.approx(np.mean(ones(strings)), abs=0.3)
+    paper = repro.tune(domain, prior, "g", c=1.0, steps=60, form="paper")
+    path = repro.tune(domain, prior, c=1.0, steps=60)
+    for tuned in (path, paper):
+        table = tuned.compare(400)
+        assert table["prior"]["KL"] == pytest.approx(0, abs=1e-4) and table["policy"]["KL"] > 0.05
+        assert table["policy"]["J"] > table["prior"]["J"] and table["policy"]["J"] < table["policy"]["log Z"] + 0.2
+    path.save("ones")
+    again = repro.load("ones", domain)
+    assert again.settings == path.settings
+    pd.testing.assert_frame_equal(again.sample(50, seed=3), path.sample(50, seed=3), atol=1e-6)
+    alone = repro.load("ones").sample(50, seed=3)
+    assert (alone["reward"] == 0).all() and alone["text"].str.fullmatch(r"[01 $]*").all()
+    with pytest.raises(FileNotFoundError, match="results/own has no 'twos' that can be read: it has ones"):
+        repro.load("twos")
+
+
+def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects whoever waits, and who misspells: a bar of all steps, the settings of the chosen form."""
+    heard: list[int] = []
+    monkeypatch.setattr(store.tqdm, "update", lambda _, n=1: heard.append(n))
+    repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=7, episodes=4)
+    assert len(heard) == 7
+    for given, sentence in (
+        ({"form": "paths"}, "form is 'paths': it must be path or paper"), ({"method": "dpg"}, "must be one of q, psi, g"),
+        ({"form": "paper", "precision": "auto"}, "unknown setting precision; the settings are method, c, gamma"),
+    ):  # fmt: skip
+        with pytest.raises(SettingsError, match=sentence):
+            repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
+    """Protects priors of others: the same logits, biases and embedding folded in; other networks are refused."""
+    torch.manual_seed(0)
+    embedding = nn.Embedding(5, 7) if embedded else None
+    lstm, linear, tokens = (
+        nn.LSTM(7 if embedded else 5, 6, batch_first=True),
+        nn.Linear(6, 5),
+        torch.tensor([[0, 3, 1, 4]]),
+    )
+    read = embedding(tokens) if embedding else nn.functional.one_hot(tokens, 5).float()
+    prior = repro.from_lstm(lstm, linear, "abcde", embedding)
+    assert torch.allclose(prior.rnn(tokens), linear(lstm(read)[0]), atol=1e-6)
+    for other in (nn.LSTM(5, 6, num_layers=2), nn.LSTM(5, 6, bidirectional=True), nn.GRU(5, 6)):
+        with pytest.raises(DomainError, match=r"the network is (LSTM|GRU)\(.*\): a prior is one LSTM layer"):
+            repro.from_lstm(other, linear, "abcde")
+    with pytest.raises(DomainError, match="reads 5 tokens and scores 5: both must be 4"):
+        repro.from_lstm(nn.LSTM(5, 6), linear, "abcd")
+
+
+def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the first line of the ten."""
+    monkeypatch.setattr(own_prior, "ROOT", Path(repro.__file__).resolve().parent.parent)
+    molecules, music = repro.load_prior("molecules"), repro.load_prior("music")
+    domain = repro.Molecules(molecules, reward=lambda smiles: [len(s) for s in smiles])
+    assert domain.vocabulary == molecules.vocabulary and music.rnn.vocabulary == len(repro.Music.vocabulary)
+    with pytest.raises(FileNotFoundError, match="has no 'jazz' that can be read: it has exact-brackets, exact-tones"):
+        repro.load_prior("jazz")
+
+
+def test_the_suggested_temperature_puts_the_optimum_there() -> None:
+    """Protects the choice of c: on coins KL(p* || p) has a closed form, four times that of one toss."""
+    c = repro.suggest_c(Coins(), COINS, kl=0.5, samples=20_000)
+    share = np.array([1.0, 1.0, math.exp(1 / c)]) / (2 + math.exp(1 / c))
+    assert 4 * float(share @ np.log(3 * share)) == pytest.approx(0.5, abs=0.03)
+    with pytest.raises(DomainError, match="100 samples of the prior do not reach a KL of 6 nats"):
+        repro.suggest_c(Coins(), COINS, kl=6.0, samples=100)
+
+
+def test_rules_of_music_may_be_chosen_and_written() -> None:
+    """Protects own rules: named ones pay what they pay among the nine, own ones what they return."""
+    melodies = np.array([[14, 1, 16, 1] * 8, [2, 3, 4, 5] * 8])
+    nine, some = repro.Music(), repro.Music(rules=["key", lambda sung: (sung == 14).astype(float)])
+    parts = some.reward_parts(melodies)
+    assert list(parts) == ["key", "<lambda> (1)"] and np.array_equal(parts["key"], nine.reward_parts(melodies)["key"])
+    assert np.allclose(some.step_rewards(melodies), parts["key"] + (melodies == 14))
+    assert (
+        nine.spec() == {"name": "music", "version": 1} and some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
+    )
+    with pytest.raises(DomainError, match="the rule is 'kee': it must be a function, or one of key, tonic"):
+        repro.Music(["kee"])
+
+
+class Wrong(Coins):
+    """Coins whose reward has one fault."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault, self.numbers = fault, np.random.default_rng(0)
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        return {
+            "constant": np.ones(sequences.shape), "random": self.numbers.random(sequences.shape),
+            "future": np.repeat(sequences[:, -1:], 4, axis=1) * 1.0, "huge": np.where(sequences == 2, 1e300, 0.0),
+        }[self.fault]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("domain", "sentence"),
+    [
+        (Wrong("constant"), "every sequence of the prior earns 4: there is nothing to learn"),
+        (Wrong("random"), "is another when asked again: it must not be random"),
+        (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
+        (Wrong("huge"), r"the reward of '.*' is 1e\+300 at step .*: give a finite number"),
+        (Bandit(), ""), (Coins(), ""),
+    ],
+)  # fmt: skip
+def test_a_domain_is_tried(domain: Domain, sentence: str) -> None:
+    """Protects from silent traps: rewards that teach nothing, differ, look ahead or are no float32 are said."""
+    if not sentence:
+        return repro.check(domain, COINS)
+    with pytest.raises(DomainError, match=sentence):
+        repro.check(domain, COINS)
+
+
+def fails(strings: list[str]) -> Any:
+    return [1 / (len(string) - 2) for string in strings]
+
+
+@pytest.mark.parametrize(
+    ("reward", "sentence"),
+    [
+        (lambda strings: len(strings[0]), "2 strings is 1: it gets a list of strings and returns one number for each"),
+        (lambda strings: dict.fromkeys(strings, 1.0), r"2 strings is \{'a': 1.0"), (lambda strings: None, "is None"),
+        (lambda strings: [1.0], "2 strings has 1 values"), (lambda strings: [1.0, math.nan], "of 'bb' is nan: give a"),
+        (lambda strings: [1e39, 1.0], r"of 'a' is 1e\+39"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
+        (lambda strings: strings.lower(), "AttributeError .* it gets a list of strings"),
+    ],
+)  # fmt: skip
+def test_a_reward_that_cannot_be_used_names_its_string(reward: Any, sentence: str) -> None:
+    """Protects users of rewards written for one string, or that fail for one: what, which, what would be right."""
+    with pytest.raises(DomainError, match=sentence):
+        worth(reward, ["a", "bb"])
+
+
+def test_generators_and_arrays_are_rewards() -> None:
+    """Protects rewards as people write them."""
+    for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32)):
+        assert worth(reward, ["a", "bb"]).tolist() == [1.0, 2.0]
