@@ -63,7 +63,8 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
     repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=7, episodes=4)
     assert len(heard) == 7
     for given, sentence in (
-        ({"form": "paths"}, "form is 'paths': it must be path or paper"), ({"method": "dpg"}, "must be one of q, psi, g"),
+        ({"form": "paths"}, "form is 'paths': it must be path or paper"),
+        ({"method": "dpg"}, "method is 'dpg': it must be one of q, psi, g"),
         ({"form": "paper", "precision": "auto"}, "unknown setting precision; the settings are method, c, gamma"),
     ):  # fmt: skip
         with pytest.raises(SettingsError, match=sentence):
