@@ -45,8 +45,8 @@ class Yours:
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
 
-        log Z, of the optimum p exp(r / c) / Z, and how many samples of it these are worth are estimated from those of the
-        column. The domain's own measures stand below.
+        log Z, of the optimum p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same
+        samples. The domain's own measures stand below.
         """
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", Policy(self.prior.rnn, self.prior.rnn)), ("policy", self.policy)):
