@@ -91,7 +91,14 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         refuse(f"no notebook chosen here has a parameter {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
     if options.results is not None or parameters.keys() - {"preset"}:  # changed settings go elsewhere, as in studies
         parameters.setdefault("results", options.results or OWN_RESULTS)
-    results = ROOT / parameters.get("results", f"results/{preset}")
+    results = ROOT / f"results/{preset}"
+    if "results" in parameters:
+        from repro.studies import SettingsError, results_folder  # takes longer than `--list` may
+
+        try:
+            results = results_folder(parameters["results"])
+        except SettingsError as error:
+            refuse(f"{error}.")
     if not options.list:
         try:
             results.mkdir(parents=True, exist_ok=True)

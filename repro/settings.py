@@ -66,6 +66,8 @@ def _no_bool(value: Any) -> Any:
 def _listed(value: Any) -> Any:
     """Text as `papermill -p seeds 0,1` gives it, or one value alone, as a list."""
     if isinstance(value, str):
+        if not value.isprintable():
+            raise ValueError("it holds a line end or another sign that cannot be printed")
         return [part.strip() for part in value.split(",") if part.strip()]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -100,14 +102,16 @@ def _need_g(method: str, train_prior: bool) -> None:
 
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
+Temperature = Annotated[Number, Field(ge=1e-6, le=1e6)]  # rewards stay float32 when they are divided by it
+Rate = Annotated[Number, Field(gt=0, le=10)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
+Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, lt=2**63)]
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10**8)]  # more takes months, or all memory
 Method = Annotated[str, AfterValidator(_method)]
 Methods = Annotated[tuple[Method, ...], BeforeValidator(_listed), AfterValidator(_some)]
 Seeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), AfterValidator(_some)]
-Temperatures = Annotated[tuple[Positive, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Temperatures = Annotated[tuple[Temperature, ...], BeforeValidator(_listed), AfterValidator(_some)]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 Collections = Annotated[tuple[Collection, ...], BeforeValidator(_listed), AfterValidator(_some)]
 # of an RNN's products; "auto" (half the time where there is bfloat16) stays in a run's name: all machines find the run
@@ -156,7 +160,7 @@ class PriorSettings:
     steps: Count = 8000  # ours: about four minutes of one core (paper: 30,000)
     windows: Count = 64  # ours: windows a step (paper: 128)
     window_events: Whole = 64  # ours: events a window, drawn at random positions; 0: whole sequences by length
-    learning_rate: Positive = 7e-3  # ours: peak of a half cosine, Adam (authors' code: .5 x .85 per 1,000 steps)
+    learning_rate: Rate = 7e-3  # ours: peak of a half cosine, Adam (authors' code: .5 x .85 per 1,000 steps)
     clip: Positive = 5.0  # paper: global gradient norm
     l2: NotNegative = 2.5e-5  # paper: weight of the l2 penalty
     seed: Whole = 0  # ours
@@ -169,7 +173,7 @@ class TutorSettings:
     """How one policy is tuned by KL-control in the paper's form."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
-    c: Positive = 0.5  # paper: temperature; task rewards are divided by it
+    c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
     gamma: Share = 0.5  # paper: discount
     eta: Share = 0.01  # paper: rate of the target network's moving average
     rounds: Count = 900  # ours: a round is one batch of games, then the gradient steps on it
@@ -177,7 +181,7 @@ class TutorSettings:
     gradient_steps: Count = 4  # ours: a round (authors' code: one every 5 environment steps)
     batch_episodes: Count = 32  # ours: whole episodes a gradient step (paper: 32 single transitions)
     replay_episodes: Count = 4096  # ours: 131,072 transitions (authors' code: 100,000)
-    learning_rate: Positive = 1e-2  # ours: with Adam (authors' code: 1e-3)
+    learning_rate: Rate = 1e-2  # ours: with Adam (authors' code: 1e-3)
     schedule: Literal["cosine", "constant"] = "cosine"  # ours: a half cosine down to 0 (authors' code: constant)
     clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
     play: Literal["sample", "epsilon_greedy"] = "sample"  # ours; "epsilon_greedy" is the paper's
@@ -208,7 +212,7 @@ class PathSettings:
     """How one policy is tuned in the path-consistent form, Psi = log pi + V. All values are ours."""
 
     method: Method = "psi"  # q, psi, g, or rl_only, which is the policy gradient without the prior
-    c: Positive = 0.25  # temperature; task rewards are divided by it (authors' molecules: 2.857 for another reward)
+    c: Temperature = 0.25  # temperature; task rewards are divided by it (authors' molecules: 2.857 for another reward)
     gamma: Share = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
     steps: Count = 200  # one batch of new sequences and one gradient step each
     episodes: Count = 128  # new sequences a step
@@ -218,9 +222,9 @@ class PathSettings:
     annealed: Share = 0.0  # share of the steps over which the reward's weight rises from 0 to 1
     trace: Share = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     held: Share = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
-    learning_rate: Positive = 1e-4  # of the policy's LSTM, at its peak
-    head_learning_rate: Positive = 3e-3  # of its head: the LSTM's knowledge of data is kept, the head has the way to go
-    value_learning_rate: Positive = 3e-3  # of V, at its peak
+    learning_rate: Rate = 1e-4  # of the policy's LSTM, at its peak
+    head_learning_rate: Rate = 3e-3  # of its head: the LSTM's knowledge of data is kept, the head has the way to go
+    value_learning_rate: Rate = 3e-3  # of V, at its peak
     value_cells: Count = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
     centre_rate: Share = 0.2  # of the moving average that is subtracted from the reward at the end
     clip: Positive = 1.0  # gradient norm, of the policy and of V apart
@@ -235,14 +239,14 @@ class AuthorsSettings:
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
     train_prior: bool = False  # paper: the prior is fixed; True: G's is trained, as in the authors' code
-    c: Positive = 0.5  # paper: temperature; task rewards are divided by it
+    c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
     gamma: Share = 0.5  # paper: discount; the last event of a game bootstraps like any other (authors' code)
     eta: Share = 0.01  # paper: rate of the target network's moving average
     environment_steps: Count = 1_000_000  # paper: "iterations"; the authors' code counts events played
     train_every: Count = 5  # authors' code: events between two updates
     batch: Count = 32  # paper: transitions an update, drawn uniformly without replacement
     replay: Count = 100_000  # authors' code: transitions that are kept, the oldest go first
-    learning_rate: Positive = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
+    learning_rate: Rate = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
     clip: Positive = 5.0  # paper: gradient norm; each variable on its own (authors' code)
     epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
     epsilon_end: Share = 0.1  # authors' code

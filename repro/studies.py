@@ -10,8 +10,8 @@ from repro import OWN_RESULTS, PRESETS, ROOT
 from repro.kl_control import METHODS
 
 from repro.settings import (  # isort: skip
-    Count, Methods, MoleculeSettings, PathSettings, Positive, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    SettingsError, Shares, Temperatures, TuneSettings, TutorSettings, need, validated,
+    Count, Methods, MoleculeSettings, PathSettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
+    SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, validated,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -199,7 +199,7 @@ class ExactStudy(Study):
     """Problems small enough to write out."""
 
     steps: Count = 2000  # about eight seconds of one core a run
-    c: Positive = 0.5  # paper: of music; KL(prior || p*) is then 3.2 nats on brackets and 2.9 on tones
+    c: Temperature = 0.5  # paper: of music; KL(prior || p*) is then 3.2 nats on brackets and 2.9 on tones
     gammas: Shares = (0.5, 0.95)  # the paper's discounts, for music and for molecules; 1 is always run
     prior: PriorSettings = PriorSettings(cells=32, steps=600, windows=128, window_events=7, learning_rate=1e-2, l2=0.0,
                                          evaluate_every=100)  # fmt: skip
@@ -213,6 +213,16 @@ class ExactStudy(Study):
 STUDIES: dict[str, type[Study]] = {
     "music": MusicStudy, "fronts": FrontStudy, "molecules": MoleculeStudy, "exact": ExactStudy,
 }  # fmt: skip
+
+
+def results_folder(where: Any) -> Path:
+    """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
+    named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
+    need(bool(named), f"results is {where!r}: it must be the name of a folder")
+    path = ROOT / Path(where).expanduser()
+    inside = Path(where).is_absolute() or path.resolve().is_relative_to(ROOT)
+    need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
+    return path
 
 
 def known_names(kind: type[Study]) -> dict[str, str]:
@@ -252,7 +262,7 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     unknown = sorted(given.keys() - names.keys())
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(names)}")
     where = given.pop("results", OWN_RESULTS if given else f"results/{preset}")
-    made = kind(preset=cast(Any, preset), results=ROOT / str(where))
+    made = kind(preset=cast(Any, preset), results=results_folder(where))
     # first what the preset changes
     for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)

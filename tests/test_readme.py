@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import ROOT, experiments, pipeline, studies
+from repro import ROOT, experiments, pipeline, studies, yours
 from repro.evaluation import uniform_log_p
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,6 +100,17 @@ def test_its_options_exist(command: str, tmp_path: Path) -> None:
     """Protects from an option, a notebook or a parameter in README.md that is not there any more."""
     words = command.removeprefix("bash run_all.sh ").replace("--help", "--list").split()
     assert pipeline.main([*words, "--check", "--results", str(tmp_path)]) == 0
+
+
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects the lines that users copy: they run as they stand, with fewer steps and samples."""
+    monkeypatch.setattr(yours, "ROOT", tmp_path)
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    for many, few in (("steps=100", "steps=2"), ("compare()", "compare(30)"), ("sample(1000)", "sample(30)")):
+        assert many in block
+        block = block.replace(many, few)
+    exec(block, {})
+    assert (tmp_path / "results" / "own" / "nitrogen.safetensors").exists()
 
 
 def test_its_table_of_temperatures_adds_up() -> None:
