@@ -132,7 +132,7 @@ class Regression(Learner):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        self.original = self.prior = prior.eval().requires_grad_(False)
+        self.original = self.prior = copy.deepcopy(prior).eval().requires_grad_(False)
         self.policy = start_from(prior, settings.start)
         self.target = copy.deepcopy(self.policy).requires_grad_(False)
         if settings.train_prior:
