@@ -4,7 +4,7 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Real
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from repro.own import digest
 
 LARGEST = float(np.finfo(np.float32).max)  # float32 is what is learned from
+TRIED = 64  # strings that are tried alone where a reward fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
 
 
@@ -91,16 +92,18 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     wanted = "it gets a list of strings and returns one number for each"
     try:
         given = reward(list(strings))
+        kind = (str, bytes, Mapping, Set)  # none of which has one number for each, in order
+        values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else None
     except Exception as error:  # a reward of yours raises whatever it likes
-        alone = next((f" for {string!r}" for string in strings if _fails(reward, string)), "")
+        alone = next((f" for {string!r}" for string in strings[:TRIED] if _fails(reward, string)), "")
         raise DomainError(f"the reward raises {type(error).__name__} ({error}){alone}: {wanted}") from error
-    if isinstance(given, (str, bytes, Mapping, set)) or not isinstance(given, Iterable):
+    if values is None:
         raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
-    values = list(given)
+    values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
     if len(values) != len(strings):
         raise DomainError(f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
-        if not isinstance(value, (Real, np.bool_)) or not abs(float(value)) < LARGEST:
+        if not isinstance(value, Real) or not abs(float(value)) < LARGEST:
             raise DomainError(f"the reward of {string!r} is {value}: give a finite number")
     return np.array(values, dtype=float)
 

@@ -9,7 +9,6 @@ likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecu
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from repro.rnn import SequenceRNN, last_steps
 from repro.runs import Results, Task
 from repro.settings import TuningSettings
 from repro.store import Record
-from repro.studies import EXACT_PATH, EXACT_TUTOR, ExactStudy
+from repro.studies import EXACT_PATH, EXACT_TUTOR, ExactStudy, start_of
 from repro.tutor import Learner, Row
 
 Table = list[Tensor]  # level t: (A^t, V), float64
@@ -235,8 +234,7 @@ def settings(form: str, method: str, gamma: float, study: ExactStudy) -> TuningS
     """The settings of a run in one of the two forms, path (path-consistent) and paper."""
     if form == "path":
         return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
-    start: Any = "zero_head" if method == "g" else EXACT_TUTOR.start  # both begin as the prior
-    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start)
+    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start_of(method))
 
 
 def learned(study: ExactStudy) -> Results:

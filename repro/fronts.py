@@ -22,7 +22,7 @@ from repro.store import VERSIONS, Made, Record
 from repro.studies import FrontStudy
 
 NUMBERS = (2, 10, 100, 1_000, 10_000)  # among how many sequences of the prior the best is chosen
-TEMPERATURES = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
+COLDER = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
 GROUPS = 256  # of n melodies: over so many the weights of importance resampling are averaged
 COLUMNS = ["domain", "prior", "form", "method", "gamma", "c", "n", "temperature", "stopped_after", "seed", "reward",
            "kl", "entropy", "held_out_nll", "unique"]  # fmt: skip
@@ -35,7 +35,9 @@ def melodies(study: FrontStudy) -> Results:
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
-    lines: list[tuple[str, str, str, Any, Any, Any]] = [  # prior, form, method, and each combination of the rest
+    lines: list[
+        tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]
+    ] = [  # prior, form, method, and each combination of the rest
         ("folk", "paper", "psi", ends, study.c, study.seeds),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "path", "psi", ends, study.c, first),
@@ -51,8 +53,8 @@ def melodies(study: FrontStudy) -> Results:
             settings = replace(study.path if form == "path" else tutor, method=method, c=c, gamma=gamma)
             labels = {"prior": name, "form": form, "gamma": gamma}
             tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real[name], labels=labels))
-    unlike = {store.key_of(task.measures_spec): task for task in tasks}  # two lines may cross in one point
-    return runs.finish_all("fronts", unlike.values())
+    different = {store.key_of(task.measures_spec): task for task in tasks}  # two lines may cross in one point
+    return runs.finish_all("fronts", different.values())
 
 
 def at_gamma(results: Results, gamma: float) -> Results:
@@ -62,23 +64,26 @@ def at_gamma(results: Results, gamma: float) -> Results:
     return Results(f"front_gamma_{gamma:g}", tuple(chosen))
 
 
-def untrained(of: Task, seeds: Sequence[int], temperatures: Sequence[float], pool: int) -> Record:
-    """What costs no training: best-of-n, importance resampling at c, lower temperatures; `of` is the prior's task.
+def untrained(
+    of: Task, seeds: Sequence[int], pool: int, temperatures: Sequence[float] = (), colder: Sequence[float] = ()
+) -> Record:
+    """What costs no training: best-of-n, importance resampling at c, the prior `colder`; `of` is the prior's task.
 
     `pool` sequences per seed stand for the prior, so that n goes to a tenth of them. Its numbers are `rows`: method, n,
     c or temperature, seed, and the measures; KL per note where all end at one time.
     """
     spec = {"untrained": of.prior.weights_digest, "version": VERSIONS["evaluation"], "domain": of.domain.spec(),
-            "measures": of.domain.measures_version, "held_out": of.held_out and of.held_out.spec, "pool": pool,
-            "samples": of.samples, "seeds": list(seeds), "c": list(temperatures)}  # fmt: skip
+            "measures": of.domain.measures_version, "pool": pool, "n": NUMBERS, "c": list(temperatures),
+            "groups": GROUPS, "colder": list(colder), "samples": of.samples, "seeds": list(seeds),
+            "held_out": of.held_out and of.held_out.spec | {"count": of.held_out.at_end}}  # fmt: skip
 
     def make() -> Made:
         rnn = of.prior.rnn()
-        rows = [row | {"seed": seed} for seed in seeds for row in _chosen(of.domain, rnn, pool, seed, temperatures)]
-        real = list(of.held_out.read())[: of.held_out.at_end] if of.held_out else []
-        for seed, temperature in product(seeds, TEMPERATURES):
+        rows = [row | {"seed": seed} for seed in seeds for row in _among_pool(of.domain, rnn, pool, seed, temperatures)]
+        real = list(of.held_out.read())[: min(of.samples, of.held_out.at_end)] if of.held_out else []
+        for seed, temperature in product(seeds, colder):
             policy = Policy(cooled(rnn, temperature), rnn, METHODS["psi"])
-            metrics = evaluate(of.domain, policy, rnn, of.samples, seed, temperatures[0])[0]["metrics"]
+            metrics = evaluate(of.domain, policy, rnn, of.samples, seed, of.c)[0]["metrics"]
             metrics["held_out_nll"] = held_out_scores(policy, real)["nll"]
             rows.append({"method": "temperature", "temperature": temperature, "seed": seed} | metrics)
         return {"rows": rows}, {}
@@ -94,7 +99,7 @@ def cooled(rnn: SequenceRNN, temperature: float) -> SequenceRNN:
     return made
 
 
-def _chosen(
+def _among_pool(
     domain: Domain, rnn: SequenceRNN, pool: int, seed: int, temperatures: Sequence[float]
 ) -> Iterator[dict[str, Any]]:
     """Best-of-n and importance resampling among `pool` sequences of the prior."""
@@ -129,22 +134,15 @@ def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generat
     return float((share * groups).sum(axis=1).mean()), float(log_ratio.mean())
 
 
-def points(domain: str, results: Results, prior: str = "", form: str = "") -> pd.DataFrame:
-    """Every finished model as a point: COLUMNS, then the domain's own metrics."""
-    rows = [{"prior": prior, "form": form if run.trained else ""} | run.label | run.measured.numbers["metrics"]
-            for run in results.runs if run.measured is not None]  # fmt: skip
-    return _ordered(pd.DataFrame(rows).assign(domain=domain))
+def points(rows: pd.DataFrame, **labels: Any) -> pd.DataFrame:
+    """Measures of policies as points: COLUMNS first, then the domain's own metrics."""
+    named = rows.rename(columns=SHORT).assign(**labels)
+    return named.reindex(columns=list(dict.fromkeys([*COLUMNS, *named])))
 
 
-def along(domain: str, results: Results, prior: str, form: str, step: str) -> pd.DataFrame:
-    """Every row of the training curves as a point: what stopping early would have given."""
-    curves = results.curves()
-    return _ordered(curves.assign(domain=domain, prior=prior, form=form, stopped_after=curves[step]))
-
-
-def free(domain: str, made: Record, prior: str) -> pd.DataFrame:
-    """The points of `untrained`."""
-    return _ordered(pd.DataFrame(made.numbers["rows"]).assign(domain=domain, prior=prior, form="free"))
+def finished(results: Results) -> pd.DataFrame:
+    """A row per model of an experiment: its labels and its measures."""
+    return pd.DataFrame([run.label | run.measured.numbers["metrics"] for run in results.runs if run.measured])
 
 
 def front(points: pd.DataFrame) -> np.ndarray:
@@ -171,10 +169,3 @@ def hypervolume(points: pd.DataFrame, most: float) -> float:
 
 def _slope(left: np.ndarray, right: np.ndarray) -> float:
     return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)
-
-
-def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    named = frame.rename(columns=SHORT)
-    missing = [column for column in COLUMNS if column not in named]
-    named = named.assign(**dict.fromkeys(missing, np.nan))
-    return named[[*COLUMNS, *(column for column in named if column not in COLUMNS)]]

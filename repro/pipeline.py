@@ -93,7 +93,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         parameters.setdefault("results", options.results or OWN_RESULTS)
     results = ROOT / f"results/{preset}"
     if "results" in parameters:
-        from repro.studies import SettingsError, results_folder  # takes longer than `--list` may
+        from repro.settings import SettingsError, results_folder  # takes longer than `--list` may
 
         try:
             results = results_folder(parameters["results"])

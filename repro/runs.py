@@ -92,8 +92,9 @@ class Task:
     def policy(self, tuned: Record | None) -> Policy:
         """How the probabilities are read off the finished run, or off the prior without one."""
         prior = self.prior.rnn()
-        if tuned is None or self.settings is None:
+        if self.settings is None:
             return Policy(prior, prior)
+        assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
         return Policy(tuned.rnn(), acting, METHODS[self.settings.method])
 
@@ -185,13 +186,13 @@ class Run(NamedTuple):
         """As that of its task."""
         return self.task.label
 
-    def network(self) -> Record:
+    def with_network(self) -> Record:
         """The training with its network, which is made anew where only its numbers were shipped."""
         return store.finished(self.task.spec, self.task.tune, with_weights=True)
 
     def policy(self) -> Policy:
         """The finished policy, or the prior."""
-        return self.task.policy(self.network() if self.trained is not None else None)
+        return self.task.policy(self.with_network() if self.trained is not None else None)
 
 
 @dataclass(frozen=True)

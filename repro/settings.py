@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from repro import ROOT
 from repro.kl_control import METHODS
 
 Collection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
@@ -55,6 +56,16 @@ def changed(settings: T, changes: dict[str, Any]) -> T:
     unknown = sorted(changes.keys() - set(known))
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(known)}")
     return dataclasses.replace(cast(Any, settings), **changes)
+
+
+def results_folder(where: Any) -> Path:
+    """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
+    named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
+    need(bool(named), f"results is {where!r}: it must be the name of a folder")
+    path = ROOT / Path(where).expanduser()
+    inside = Path(where).is_absolute() or path.resolve().is_relative_to(ROOT)
+    need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
+    return path
 
 
 def _no_bool(value: Any) -> Any:

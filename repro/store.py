@@ -116,9 +116,10 @@ def find(key: str, with_weights: bool = False) -> Record | None:
     return None if numbers is None else Record(key, numbers)
 
 
-def read(path: Path) -> Record:
-    """A record with its networks, path.json and path.safetensors; FileNotFoundError lists those beside it."""
-    record = _read(path.with_suffix(".json"), with_weights=True) if path.with_suffix(".json").exists() else None
+def read_record(path: Path) -> Record:
+    """The record PATH.json with its networks, PATH.safetensors; FileNotFoundError lists those beside it."""
+    file = path.with_name(f"{path.name}.json")  # a name may hold dots
+    record = _read(file, with_weights=True) if file.exists() else None
     if record is None:
         known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
         raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")

@@ -11,7 +11,7 @@ from repro.kl_control import METHODS
 
 from repro.settings import (  # isort: skip
     Count, Methods, MoleculeSettings, PathSettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, validated,
+    SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, results_folder, validated,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class FrontStudy(MusicStudy):
     melodies: Count = Field(5_000, ge=2)
     tutor: TutorSettings = TutorSettings(**_FRONT)
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3, **_FRONT)
-    path: PathSettings = PathSettings(gamma=0.5, steps=1_000, episodes=64, learning_rate=5e-3, head_learning_rate=5e-3,
+    path: PathSettings = PathSettings(steps=1_000, episodes=64, learning_rate=5e-3, head_learning_rate=5e-3,
                                       evaluate_every=100)  # fmt: skip
 
     presets: ClassVar = {
@@ -185,6 +185,11 @@ class MoleculeStudy(Study):
         return self.path[method] if self.form == "path" else dataclasses.replace(self.tutor, method=method)
 
 
+def start_of(method: str) -> Any:
+    """Where learning starts in the paper's form, so that the policy begins as the prior."""
+    return "zero_head" if METHODS[method].plays_with_prior else "log_softmax"
+
+
 # One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 4.
 EXACT_PATH = PathSettings(c=0.5, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, head_learning_rate=1e-2,
                           value_learning_rate=5e-3, evaluate_every=20)  # fmt: skip
@@ -213,16 +218,6 @@ class ExactStudy(Study):
 STUDIES: dict[str, type[Study]] = {
     "music": MusicStudy, "fronts": FrontStudy, "molecules": MoleculeStudy, "exact": ExactStudy,
 }  # fmt: skip
-
-
-def results_folder(where: Any) -> Path:
-    """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
-    named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
-    need(bool(named), f"results is {where!r}: it must be the name of a folder")
-    path = ROOT / Path(where).expanduser()
-    inside = Path(where).is_absolute() or path.resolve().is_relative_to(ROOT)
-    need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
-    return path
 
 
 def known_names(kind: type[Study]) -> dict[str, str]:

@@ -1,13 +1,12 @@
 """Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from.
 
-prior = repro.load_prior("molecules")
-domain = repro.Molecules(prior, reward=mine)  # mine(strings) returns one number for each
-tuned = repro.tune(domain, prior, c=0.1, steps=400)
-tuned.compare()
-"""
+    prior = repro.load_prior("molecules")
+    domain = repro.Molecules(prior, reward=mine)  # mine(strings) returns one number for each
+    tuned = repro.tune(domain, prior, c=0.1)
+    tuned.compare()
+"""  # fmt: skip
 
 import dataclasses
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,15 +15,15 @@ import numpy as np
 import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, store
-from repro.domain import Domain, must_fit
-from repro.evaluation import estimated_optimum, evaluate
+from repro.domain import Domain, DomainError, rewards
+from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_prior import Prior
+from repro.own_inputs import Prior, Strings
 from repro.runs import TRAINERS
 from repro.settings import PathSettings, TutorSettings, changed, need
-from repro.studies import EXACT_PATH, EXACT_TUTOR, MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
+from repro.studies import EXACT_PATH, EXACT_TUTOR, MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy, start_of
 from repro.tutor import Row, train
 
 
@@ -49,25 +48,25 @@ class Yours:
         samples. The domain's own measures stand below.
         """
         c, columns = self.settings["c"], {}
-        for name, policy in (("prior", Policy(self.prior.rnn, self.prior.rnn)), ("policy", self.policy)):
+        for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
             scale = 1 if self.domain.end is not None else self.domain.horizon  # theirs are means per step
-            kl = scale * metrics.pop("kl")
-            own = {"reward": metrics.pop("task_reward"), "KL": kl, "J": float(played.task_reward.mean()) / c - kl,
-                   "entropy": scale * metrics.pop("entropy"), "log p": scale * metrics.pop("log_p"),
-                   "distinct": len({self.domain.text(row) for row in played.tokens}) / count}  # fmt: skip
+            row = {"reward": metrics.pop("task_reward")}
+            row |= {name: scale * metrics.pop(name) for name in ("kl", "entropy", "log_p")}
+            row["objective"] = row["reward"] / c - row["kl"]
             best = estimated_optimum(played, c, {})
-            columns[name] = own | {"log Z": best["log_z"], "effective samples": best["effective"]} | metrics
-        return pd.DataFrame(columns).drop(index=["objective", "log_p_last"], errors="ignore")
+            columns[name] = row | {"log_z": best["log_z"], "effective": best["effective"]} | metrics
+        return pd.DataFrame(columns).drop(index="log_p_last", errors="ignore")
 
-    against_prior = compare
+    against_prior = compare  # both names are promised
 
     def save(self, name: str) -> Path:
-        """Writes results/own/NAME.json and .safetensors; `load` reads them."""
-        spec = {"domain": self.domain.name, "vocabulary": self.prior.vocabulary, "tokeniser": self.prior.tokeniser,
-                "horizon": self.domain.horizon, "end": self.domain.end, "settings": self.settings}  # fmt: skip
-        path = ROOT / OWN_RESULTS / f"{name}.json"
+        """Writes results/own/policies/NAME.json and .safetensors; `load` reads them."""
+        first = self.domain.first_inputs(10_000, np.random.default_rng(0))
+        spec = {"vocabulary": self.prior.vocabulary, "tokeniser": self.prior.tokeniser, "settings": self.settings,
+                "horizon": self.domain.horizon, "end": self.domain.end, "first": np.unique(first).tolist()}  # fmt: skip
+        path = ROOT / OWN_RESULTS / "policies" / f"{name}.json"
         networks = {"": self.policy.network, "prior.": self.prior.rnn}
         store.keep(path, {"spec": spec, "curve": self.curve.to_dict("records")}, networks)
         return path
@@ -77,29 +76,37 @@ def sample(
     domain: Domain, prior: Prior, count: int = 1000, seed: int = 0, policy: Policy | None = None
 ) -> pd.DataFrame:
     """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
-    _, played = evaluate(domain, policy or Policy(prior.rnn, prior.rnn), prior.rnn, count, seed, 1.0)
-    texts = [domain.text(sequence) for sequence in played.tokens]
-    return pd.DataFrame({"text": texts, "reward": played.task_reward, "log_p": played.log_p, "log_pi": played.log_pi})
+    acting = policy or prior.policy
+    first, tokens = sampled(domain, acting, count, seed)
+    paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
+    walks = list(along(domain, acting, prior.rnn, first, tokens, compare_acting=False))
+    logs = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in ("log_p", "log_pi")}
+    return pd.DataFrame({"text": [domain.text(sequence) for sequence in tokens], "reward": paid} | logs)
 
 
-def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = None, steps: int = 400, seed: int = 0,
-         form: Literal["path", "paper"] = "path", **settings: Any) -> Yours:  # fmt: skip
+def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = None, steps: int | None = None,
+         seed: int = 0, form: Literal["path", "paper"] = "path", **settings: Any) -> Yours:  # fmt: skip
     """Tunes the prior towards the domain's reward by KL-control; `c` divides the reward: the smaller, the further away.
 
     `form` is "path" (path-consistent, stable on long sequences) or "paper"; a step plays a batch and learns from it.
-    `settings` are those of `PathSettings` or `TutorSettings`; what is not given was tuned on domains of this kind.
+    `settings` are those of `PathSettings` or `TutorSettings`. What is not given has the values that were tuned for
+    melodies or for molecules, or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate`
+    suits a larger one.
     """
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
     need(method in METHODS, f"method is {method!r}: it must be one of {', '.join(METHODS)}")
-    must_fit(domain, prior.rnn.vocabulary)
-    given = {"method": method, "evaluate_every": max(1, steps // 20)} | ({} if c is None else {"c": c}) | settings
-    made = changed(_defaults(domain, form, method), given | {"steps" if form == "path" else "rounds": steps})
+    base = _defaults(domain, form, method)
+    length = "steps" if form == "path" else "rounds"
+    need(length not in settings, f"{length} is not a setting here: give steps")
+    count = getattr(base, length) if steps is None else steps
+    given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
+    made = changed(base, given | {length: count})
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
-    with store.progress(steps, f"tuning by {method}") as bar:
+    with store.progress(count, f"tuning by {method}") as bar:
 
         def heard(row: Row) -> None:
             bar.update()
-            bar.set_postfix({"reward": row.get("task_reward", math.nan), "KL": row.get("kl", math.nan)}, refresh=False)
+            bar.set_postfix({name: row[name] for name in ("task_reward", "kl") if name in row}, refresh=False)
 
         tuned = train(learner, on_step=heard)
     policy = Policy(tuned.policy, prior.rnn, METHODS[method])
@@ -107,31 +114,39 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
 
 
 def load(name: str, domain: Domain | None = None) -> Yours:
-    """What `save` wrote. The reward is not in the file: without its domain, samples earn 0."""
-    record = store.read(ROOT / OWN_RESULTS / name)
+    """What `save` wrote. Rewards are in no file: without the domain, samples have none and nothing can be compared."""
+    record = store.read_record(ROOT / OWN_RESULTS / "policies" / name)
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
+    if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
+        raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
     policy = Policy(record.rnn(), prior.rnn, METHODS[spec["settings"]["method"]])
-    return Yours(domain or _Unrewarded(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
+    return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
-class _Unrewarded(Domain):
+class Saved(Strings):
     """The sequences of a saved policy, whose reward is not at hand."""
 
+    name = "saved"
+
     def __init__(self, spec: dict[str, Any]) -> None:
-        self.name, self.vocabulary = spec["domain"], tuple(spec["vocabulary"])
-        self.horizon, self.end = spec["horizon"], spec["end"]
+        self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
+        self.first = np.array(spec["first"])
+
+    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Any of those that were seen when the policy was saved."""
+        return generator.choice(self.first, size=count)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """Nothing."""
-        return np.zeros(sequences.shape)
+        """Not at hand."""
+        raise DomainError("the reward is not saved with a policy: give `load` its domain")
 
 
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings:
-    """Settings that were tuned on domains of this kind: melodies, molecules, or problems small enough to write out."""
+    """Settings that were tuned on domains of this kind, all without a discount."""
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
-        return replace(FrontStudy().path, gamma=1.0) if form == "path" else FrontStudy().tutor
-    start: Any = "zero_head" if method == "g" else "log_softmax" if method == "psi" else "prior_logits"
-    return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, method=method, start=start)
+        melodies = FrontStudy()
+        return replace(melodies.path if form == "path" else melodies.tutor, gamma=1.0, c=1.0)
+    return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))

@@ -35,12 +35,12 @@ def main() -> None:
     for results in (experiments.as_notated(music), experiments.from_rebuilt(music)):
         for run in results.at(music.c[0], seed):
             name = f"music-{results.name}-{run.label['method']}-c{music.c[0]:g}-seed{seed}"
-            ship(run.network(), "policies", name)
+            ship(run.with_network(), "policies", name)
             print(f"shipped {name}")
     for run in exact.learned(small).at(small.c, seed):
         if (run.label["form"], run.label["gamma"]) == ("path", 1.0) and run.label["method"] in ("psi", "g"):
             name = f"exact-{run.label['domain']}-{run.label['method']}-c{small.c:g}-seed{seed}"
-            ship(run.network(), "policies", name)
+            ship(run.with_network(), "policies", name)
             print(f"shipped {name}")
 
 

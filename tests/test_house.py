@@ -12,7 +12,7 @@ from repro import ROOT
 
 # Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
 ORDER = """own | domain rnn | kl_control | settings | studies store prior evaluation | tutor | path authors
-| music/ molecules/ | runs | experiments exact own_prior | fronts own_domain yours
+| music/ molecules/ | runs | experiments exact | fronts own_inputs | yours
 | book/paper | book/tables book/claim | book/claims book/rule | book/plots book/verdicts | book/melodies book/molecules
 | book/report | pipeline"""
 PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}

@@ -11,9 +11,9 @@ from small import Bandit, Coins, uniform_rnn
 from torch import nn
 
 import repro
-from repro import own_prior, store, yours
+from repro import own_inputs, store, yours
 from repro.domain import Domain, DomainError, worth
-from repro.own_prior import Prior
+from repro.own_inputs import Prior
 from repro.settings import SettingsError
 
 COINS = Prior(uniform_rnn(3), Coins.vocabulary)
@@ -43,16 +43,44 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
     path = repro.tune(domain, prior, c=1.0, steps=60)
     for tuned in (path, paper):
         table = tuned.compare(400)
-        assert table["prior"]["KL"] == pytest.approx(0, abs=1e-4) and table["policy"]["KL"] > 0.05
-        assert table["policy"]["J"] > table["prior"]["J"] and table["policy"]["J"] < table["policy"]["log Z"] + 0.2
-    path.save("ones")
-    again = repro.load("ones", domain)
-    assert again.settings == path.settings
-    assert again.sample(50, seed=3).equals(path.sample(50, seed=3))
-    alone = repro.load("ones").sample(50, seed=3)
-    assert (alone["reward"] == 0).all() and alone["text"].str.fullmatch(r"[01 $]*").all()
-    with pytest.raises(FileNotFoundError, match="results/own has no 'twos' that can be read: it has ones"):
+        assert table["prior"]["kl"] == pytest.approx(0, abs=1e-4) and table["policy"]["kl"] > 0.05
+        assert table["prior"]["objective"] < table["policy"]["objective"] < table["policy"]["log_z"] + 0.2
+    path.save("ones-c0.5")
+    again, played = repro.load("ones-c0.5", domain), path.sample(50, seed=3)
+    assert again.settings == path.settings and again.sample(50, seed=3).equals(played)
+    alone = repro.load("ones-c0.5")  # the same sequences, whose reward nobody knows
+    assert alone.sample(50, seed=3).drop(columns="reward").equals(played.drop(columns="reward"))
+    assert alone.sample(50)["reward"].isna().all()
+    with pytest.raises(DomainError, match="the reward is not saved with a policy: give `load` its domain"):
+        alone.compare(50)
+    with pytest.raises(DomainError, match="the tokens of the domain 'coins' are not those of the policy 'ones-c0.5'"):
+        repro.load("ones-c0.5", Coins())
+    with pytest.raises(FileNotFoundError, match="has no 'twos' that can be read: it has ones-c0.5"):
         repro.load("twos")
+
+
+def test_two_own_domains_have_two_names() -> None:
+    """Protects from another reward's results: alphabet, horizon and reward are part of a run's name."""
+    domains = [repro.Sequences("01", ones, 8), repro.Sequences("01", ones, 9), repro.Sequences("ab", ones, 8),
+               repro.Sequences("01", lambda strings: [1.0 for _ in strings], 8)]  # fmt: skip
+    assert len({store.key_of(domain.spec()) for domain in domains}) == 4
+    for alphabet in ("01$", "010", ["Cl", "C"]):
+        with pytest.raises(DomainError, match="it must be different single characters, without"):
+            repro.Sequences(alphabet, ones, 8)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "sentence"),
+    [
+        (["0"], "there are 1 sequences to learn from: at least two are needed"),
+        (["0", "0101010101"], "sequence 1 is '0101010101': it must become 2 to 9 tokens in 0 to 2"),
+        (["0", "x"], "'x' has 'x', which is not in the alphabet"),
+    ],
+)
+def test_sequences_that_cannot_be_learned_are_named(sequences: list[str], sentence: str) -> None:
+    """Protects priors of your own: nothing that the domain could never play is learned in silence."""
+    with pytest.raises(DomainError, match=sentence):
+        repro.fit(repro.Sequences("01", ones, horizon=8), sequences, steps=1)
 
 
 def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +93,7 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
         ({"form": "paths"}, "form is 'paths': it must be path or paper"),
         ({"method": "dpg"}, "method is 'dpg': it must be one of q, psi, g"),
         ({"form": "paper", "precision": "auto"}, "unknown setting precision; the settings are method, c, gamma"),
+        ({"form": "paper", "rounds": 7}, "rounds is not a setting here: give steps"),
     ):  # fmt: skip
         with pytest.raises(SettingsError, match=sentence):
             repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
@@ -86,13 +115,18 @@ def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
     for other in (nn.LSTM(5, 6, num_layers=2), nn.LSTM(5, 6, bidirectional=True), nn.GRU(5, 6)):
         with pytest.raises(DomainError, match=r"the network is (LSTM|GRU)\(.*\): a prior is one LSTM layer"):
             repro.from_lstm(other, linear, "abcde")
-    with pytest.raises(DomainError, match="reads 5 tokens and scores 5: both must be 4"):
-        repro.from_lstm(nn.LSTM(5, 6), linear, "abcd")
+    for parts, sentence in (
+        ((nn.LSTM(5, 6), linear, "abcd"), "reads so many tokens: 5; it must be 4"),
+        ((nn.LSTM(5, 6), nn.Linear(7, 5), "abcde"), "has a head over so many cells: 7; it must be 6"),
+        ((nn.LSTM(7, 6), linear, "abcde", nn.Embedding(5, 8)), "embeds into so many numbers: 8; it must be 7"),
+    ):
+        with pytest.raises(DomainError, match=sentence):
+            repro.from_lstm(*parts)
 
 
 def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects the first line of the ten."""
-    monkeypatch.setattr(own_prior, "ROOT", Path(repro.__file__).resolve().parent.parent)
+    monkeypatch.setattr(own_inputs, "ROOT", Path(repro.__file__).resolve().parent.parent)
     molecules, music = repro.load_prior("molecules"), repro.load_prior("music")
     domain = repro.Molecules(molecules, reward=lambda smiles: [len(s) for s in smiles])
     assert domain.vocabulary == molecules.vocabulary and music.rnn.vocabulary == len(repro.Music.vocabulary)
@@ -105,8 +139,10 @@ def test_the_suggested_temperature_puts_the_optimum_there() -> None:
     c = repro.suggest_c(Coins(), COINS, kl=0.5, samples=20_000)
     share = np.array([1.0, 1.0, math.exp(1 / c)]) / (2 + math.exp(1 / c))
     assert 4 * float(share @ np.log(3 * share)) == pytest.approx(0.5, abs=0.03)
-    with pytest.raises(DomainError, match="100 samples of the prior do not reach a KL of 6 nats"):
+    with pytest.raises(DomainError, match="100 samples of the prior show a KL of .* nats at most: ask for less"):
         repro.suggest_c(Coins(), COINS, kl=6.0, samples=100)
+    with pytest.raises(DomainError, match="at a KL of 2.5 nats 100 samples of the prior count as .: ask for less"):
+        repro.suggest_c(Coins(), COINS, kl=2.5, samples=100)
 
 
 def test_rules_of_music_may_be_chosen_and_written() -> None:
@@ -119,6 +155,8 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     assert (
         nine.spec() == {"name": "music", "version": 1} and some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
     )
+    with pytest.raises(DomainError, match=r"pays \(2,\): give one number per event, \(2, 32\)"):
+        repro.Music([lambda sung: sung[:, 0]]).step_rewards(melodies)
     with pytest.raises(DomainError, match="the rule is 'kee': it must be a function, or one of key, tonic"):
         repro.Music(["kee"])
 
@@ -131,7 +169,8 @@ class Wrong(Coins):
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         return {
-            "constant": np.ones(sequences.shape), "random": self.numbers.random(sequences.shape),
+            "constant": np.ones(sequences.shape), "flat": np.ones(len(sequences)),
+            "random": self.numbers.random(sequences.shape),
             "future": np.repeat(sequences[:, -1:], 4, axis=1) * 1.0, "huge": np.where(sequences == 2, 1e300, 0.0),
         }[self.fault]  # fmt: skip
 
@@ -139,7 +178,7 @@ class Wrong(Coins):
 @pytest.mark.parametrize(
     ("domain", "sentence"),
     [
-        (Wrong("constant"), "every sequence of the prior earns 4: there is nothing to learn"),
+        (Wrong("constant"), "all of 64 sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
         (Wrong("random"), "is another when asked again: it must not be random"),
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
         (Wrong("huge"), r"the reward of '.*' is 1e\+300 at step .*: give a finite number"),
@@ -165,6 +204,8 @@ def fails(strings: list[str]) -> Any:
         (lambda strings: dict.fromkeys(strings, 1.0), r"2 strings is \{'a': 1.0"), (lambda strings: None, "is None"),
         (lambda strings: [1.0], "2 strings has 1 values"), (lambda strings: [1.0, math.nan], "of 'bb' is nan: give a"),
         (lambda strings: [1e39, 1.0], r"of 'a' is 1e\+39"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
+        (lambda strings: (1 / (len(s) - 2) for s in strings), "ZeroDivisionError"),
+        (lambda strings: {1.0, 2.0}, "2 strings is"),
         (lambda strings: strings.lower(), "AttributeError .* it gets a list of strings"),
     ],
 )  # fmt: skip
@@ -176,5 +217,6 @@ def test_a_reward_that_cannot_be_used_names_its_string(reward: Any, sentence: st
 
 def test_generators_and_arrays_are_rewards() -> None:
     """Protects rewards as people write them."""
-    for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32)):
+    for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32),
+                   lambda s: torch.tensor([1.0, 2.0]), lambda s: [np.int64(1), torch.tensor(2)]):  # fmt: skip
         assert worth(reward, ["a", "bb"]).tolist() == [1.0, 2.0]

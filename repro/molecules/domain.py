@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,18 @@ from repro.settings import RewardWeights
 Training = Callable[[], Set[str]] | None  # returns the strings that the prior learned from, which are not novel
 
 
+class Known(Protocol):
+    """A prior of molecules: the tokens that it knows, and how strings are cut into them."""
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The end token first."""
+
+    @property
+    def tokeniser(self) -> str:
+        """Regex or characters."""
+
+
 class Molecules(Domain):
     """SMILES strings under a reward that a finished molecule earns: by its scores, or a function of B strings."""
 
@@ -25,13 +37,15 @@ class Molecules(Domain):
     end = END_INDEX
     horizon = 72  # tokens, the end included; the longest of the 1.58 million training molecules has 53
 
-    def __init__(self, known: Any, reward: RewardWeights | Reward | None = None, training: Training = None) -> None:
+    def __init__(
+        self, known: Vocabulary | Known, reward: RewardWeights | Reward | None = None, training: Training = None
+    ) -> None:
         """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`)."""
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
             raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
         self.coding = known if isinstance(known, Vocabulary) else Vocabulary(known.vocabulary, known.tokeniser)
         self.vocabulary = self.coding.tokens
-        self.reward = reward or RewardWeights()
+        self.reward = RewardWeights() if reward is None else reward
         self.training = training
 
     def spec(self) -> dict[str, object]:
@@ -80,7 +94,10 @@ class Molecules(Domain):
     def draw(self, sample: pd.DataFrame) -> Any:
         """The molecules of a frame with columns text and reward, as one picture."""
         read = [(scores.parse(row.text)[0], f"{row.reward:.3g}") for row in sample.itertuples()]
-        molecules, captions = zip(*((molecule, caption) for molecule, caption in read if molecule), strict=True)
+        valid = [(molecule, caption) for molecule, caption in read if molecule is not None]
+        if not valid:
+            raise DomainError(f"none of the {len(read)} strings is a molecule: there is nothing to draw")
+        molecules, captions = zip(*valid, strict=True)
         return Draw.MolsToGridImage(molecules, legends=captions, molsPerRow=4, subImgSize=(220, 180))
 
     def measures(self, sequences: np.ndarray) -> pd.Series:

@@ -41,7 +41,11 @@ class Music(Domain):
         own = {f"{getattr(rule, '__name__', 'rule')} ({place})": rule  # two may have one name, as lambdas do
                for place, rule in enumerate(self.rules) if callable(rule)}  # fmt: skip
         chosen = [rule for rule in self.rules if not callable(rule)] if self.rules else list(nine)
-        return {name: nine[name] for name in chosen} | {name: rule(sequences.copy()) for name, rule in own.items()}
+        paid = {name: np.asarray(rule(sequences.copy())) for name, rule in own.items()}
+        for name, part in paid.items():
+            if part.shape != sequences.shape:
+                raise DomainError(f"the rule {name} pays {part.shape}: give one number per event, {sequences.shape}")
+        return {name: nine[name] for name in chosen} | paid
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run; a rule of yours by its source."""

@@ -1,0 +1,196 @@
+"""What you bring: a prior, strings with a reward; a trial of any domain, and a temperature for it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from repro import ROOT, store
+from repro.domain import Domain, DomainError, Reward, alive, must_fit, rewards, worth
+from repro.evaluation import sampled
+from repro.kl_control import Policy
+from repro.own import digest
+from repro.prior import train_prior
+from repro.rnn import SequenceRNN
+from repro.settings import PriorSettings, changed
+
+SHIPPED = {"music": "music-as_notated", "molecules": "molecules-regex"}  # short names
+KEPT_BACK = 0.05  # ours: the share of own sequences that a prior does not learn from
+CHECKED, CUTS = 64, 8  # sequences of the prior on which a domain is tried, and steps after which they are mixed
+FEWEST = 20  # effective samples below which a temperature would be a guess
+
+
+class Prior(NamedTuple):
+    """A sequence RNN that has learned from data, and the tokens that it knows."""
+
+    rnn: SequenceRNN
+    vocabulary: tuple[str, ...]
+    tokeniser: str = ""  # of molecules: how strings are cut into tokens
+    curve: pd.DataFrame | None = None  # of its training, where it was trained here
+
+    @property
+    def policy(self) -> Policy:
+        """The prior as the policy that it is."""
+        return Policy(self.rnn, self.rnn)
+
+
+def load_prior(name: str) -> Prior:
+    """A shipped prior: "music" (folk tunes), "molecules" (MOSES), or a name in results/priors, which an error lists."""
+    record = store.read_record(ROOT / "results" / "priors" / SHIPPED.get(name, name))
+    data = record.numbers["spec"]["data"]
+    return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), data.get("tokeniser", ""))
+
+
+def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings: Any) -> Prior:
+    """A prior of your own sequences: strings where the domain can `encode` them, else arrays, the first token priming.
+
+    `settings` are those of `PriorSettings`; one sequence of twenty is kept back for the curve.
+    """
+    encode, tokens = getattr(domain, "encode", None), len(domain.vocabulary)
+    rows = [np.asarray(row) for row in (encode(list(sequences)) if encode else sequences)]
+    if len(rows) < 2:
+        raise DomainError(f"there are {len(rows)} sequences to learn from: at least two are needed")
+    for place, row in enumerate(rows):
+        whole = row.ndim == 1 and row.dtype.kind in "iu"
+        if not whole or not 2 <= len(row) <= domain.horizon + 1 or not 0 <= row.min() <= row.max() < tokens:
+            wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
+            raise DomainError(f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
+    order = np.random.default_rng(0).permutation(len(rows))
+    learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
+    chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, steps // 10)} | settings
+    made = changed(PriorSettings(steps=steps), chosen)
+    with store.progress(steps, "training a prior") as bar:
+        rnn, curve = train_prior([rows[i] for i in learned], [rows[i] for i in kept_back], tokens, made, bar.update)
+    return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
+
+
+def from_lstm(
+    lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
+    tokeniser: str = "",
+) -> Prior:  # fmt: skip
+    """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
+    if not isinstance(lstm, nn.LSTM) or lstm.num_layers > 1 or lstm.bidirectional or lstm.proj_size:
+        raise DomainError(f"the network is {lstm}: a prior is one LSTM layer in one direction")
+    tokens, cells = len(vocabulary), lstm.hidden_size
+    read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
+    sizes = {
+        "reads so many tokens": (read, tokens),
+        "embeds into so many numbers": (width, lstm.input_size),
+        "scores so many tokens": (linear.out_features, tokens),
+        "has a head over so many cells": (linear.in_features, cells),
+    }
+    for what, (given, wanted) in sizes.items():
+        if given != wanted:
+            raise DomainError(f"the network {what}: {given}; it must be {wanted}")
+    rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
+    inputs = weights["weight_ih_l0"] if embedding is None else weights["weight_ih_l0"] @ embedding.weight.T
+    bias = weights["bias_ih_l0"] + weights["bias_hh_l0"] if lstm.bias else torch.zeros(4 * cells)
+    with torch.no_grad():
+        for mine, theirs in zip(rnn.lstm.all_weights[0][:3], (inputs, weights["weight_hh_l0"], bias), strict=True):
+            mine.copy_(theirs)
+        rnn.head.weight.copy_(linear.weight)
+        rnn.head.bias.copy_(torch.zeros(tokens) if linear.bias is None else linear.bias)
+    return Prior(rnn.eval(), tuple(vocabulary), tokeniser)
+
+
+class Strings(Domain):
+    """Sequences that are read as strings: the tokens before the end, joined."""
+
+    def text(self, sequence: np.ndarray) -> str:
+        """The tokens (T,) before the end, joined; with spaces between them where nothing ends."""
+        if self.end is None:
+            return super().text(sequence)
+        return "".join(self.vocabulary[token] for token in sequence[np.cumsum(sequence == self.end) == 0])
+
+
+class Sequences(Strings):
+    """Strings over an alphabet, which an end token ends; a function of B strings says what they are worth."""
+
+    name = "sequences"
+
+    def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int) -> None:
+        """`horizon` counts the end token too; a string that has not ended there is rewarded as it stands."""
+        self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
+        if len(set(self.vocabulary)) <= self.end or max(map(len, self.vocabulary)) > 1:
+            raise DomainError(f"the alphabet is {alphabet!r}: it must be different single characters, without $")
+        self.horizon, self.reward = horizon, reward
+
+    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """The end token: before a string stands the end of another."""
+        return np.full(count, self.end)
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        """What the whole string is worth, at its last step, (B, T)."""
+        last = alive(sequences, self.end).sum(axis=1) - 1
+        paid = np.zeros(sequences.shape)
+        paid[np.arange(len(paid)), last] = worth(self.reward, [self.text(sequence) for sequence in sequences])
+        return paid
+
+    def encode(self, strings: Sequence[str]) -> list[np.ndarray]:
+        """Strings as sequences to learn from, each with its first input and its end."""
+        number = {token: place for place, token in enumerate(self.vocabulary[:-1])}
+        for string in strings:
+            if unknown := sorted(set(string) - number.keys()):
+                raise DomainError(f"{string!r} has {unknown[0]!r}, which is not in the alphabet")
+        return [np.array([self.end, *(number[token] for token in string), self.end]) for string in strings]
+
+    def spec(self) -> dict[str, object]:
+        """What of the domain determines a run; `reward` is None for a function without a name (`digest`)."""
+        return super().spec() | {
+            "tokens": list(self.vocabulary),
+            "horizon": self.horizon,
+            "reward": digest(self.reward),
+        }
+
+
+def check(domain: Domain, prior: Prior) -> None:
+    """Tries a domain on sequences of the prior; DomainError: what does not fit, is random or looks at the future."""
+    must_fit(domain, prior.rnn.vocabulary)
+    name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
+    paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
+    if not np.array_equal(paid, rewards(domain, tokens)):
+        raise DomainError(f"the reward of the domain {name!r} is another when asked again: it must not be random")
+    parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
+    if not np.allclose(parts, paid):
+        raise DomainError(f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
+    if np.ptp(paid.sum(axis=1)) == 0:
+        earned = f"all of {CHECKED} sequences of the prior earn {paid.sum(axis=1)[0]:g}"
+        raise DomainError(f"{earned}: a reward that the prior never sees differ cannot be learned from")
+    for step in np.unique(np.linspace(1, domain.horizon - 1, CUTS).astype(int)) if domain.horizon > 1 else ():
+        # the same beginnings with the ends of others
+        mixed = np.concatenate([tokens[:, :step], np.roll(tokens[:, step:], 1, axis=0)], axis=1)
+        other = ~np.isclose(rewards(domain, mixed)[:, :step], paid[:, :step]) & belongs[:, [step]]
+        if other.any():
+            row, at = np.argwhere(other)[0]
+            raise DomainError(f"the reward at step {at} of {domain.text(tokens[row])!r} depends on later tokens")
+
+
+def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed: int = 0) -> float:
+    """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), from its samples.
+
+    DomainError where so few samples say so much that the answer would be a guess.
+    """
+    reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
+    low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
+    for _ in range(60):
+        middle = (low + high) / 2
+        distance, effective = _of_optimum(reward / math.exp(middle))
+        low, high = (middle, high) if distance > kl else (low, middle)
+    if distance < 0.9 * kl:
+        raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
+    if effective < FEWEST:
+        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
+        raise DomainError(f"{enough}: ask for less, or take more")
+    return math.exp(middle)
+
+
+def _of_optimum(scaled: np.ndarray) -> tuple[float, float]:
+    """KL(p* || p) = E_p*[r / c] - log Z from r / c of samples of p, and Kish's number of effective ones."""
+    weight = np.exp(scaled - scaled.max())
+    log_z = math.log(weight.mean()) + scaled.max()
+    weight /= weight.sum()
+    return float(weight @ scaled - log_z), float(1 / np.square(weight).sum())
