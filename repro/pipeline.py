@@ -137,6 +137,8 @@ def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Pa
         return f"ok      {store.shown(good)}"
     except Exception as error:  # whatever went wrong with this one, the others still run
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or type(error).__name__
+        if message == "Kernel died":
+            message = "its kernel died: it was killed, or there was too little memory"
         print(f"    {name}: {message.splitlines()[-1]}", flush=True)
         if made.exists():
             write_copy(made, bad)
@@ -219,12 +221,17 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
                 print("\n".join(rows), flush=True)
                 return 130  # the exit code that shells expect after Ctrl-C
     print("\n".join(rows), flush=True)
+    failed = any("  failed" in row for row in rows)
     try:
-        print(f"\nVerdicts\n\n{verdicts.as_text(verdicts.read_ledger(results)) or 'none yet: run notebook 99'}")
-        print(f"\nThe report: {store.shown(report.write_page(results))}", flush=True)
+        page = report.write_page(results)
+        if failed:
+            print("\nThe copies of what failed show where. Finished runs are kept: the same command goes on.")
+        else:
+            print(f"\nVerdicts\n\n{verdicts.as_text(verdicts.read_ledger(results)) or 'none yet: run notebook 99'}")
+            print(f"\nThe report: {store.shown(page)}", flush=True)
     except Exception as error:  # whatever the report meets, hours of runs end with their own exit code
         print(f"\nThe report was not written: {type(error).__name__}: {error}", flush=True)
-    return int(any("  failed" in row for row in rows))
+    return int(failed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
