@@ -2,6 +2,8 @@
 # Set-up in one command: makes .venv, installs what pyproject.toml declares under the pins of constraints.txt, and hands
 # over to repro.pipeline, which reads the options. For bash 3.2 and POSIX tools, so that it also runs on an old macOS.
 set -eu
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP # what they name would stand before this repository's own
+export PYTHONNOUSERSITE=1
 CDPATH='' cd -- "$(dirname -- "$0")"
 
 fail() {
