@@ -254,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", *command])
     asked = {
         "REPRO_JOBS": options.jobs, "REPRO_FRESH_SINCE": options.fresh and repr(time.time()), "REPRO_NO_BARS": "1",
+        "REPRO_PIPELINE": str(os.getpid()),  # kernels and workers end with this process
         "REPRO_TRAIN_PRIORS": options.train_priors and "1",
         "PYTHONWARNINGS": "ignore:A worker stopped while some jobs were given",  # joblib starts another one
     }  # fmt: skip

@@ -4,14 +4,17 @@ A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; i
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
 finished run is read, never repeated; an interrupted one leaves nothing behind. The environment steers all runs of a
 command: REPRO_JOBS (processes), REPRO_FRESH_SINCE (a Unix time: runs recorded before it are ignored),
-REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS.
+REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS, REPRO_PIPELINE (the process with which this one ends).
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import signal
 import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -32,6 +35,20 @@ VERSIONS = {"prior": 1, "tutor": 1, "path": 1, "authors": 1, "evaluation": 1, "c
 SHIPPED = ("priors", "policies")  # folders of results/ with networks, each a pair NAME.json, NAME.safetensors
 T = TypeVar("T")
 Spec = Mapping[str, Any]
+
+
+def _end_with(pipeline: int) -> None:
+    """Ends this process, a kernel or a worker, within a second of the pipeline that started it, however that ended."""
+    while True:
+        time.sleep(1)
+        try:
+            os.kill(pipeline, 0)
+        except OSError:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+if "REPRO_PIPELINE" in os.environ and os.name == "posix":  # elsewhere signal 0 is no question
+    threading.Thread(target=_end_with, args=(int(os.environ["REPRO_PIPELINE"]),), daemon=True).start()
 
 
 def cache_folder() -> Path:

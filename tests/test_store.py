@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -127,3 +131,17 @@ def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     for jobs in ("1", "2"):
         monkeypatch.setenv("REPRO_JOBS", jobs)
         assert store.many(math.factorial, [5, 0, 3], "factorials") == [120, 1, 6]
+
+
+def test_kernels_and_workers_end_with_their_pipeline() -> None:
+    """Protects a machine from work that nobody waits for: what a killed pipeline has started ends within seconds."""
+    with subprocess.Popen(["sleep", "100"]) as pipeline:
+        environment = os.environ | {"REPRO_PIPELINE": str(pipeline.pid)}
+        code = "import repro.store, time; print('ready', flush=True); time.sleep(100)"
+        with subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        ) as worker:
+            assert worker.stdout and worker.stdout.readline() == "ready\n" and worker.poll() is None
+            pipeline.kill()
+            pipeline.wait()
+            assert worker.wait(timeout=10) == -signal.SIGKILL

@@ -267,11 +267,10 @@ def _line(*texts: str) -> str:
 
 
 def as_markdown(entries: Sequence[Entry]) -> str:
-    """The ledger for README.md: a line of counts and a table per group, the first of them open."""
+    """The ledger for README.md: a line of counts and a table per group, folded."""
     lines = [f"{counts(entries)}. {NOTE}"]
-    for place, (name, group) in enumerate(grouped(entries).items()):
-        lines.append("<details>" if place else "<details open>")
-        lines += [f"<summary><b>{name}</b>: {counts(group)}</summary>", ""]
+    for name, group in grouped(entries).items():
+        lines += ["<details>", f"<summary><b>{name}</b>: {counts(group)}</summary>", ""]
         lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         for entry in group:
             escaped = (html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry))
