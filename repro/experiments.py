@@ -270,12 +270,6 @@ def terminal_paper_form(study: MoleculeStudy) -> Results:
     return _terminal(study, "terminal_plain", settings, study.seeds)
 
 
-def terminal_front(study: MoleculeStudy, temperatures: Sequence[float]) -> Results:
-    """Psi under the terminal reward at other temperatures; one seed."""
-    settings = [replace(study.tuning("psi"), c=c) for c in temperatures]
-    return _terminal(study, "terminal_front", settings, study.seeds[:1])
-
-
 def authors_molecules(study: MoleculeStudy) -> Results:
     """Q, Psi, G and RL only under the authors' reward of every character (Table 2); one seed."""
     prior, vocabulary = authors_smiles_rnn(study)

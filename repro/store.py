@@ -212,6 +212,24 @@ def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return frame
 
 
+def results_in(path: Path, empty: Any, whole: Callable[[Any], bool], **how: Any) -> Any:
+    """What a JSON file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
+    if not path.exists():
+        return empty
+    try:
+        read = json.loads(path.read_bytes(), **how)
+        if type(read) is type(empty) and whole(read):
+            return read
+        problem = "it holds something else"
+    except (ValueError, TypeError, AttributeError) as error:
+        problem = type(error).__name__
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    again = f"it is set aside as {aside.name}, and made again by the notebooks that write it"
+    warnings.warn(f"{shown(path)} is damaged ({problem}): {again}", stacklevel=2)
+    return empty
+
+
 def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
     try:

@@ -108,7 +108,7 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
     `records` are finished runs that stand in no Results, by the name of their experiment.
     """
     path = results / "runs.json"
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    runs: dict[str, Any] = verdicts.read_runs(results)
     made = {experiment.name: experiment.numbers() for experiment in experiments}
     for name, finished in records.items():
         made[name] = {record.key: record.numbers for record in finished}

@@ -1,7 +1,6 @@
 """The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
 
 import html
-import json
 import math
 import re
 import textwrap
@@ -13,6 +12,7 @@ import jinja2
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from repro import store
 from repro.book.claims import CLAIMS
 from repro.book.paper import METHOD_NAMES, methods_in
 from repro.book.rule import ORDER, judge, number
@@ -22,6 +22,7 @@ TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, l
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
 SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
+NEEDED = {"id", "says", "domain", "experiment", "sentence", "paper", "verdict", "size", "before", "unit"}  # of an entry
 
 
 def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
@@ -35,7 +36,7 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
 def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
     """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
     tables = {name: _read(results, name) for name in at}
-    runs = json.loads((results / "runs.json").read_bytes()) if (results / "runs.json").exists() else {}
+    runs = read_runs(results)
     of_g = trained_with_g(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
     for entry in entries:
@@ -61,11 +62,10 @@ def trained_with_g(results: Path) -> str:
     for way, frame in ways.items():
         rows = frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")
         percent = rows["value"].to_numpy(float) * 100
-        if not len(percent):
-            continue
-        mean = f"mean of {len(percent)} runs {percent.mean():.1f} %"
-        texts.append(f"{percent.min():.1f} to {percent.max():.1f} % {way} ({mean})")
-        every += [*percent]
+        if len(percent):
+            mean = f"mean of {len(percent)} runs {percent.mean():.1f} %"
+            texts.append(f"{percent.min():.1f} to {percent.max():.1f} % {way} ({mean})")
+            every += [*percent]
     if not texts:
         return ""
     if len(texts) == len(ways):
@@ -156,8 +156,13 @@ PASSES = {
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-    path = results / "claims.json"
-    return json.loads(path.read_bytes(), object_hook=_with_nan) if path.exists() else []
+    file, whole = results / "claims.json", lambda rows: all(row.keys() >= NEEDED for row in rows)
+    return store.results_in(file, [], whole, object_hook=_with_nan)
+
+
+def read_runs(results: Path) -> dict[str, dict[str, Any]]:
+    """RESULTS/runs.json: the numbers of all runs by key; none where there are no runs."""
+    return store.results_in(results / "runs.json", {}, lambda runs: all("experiments" in run for run in runs.values()))
 
 
 def _with_nan(read: dict[str, Any]) -> dict[str, Any]:
@@ -180,9 +185,7 @@ def counts(entries: Iterable[Entry]) -> str:
     rows = list(entries)
     said = {row["says"] for row in rows}
     theirs = {row["says"] for row in rows if row["source"] != "ours"}
-    about = _number_of(len(said), "sentence")
-    if said - theirs:
-        about += f", {len(said - theirs)} of them ours"
+    about = _number_of(len(said), "sentence") + (f", {len(said - theirs)} of them ours" if said - theirs else "")
     found = [short(row["verdict"]) for row in rows]
     verdicts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ORDER if verdict in found)
     return f"{_number_of(len(rows), 'row')} on {about}: {verdicts}"
@@ -255,8 +258,7 @@ def as_text(entries: Sequence[Entry]) -> str:
     for name, group in grouped(entries).items():
         lines += ["", f"{name}: {counts(group)}", _line("id", "verdict", "ours", "paper")]
         for entry in group:
-            verdict = short(entry["verdict"]) + (" ‡" if entry["before"] else "")
-            _, _, paper, levels, _ = cells(entry)
+            verdict, (_, _, paper, levels, _) = short(entry["verdict"]) + " ‡" * bool(entry["before"]), cells(entry)
             lines.append(_line(entry["id"], verdict, levels or estimate(entry), paper))
     return "\n".join(lines).strip()
 

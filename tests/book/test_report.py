@@ -217,3 +217,16 @@ def test_the_page_opens_in_a_browser(chromium: Any, width: int) -> None:
     assert faults == [] and (seen["broken"], seen["scripts"]) == (0, 0)
     assert seen["images"] >= 20 and seen["wide"] <= width and len(sounds) >= 3 and min(sounds) > 1
     assert "Is it true?" in seen["text"] and "not reproduced" in seen["text"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": {"curve": []}}', '{"a": 1}', "null", '{"a": {"experim'])
+def test_damaged_results_are_named_and_set_aside(tmp_path: Path, content: str) -> None:
+    """Protects a results folder from a file that was cut: one sentence names it, it is kept, and made again."""
+    (tmp_path / "runs.json").write_text(content, encoding="utf-8")
+    (tmp_path / "claims.json").write_text(content.replace("[]", '[{"id": "key"}]'), encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"runs.json is damaged .* set aside as runs.json.damaged, and made again"):
+        report.write_runs(tmp_path, one=[])
+    with pytest.warns(UserWarning, match=r"claims.json is damaged .* set aside as claims.json.damaged"):
+        report.write_page(tmp_path)
+    assert (tmp_path / "runs.json.damaged").read_text(encoding="utf-8") == content
+    assert json.loads((tmp_path / "runs.json").read_bytes()) == {} and not (tmp_path / "claims.json").exists()
