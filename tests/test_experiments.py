@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro import exact as exact, experiments as molecules, experiments as music, store
+from repro import exact as exact, experiments as molecules, experiments as music, fronts, store
 from repro.music import corpus
 from repro.studies import study
 
@@ -26,7 +26,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [5]),
         (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
         (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
-        (molecules.authors_molecules, MOLECULES, [4]), (exact.learned, study("laptop", "exact"), [70]),
+        (molecules.authors_molecules, MOLECULES, [4]),
+        (fronts.melodies, study("laptop", "fronts"), [120]), (exact.learned, study("laptop", "exact"), [70]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
