@@ -32,6 +32,7 @@ from repro.music import events
 from repro.runs import Results
 from repro.studies import study
 
+MAPPED = "as_notated"  # the experiment whose probabilities of every event are drawn, and so are shipped
 KEY = ["experiment", "method", "c", "seed", "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
@@ -119,6 +120,9 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
         for key, numbers in ours.items():
             runs[key] = {**numbers, "experiments": sorted(others.get(key, set()) | {name})}
+    for run in runs.values():  # a third of the file, and only the maps of one experiment are drawn
+        if MAPPED not in run["experiments"]:
+            run.pop("probabilities", None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
     return _write(results, path.name, text.encode(), list(made))
 
