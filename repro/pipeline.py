@@ -96,7 +96,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         from repro.settings import SettingsError, results_folder  # takes longer than `--list` may
 
         try:
-            results = results_folder(parameters["results"])
+            results = results_folder(parameters["results"], ROOT)
         except SettingsError as error:
             refuse(f"{error}.")
     if not options.list:

@@ -58,12 +58,12 @@ def changed(settings: T, changes: dict[str, Any]) -> T:
     return dataclasses.replace(cast(Any, settings), **changes)
 
 
-def results_folder(where: Any) -> Path:
+def results_folder(where: Any, root: Path = ROOT) -> Path:
     """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
     named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
     need(bool(named), f"results is {where!r}: it must be the name of a folder")
-    path = ROOT / Path(where).expanduser()
-    inside = Path(where).is_absolute() or path.resolve().is_relative_to(ROOT)
+    path = root / Path(where).expanduser()
+    inside = Path(where).is_absolute() or path.resolve().is_relative_to(root.resolve())
     need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
     return path
 

@@ -110,7 +110,7 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert many in block
         block = block.replace(many, few)
     exec(block, {})
-    assert (tmp_path / "results" / "own" / "nitrogen.safetensors").exists()
+    assert (tmp_path / "results" / "own" / "policies" / "nitrogen.safetensors").exists()
 
 
 def test_its_table_of_temperatures_adds_up() -> None:
