@@ -6,6 +6,7 @@ reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -63,7 +64,7 @@ def results_folder(where: Any, root: Path = ROOT) -> Path:
     named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
     need(bool(named), f"results is {where!r}: it must be the name of a folder")
     path = root / Path(where).expanduser()
-    inside = Path(where).is_absolute() or path.resolve().is_relative_to(root.resolve())
+    inside = Path(where).is_absolute() or Path(os.path.normpath(path)).is_relative_to(root)  # a link may lead outside
     need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
     return path
 
