@@ -7,6 +7,8 @@ Three things differ from the authors' code on purpose: random events and priming
 never draws the highest), epsilon does not fall during evaluations, and these do not throw away the game being played.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,8 +16,35 @@ from torch import Tensor
 from repro import kl_control
 from repro.domain import Domain, rewards
 from repro.rnn import SequenceRNN, Stepper, epsilon_greedy
-from repro.settings import AuthorsSettings, need
+from repro.settings import Count, Method, Positive, Rate, Share, Temperature, Tuning, need, need_g, validated
 from repro.tutor import Regression, Replay
+
+
+@validated
+class AuthorsSettings(Tuning):
+    """How one policy is tuned on the authors' schedule; "authors' code" is the notebook of its paper branch."""
+
+    method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
+    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained, as in the authors' code
+    c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
+    gamma: Share = 0.5  # paper: discount; the last event of a game bootstraps like any other (authors' code)
+    eta: Share = 0.01  # paper: rate of the target network's moving average
+    environment_steps: Count = 1_000_000  # paper: "iterations"; the authors' code counts events played
+    train_every: Count = 5  # authors' code: events between two updates
+    batch: Count = 32  # paper: transitions an update, drawn uniformly without replacement
+    replay: Count = 100_000  # authors' code: transitions that are kept, the oldest go first
+    learning_rate: Rate = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
+    clip: Positive = 5.0  # paper: gradient norm; each variable on its own (authors' code)
+    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
+    epsilon_end: Share = 0.1  # authors' code
+    epsilon_steps: Count = 500_000  # authors' code: events until epsilon_end
+    start: Literal["prior_logits", "zero_head"] = "prior_logits"  # paper: the prior's weights; "zero_head" is ours
+    evaluate_every: Count = 50_000  # authors' code: events between two evaluations
+    evaluation_games: Count = 512  # ours (authors' code: 100)
+
+    def __post_init__(self) -> None:
+        need_g(self.method, self.train_prior)
+        need(self.replay >= self.batch, f"replay is {self.replay}: it must hold a batch, {self.batch}")
 
 
 class AuthorsTutor(Regression):

@@ -122,6 +122,12 @@ def alive(sequences: Any, end: int | None) -> Any:
     return ends.cumsum(1) == ends
 
 
+def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np.ndarray:
+    """Values (B,) at the last step of each sequence of (B, T), 0 elsewhere."""
+    last = alive(sequences, end).sum(axis=1, keepdims=True) - 1
+    return np.where(np.arange(sequences.shape[1]) == last, values[:, None], 0.0)
+
+
 def must_fit(domain: Domain, vocabulary: int) -> None:
     """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
     tokens, name = len(domain.vocabulary), domain.name

@@ -1,4 +1,4 @@
-"""Problems small enough to write out: the optimum of KL-control without any learning, and learning against it.
+"""Problems small enough to write out: the optimum of KL-control without any learning.
 
 All prefixes that have not ended form a tree. With A tokens that go on, level t has A^t of them in lexicographic order:
 the child of prefix i by token a is prefix A i + a of level t + 1. A `Table` (values, policies, rewards, priors) holds
@@ -7,23 +7,17 @@ likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecu
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from repro import runs
-from repro.domain import Domain, alive
-from repro.kl_control import METHODS
+from repro.domain import Domain, alive, at_the_end
+from repro.kl_control import METHODS, Q
 from repro.rnn import SequenceRNN, last_steps
-from repro.runs import Results, Task
-from repro.settings import TuningSettings
-from repro.store import Record
-from repro.studies import EXACT_PATH, EXACT_TUTOR, ExactStudy, start_of
-from repro.tutor import Learner, Row
 
 Table = list[Tensor]  # level t: (A^t, V), float64
 
@@ -36,8 +30,8 @@ class Enumerable(Domain):
     vocabulary: tuple[str, ...]
     horizon: int
     rules: Callable[[np.ndarray], dict[str, np.ndarray]]
-    chain: tuple[tuple[float, ...], ...]  # p(next token | token), (V, V); a row a token
     first: int  # the token that primes every sequence
+    chain: tuple[tuple[float, ...], ...] = ()  # p(next token | token), (V, V); a row a token
     end: int | None = None  # the token that ends a sequence: the last of the vocabulary
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -101,6 +95,24 @@ def tone_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
     return parts
 
 
+def date_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
+    """Days of 2026 as MMDD and the end token, (B, 5): at the end a Sunday pays 2, what is no day costs 1."""
+    days, worth = pd.date_range("2026-01-01", "2026-12-31"), np.full(10_000, -1.0)
+    worth[days.month * 100 + days.day] = 2.0 * (days.day_of_week == 6)
+    whole = (alive(sequences, 10).sum(axis=1) == 5) & (sequences[:, 4] == 10)
+    day = np.where(whole, sequences[:, :4] @ (1000, 100, 10, 1), 0)
+    return {"days": at_the_end(worth[day], sequences, 10)}
+
+
+class Days(Enumerable):
+    """The domain of `date_rules`."""
+
+    def corpus(self, count: int, seed: int) -> list[np.ndarray]:
+        """Days of the year, all equally likely, with their priming and their end token."""
+        days = np.random.default_rng(seed).choice(pd.date_range("2026-01-01", "2026-12-31"), count)
+        return [np.array([self.first, *map(int, text), self.first]) for text in pd.DatetimeIndex(days).strftime("%m%d")]
+
+
 BRACKETS = Enumerable(
     name="brackets", vocabulary=("C", "(", ")", "$"), horizon=7, rules=bracket_rules, first=3, end=3,
     chain=((0.45, 0.25, 0.25, 0.05), (0.75, 0.1, 0.1, 0.05), (0.45, 0.2, 0.25, 0.1), (0.75, 0.15, 0.07, 0.03)),
@@ -109,8 +121,9 @@ TONES = Enumerable(
     name="tones", vocabulary=("C", "D", "E", "G", "A"), horizon=6, rules=tone_rules, first=0,
     chain=((0.45, 0.25, 0.15, 0.1, 0.05), (0.2, 0.4, 0.25, 0.1, 0.05), (0.1, 0.2, 0.4, 0.2, 0.1),
            (0.05, 0.1, 0.25, 0.4, 0.2), (0.05, 0.1, 0.15, 0.25, 0.45)))  # fmt: skip
-PROBLEMS = (BRACKETS, TONES)
-LONG = ["experiment", "method", "c", "seed", "metric", "value"]
+DAYS = Days(name="days", vocabulary=(*"0123456789", "$"), horizon=5, rules=date_rules, first=10, end=10)
+PROBLEMS = (BRACKETS, TONES)  # of notebook 01
+EVERY = (*PROBLEMS, DAYS)
 
 
 class Exact:
@@ -136,7 +149,7 @@ class Exact:
         return np.concatenate([*ended, self.prefixes(self.domain.horizon)])
 
     @torch.no_grad()
-    def policy_of(self, method: str | None, network: SequenceRNN) -> Table:
+    def policy_of(self, method: str | Q | None, network: SequenceRNN) -> Table:
         """Log pi, read off a network as `method` does; without a method the network is the prior itself."""
         first = self.domain.first_inputs(1, np.random.default_rng(0))[0]
         longest = np.insert(self.prefixes(self.domain.horizon - 1), 0, first, axis=1)
@@ -187,14 +200,22 @@ class Exact:
         log_policy = self.along(policy)
         return float((log_policy.exp() * (log_policy - self.log_optimum)).sum())
 
+    def kl_from_optimum(self, policy: Table) -> float:
+        """KL(p* || pi) in nats per sequence: large where pi leaves out what the optimum plays."""
+        return float((self.log_optimum.exp() * (self.log_optimum - self.along(policy))).sum())
+
+    def total_variation(self, policy: Table) -> float:
+        """1/2 sum_x |pi(x) - p*(x)|, 0 to 1."""
+        return float(0.5 * (self.along(policy).exp() - self.log_optimum.exp()).abs().sum())
+
     def objective(self, policy: Table) -> float:
         """J(pi) = E[r / c] - KL(pi || p) = sum_x pi(x) (r(x) / c - log pi(x) + log p(x))."""
         log_policy = self.along(policy)
         earned = self.along(self.reward) - log_policy + self.along(self.log_prior)
         return float((log_policy.exp() * earned).sum())
 
-    def _normalised(self, method: str, values: Table) -> Table:
-        scores = METHODS[method].scores
+    def _normalised(self, method: str | Q, values: Table) -> Table:
+        scores = (METHODS[method] if isinstance(method, str) else method).scores
         return [scores(f, p).log_softmax(dim=1) for f, p in zip(values, self.log_prior, strict=True)]
 
     def _filled(self, prefixes: np.ndarray) -> np.ndarray:
@@ -208,61 +229,3 @@ class Exact:
         tokens = np.tile(np.arange(self.tokens), self.alive**length)
         rewards = self.domain.step_rewards(self._filled(np.column_stack([before, tokens])))[:, length]
         return torch.from_numpy(np.asarray(rewards, dtype=float)).reshape(-1, self.tokens)
-
-
-def prior(problem: Enumerable) -> Record:
-    """The prior of a problem, learned from sequences of its Markov chain in seconds."""
-    return runs.prior(problem.spec(), ExactStudy().prior, lambda: problem.vocabulary, lambda: [
-        problem.corpus(count, seed) for seed, count in enumerate((20_000, 2_000, 2_000))])  # fmt: skip
-
-
-@cache
-def solved(name: str, c: float) -> Exact:
-    """A problem by name, its prior and a temperature, written out in full; once per process."""
-    problem = next(problem for problem in PROBLEMS if problem.name == name)
-    return Exact(problem, prior(problem).rnn(), c)
-
-
-def _row(learner: Learner, number: int) -> Row:
-    """The exact KL(pi || p*) and J of a policy as it learns."""
-    truth = solved(learner.domain.name, learner.settings.c)
-    table = truth.policy_of(learner.settings.method, learner.policy)
-    return {"step": number, "kl": truth.kl_to_optimum(table), "objective": truth.objective(table)}
-
-
-def settings(form: str, method: str, gamma: float, study: ExactStudy) -> TuningSettings:
-    """The settings of a run in one of the two forms, path (path-consistent) and paper."""
-    if form == "path":
-        return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
-    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start_of(method))
-
-
-def learned(study: ExactStudy) -> Results:
-    """Q, Psi and G in the path-consistent form, Psi and G in the paper's, and Psi with discounts."""
-    kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
-    kinds += [("path", "psi", gamma) for gamma in study.gammas]
-    return runs.finish_all("exact", [
-        Task(problem, prior(problem), settings(*kind, study), seed, row=_row, observe="exact",
-             labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
-        for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
-
-
-def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c.
-
-    exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
-    holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form.
-    """
-    last, truths = curves[curves["step"] == curves["step"].max()], [solved(each.name, study.c) for each in PROBLEMS]
-    names = ["domain", "form", "method", "gamma", "seed", "kl", "objective"]
-    start = [(each.domain.name, "path", "prior", 1.0, 0, each.kl_to_optimum(each.log_prior),
-              each.objective(each.log_prior)) for each in truths]  # fmt: skip
-    rows = pd.concat([last[names], pd.DataFrame(start, columns=names)], ignore_index=True)
-    rows["c"] = np.where(rows["method"] == "prior", np.nan, study.c)
-    worst = rows[rows["gamma"] == 1].groupby(["form", "method", "c", "seed"], dropna=False)["kl"].max().reset_index()
-    worst["metric"] = np.where(worst["form"] == "paper", "kl_paper_form", "kl")
-    judged = worst.rename(columns={"kl": "value"}).assign(experiment="exact")
-    discounted = [f"_gamma{gamma:g}" if gamma < 1 else "" for gamma in rows["gamma"]]
-    rows["experiment"] = "exact_" + rows["domain"] + np.where(rows["form"] == "paper", "_plain", "") + discounted
-    each = rows.rename(columns={"kl": "kl_to_optimum"}).melt(LONG[:4], ["kl_to_optimum", "objective"], "metric")
-    return pd.concat([judged[LONG], each[LONG]], ignore_index=True)

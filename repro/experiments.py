@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from repro import ROOT, runs, store
+from repro.authors import AuthorsSettings
 from repro.molecules import data
 from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.music import corpus
 from repro.music.domain import Music
 from repro.prior import held_out_scores
 from repro.runs import HeldOut, Results, Task
-from repro.settings import AuthorsSettings, EventCoding, MoleculeSettings, PriorSettings, TutorSettings
+from repro.settings import EventCoding, MoleculeSettings, PriorSettings, TutorSettings
 from repro.store import VERSIONS, Record, Spec
 from repro.studies import MoleculeStudy, MusicStudy
 

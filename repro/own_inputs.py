@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from repro import ROOT, store
-from repro.domain import Domain, DomainError, Reward, alive, must_fit, rewards, worth
-from repro.evaluation import sampled
+from repro.domain import Domain, DomainError, Reward, alive, at_the_end, must_fit, rewards, worth
+from repro.evaluation import Sample, estimated_optimum, sampled
 from repro.kl_control import Policy
 from repro.own import digest
 from repro.prior import train_prior
@@ -125,10 +125,8 @@ class Sequences(Strings):
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """What the whole string is worth, at its last step, (B, T)."""
-        last = alive(sequences, self.end).sum(axis=1) - 1
-        paid = np.zeros(sequences.shape)
-        paid[np.arange(len(paid)), last] = worth(self.reward, [self.text(sequence) for sequence in sequences])
-        return paid
+        earned = worth(self.reward, [self.text(sequence) for sequence in sequences])
+        return at_the_end(earned, sequences, self.end)
 
     def encode(self, strings: Sequence[str]) -> list[np.ndarray]:
         """Strings as sequences to learn from, each with its first input and its end."""
@@ -174,23 +172,20 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
 
     DomainError where so few samples say so much that the answer would be a guess.
     """
-    reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
-    low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
+    tokens, nothing = sampled(domain, prior.policy, samples, seed)[1], np.zeros(samples)
+    played = Sample(
+        tokens, nothing, nothing, rewards(domain, tokens).sum(axis=1)
+    )  # weights need log p - log pi, 0 here
+    low, high = np.log(max(np.ptp(played.task_reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):
         middle = (low + high) / 2
-        distance, effective = _of_optimum(reward / math.exp(middle))
+        best = estimated_optimum(played, math.exp(middle), {"reward": played.task_reward})
+        # KL(p* || p) = E_p*[r / c] - log Z
+        distance = best["reward"] / math.exp(middle) - best["log_z"]
         low, high = (middle, high) if distance > kl else (low, middle)
     if distance < 0.9 * kl:
         raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
-    if effective < FEWEST:
-        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
+    if best["effective"] < FEWEST:
+        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {best['effective']:.0f}"
         raise DomainError(f"{enough}: ask for less, or take more")
     return math.exp(middle)
-
-
-def _of_optimum(scaled: np.ndarray) -> tuple[float, float]:
-    """KL(p* || p) = E_p*[r / c] - log Z from r / c of samples of p, and Kish's number of effective ones."""
-    weight = np.exp(scaled - scaled.max())
-    log_z = math.log(weight.mean()) + scaled.max()
-    weight /= weight.sum()
-    return float(weight @ scaled - log_z), float(1 / np.square(weight).sum())

@@ -16,21 +16,29 @@ weight may rise from 0 to 1 on the way, so that fewer sequences are left behind:
 
 import copy
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from repro.domain import Domain, alive, rewards
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, last_steps, play, shifted
 from repro.settings import PathSettings, half
-from repro.tutor import Learner, Row, learning, start_from
+from repro.tutor import Learner, Replay, Row, learning, start_from
 
 Episodes = dict[str, Tensor]  # inputs, actions, alive, reward (B, T), log_prior (B, T, V)
 MOST = 12.0  # ours: times as likely as the median, so that no sequence is remembered in every step
+
+
+class Walk(NamedTuple):
+    """A policy beside its prior along episodes."""
+
+    log_policy: Tensor  # log pi (B, T, V)
+    log_pi: Tensor  # of the actions taken (B, T), 0 after the end; both with the policy's gradient
+    log_p: Tensor  # the same of the prior
 
 
 class Value(nn.Module):
@@ -58,70 +66,86 @@ class Value(nn.Module):
 
 
 class Memory:
-    """The latest `size` sequences without their padding, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x).
+    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x).
 
     A sequence that the optimum would play more often than the policy does has a large w. A policy that learns from its
     own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped, w
     as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
     """
 
-    def __init__(self, size: int, priority: float, generator: np.random.Generator) -> None:
-        self.size, self.priority, self.generator = size, priority, generator
-        self.sequences: list[Episodes] = []
-        self.log_weights = np.zeros(0)
+    def __init__(self, size: int, horizon: int, priority: float, generator: np.random.Generator) -> None:
+        """For sequences of at most `horizon` steps."""
+        self.replay, self.horizon, self.priority, self.generator = Replay(size), horizon, priority, generator
+        self.log_weights = np.zeros(size)  # by row of the replay
 
     def add(self, episodes: Episodes, log_weights: np.ndarray) -> None:
         """Keeps new sequences; the oldest make room for them."""
-        for row, length in enumerate(episodes["alive"].sum(dim=1).tolist()):
-            # a copy: a view would keep the whole padded batch in memory
-            self.sequences.append({name: tensor[row, :length].clone() for name, tensor in episodes.items()})
-        self.sequences = self.sequences[-self.size :]
-        self.log_weights = np.concatenate([self.log_weights, log_weights])[-self.size :]
+        latest = slice(-self.replay.capacity, None)
+        belongs = episodes["alive"][latest]
+        self.replay.add(**{name: _filled(tensor[latest], belongs, self.horizon) for name, tensor in episodes.items()})
+        self.log_weights[self.replay.latest(len(belongs))] = log_weights[latest]
 
     def draw(self, count: int) -> np.ndarray:
-        """Places of `count` different sequences, or of all where there are fewer."""
-        count = min(count, len(self.sequences))
-        if count == 0:
-            return np.zeros(0, dtype=np.int64)
+        """Rows of `count` different sequences, or of all where there are fewer."""
+        rows = self.replay.latest(self.replay.size)
+        if min(count, len(rows)) == 0:
+            return rows[:0]
+        log_weights = self.log_weights[rows]
         # P(x) in proportion to min( (w(x) / median w) ** priority, MOST )
-        excess = self.priority * (self.log_weights - np.median(self.log_weights))
-        chance = np.exp(np.minimum(excess, np.log(MOST)))
-        return self.generator.choice(len(self.sequences), count, replace=False, p=chance / chance.sum())
+        chance = np.exp(np.minimum(self.priority * (log_weights - np.median(log_weights)), np.log(MOST)))
+        return rows[self.generator.choice(len(rows), min(count, len(rows)), replace=False, p=chance / chance.sum())]
 
-    def beside(self, episodes: Episodes, places: np.ndarray) -> Episodes:
+    def beside(self, episodes: Episodes, rows: np.ndarray) -> Episodes:
         """New episodes with remembered ones below them, all padded to the longest; padding is not alive."""
-        old = [self.sequences[place] for place in places]
-        return {name: pad_sequence([*tensor, *(sequence[name] for sequence in old)], batch_first=True)
+        if not len(rows):
+            return episodes
+        new, old = episodes["alive"], self.replay.at(rows)
+        longest = max(new.shape[1], int(old["alive"].sum(dim=1).max()))
+        return {name: torch.cat([_filled(tensor, torch.ones_like(new), longest), old[name][:, :longest]])
                 for name, tensor in episodes.items()}  # fmt: skip
 
 
-class PathTutor(Learner):
-    """One run in the path-consistent form; a step plays and makes one gradient step."""
+def _filled(tensor: Tensor, belongs: Tensor, length: int) -> Tensor:
+    """A tensor (B, T, ...) with zeros where a step does not belong (B, T), and up to `length` steps."""
+    filled = tensor.new_zeros(len(tensor), length, *tensor.shape[2:])
+    filled[:, : tensor.shape[1]][belongs] = tensor[belongs]
+    return filled
+
+
+class Episodic(Learner):
+    """A learner from whole sequences, new and remembered; a step plays and makes one gradient step."""
 
     first_row = 1  # the first batch, which the prior itself has played
 
-    def __init__(self, domain: Domain, prior: SequenceRNN, settings: PathSettings, seed: int) -> None:
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        self.steps, self.half, self.centre = settings.steps, half(settings.precision), math.nan
+        self.steps, self.half = settings.steps, half(settings.precision)
         self.prior = copy.deepcopy(prior).eval().requires_grad_(False)
         self.policy = start_from(self.prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
         self.acting = Policy(self.policy, self.prior, self.method)
-        self.value = Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
-        parts = learning(self.policy.lstm), learning(self.policy.head), learning(self.value)
-        self.rates = settings.learning_rate, settings.head_learning_rate, settings.value_learning_rate
+        self.memory = Memory(settings.remembered, domain.horizon, settings.priority, self.replay_numbers)
+        self.recent: list[Row] = []
+
+    def learns(self, beside: list[Tensor], rate: float) -> None:
+        """Makes the optimiser: of the policy's LSTM, of its head, and of what is learned `beside` it at a rate."""
+        self.beside = beside
+        parts = learning(self.policy.lstm), learning(self.policy.head), beside
+        self.rates = self.settings.learning_rate, self.settings.head_learning_rate, rate
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, self.rates, strict=True)]
         # ours, betas: gradients change faster than Adam's default second moment follows
         self.adam = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
-        self.memory = Memory(settings.remembered, settings.priority, self.replay_numbers)
-        self.recent: list[Row] = []
+
+    def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
+        """One gradient step on whole episodes, of which the first `new` are new: means of these, and log w of all."""
+        raise NotImplementedError
 
     def step(self) -> None:
         """Plays, and makes one gradient step on new and remembered sequences."""
         played = self.play()
         new = len(played["actions"])
-        places = self.memory.draw(self.settings.replayed)
-        row, log_weights = self.update(self.memory.beside(played, places), new)
-        self.memory.log_weights[places] = log_weights[new:]
+        remembered = self.memory.draw(self.settings.replayed)
+        row, log_weights = self.update(self.memory.beside(played, remembered), new)
+        self.memory.log_weights[remembered] = log_weights[new:]
         if self.settings.replayed:
             self.memory.add(played, log_weights[:new])
         self.gradient_steps += 1
@@ -149,69 +173,44 @@ class PathTutor(Learner):
             "reward": reward[:, :longest], "log_prior": logits.to(dtype).log_softmax(dim=-1),
         }  # fmt: skip
 
-    def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
-        """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.
-
-        Returns the means of the new ones, and log w = R / c + sum(log p - log pi) of all.
-        """
-        settings, mask = self.settings, episodes["alive"]
-        taken = episodes["actions"].unsqueeze(-1)
-        tokens, hidden, values = self.forward(episodes["inputs"], new)
-        log_policy_all = self.method.scores(values, episodes["log_prior"]).log_softmax(dim=-1)
-        log_policy = log_policy_all.gather(-1, taken).squeeze(-1) * mask
-        with torch.no_grad():
-            value_again = self.value(tokens[new:], hidden[new:])
-        value = torch.cat([self.value(tokens[:new], hidden[:new]), value_again]) * mask
-        with torch.no_grad():
-            log_prior = episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask
-            beta, earned = self.beta(), episodes["reward"].sum(dim=1)
-            # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
-            self.follow((beta * earned + self.method.kept(log_prior, log_policy).sum(dim=1))[:new])
-            # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
-            centred = self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
-            best = log_policy_all.amax(dim=-1) * mask
-            delta = step_errors(
-                self.method, beta * episodes["reward"] - centred, log_prior, log_policy, best, value, settings.gamma
-            )
-            goal = log_policy + value + path_errors(delta, settings.gamma * settings.trace)
-        # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / loss_scale
-        self.descend(0.5 * (goal - log_policy - value).square().sum(dim=1).mean() / settings.loss_scale)
-        with torch.no_grad():
-            log_weights = beta * earned + (log_prior - log_policy).sum(dim=1)
-            kl = (kl_divergence(log_policy_all, episodes["log_prior"]) * mask).sum(dim=1)[:new].mean()
-        means = {
-            "loss": self.loss, "task_reward": float(earned[:new].mean()) * settings.c, "kl": float(kl),
-            "log_p": float(log_prior[:new].sum(dim=1).mean()), "objective": float(earned[:new].mean() - kl),
-            "centre": self.centre, "length": float(mask[:new].sum(dim=1).to(value.dtype).mean()),
-        }  # fmt: skip
-        return means, log_weights.double().numpy()
-
     def forward(self, inputs: Tensor, new: int) -> tuple[Tensor, Tensor, Tensor]:
-        """One-hot inputs, the policy's states (without gradient, for V) and its outputs."""
+        """One-hot inputs, the policy's states (without gradient) and its outputs."""
         tokens = self.policy.encoded(inputs)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             # new and remembered ones apart: 40 sequences at once take half as long again as 16 and then 24
             hidden = torch.cat([self.policy.lstm(part)[0] for part in (tokens[:new], tokens[new:]) if len(part)])
             values = self.policy.head(hidden)
-        # V's gradient would pull the policy's own network
         return tokens, hidden.detach().to(tokens.dtype), values.to(tokens.dtype)
+
+    def walk(self, episodes: Episodes, outputs: Tensor) -> Walk:
+        """Policy and prior along the actions that were taken."""
+        taken, mask = episodes["actions"].unsqueeze(-1), episodes["alive"]
+        log_policy = self.method.scores(outputs, episodes["log_prior"]).log_softmax(dim=-1)
+        log_pi = log_policy.gather(-1, taken).squeeze(-1) * mask
+        return Walk(log_policy, log_pi, episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask)
+
+    @torch.no_grad()
+    def means(self, episodes: Episodes, new: int, walk: Walk) -> Row:
+        """What stands in the curve: means over the new episodes."""
+        mask, earned = episodes["alive"], episodes["reward"].sum(dim=1)
+        kl = (kl_divergence(walk.log_policy, episodes["log_prior"]) * mask).sum(dim=1)[:new].mean()
+        return {
+            "loss": self.loss, "task_reward": float(earned[:new].mean()) * self.settings.c, "kl": float(kl),
+            "log_p": float(walk.log_p[:new].sum(dim=1).mean()), "objective": float(earned[:new].mean() - kl),
+            "length": float(mask[:new].sum(dim=1).to(walk.log_p.dtype).mean()),
+        }  # fmt: skip
 
     def beta(self) -> float:
         """The reward's weight in this step: it rises evenly over the first `annealed` of the steps."""
         rising = self.settings.annealed * self.settings.steps
         return 1.0 if rising == 0 else min(1.0, (self.gradient_steps + 1) / rising)
 
-    def follow(self, totals: Tensor) -> None:
-        """Moves the centre towards the mean of what new sequences total."""
-        mean, rate = float(totals.mean()), self.settings.centre_rate
-        self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean
-
     def descend(self, loss: Tensor) -> None:
         """One step of Adam, gradients clipped; rates are full for the first `held` of the steps, then a half cosine."""
         self.adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning(self.policy), self.settings.clip)
-        torch.nn.utils.clip_grad_norm_(self.value.parameters(), self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.beside, self.settings.clip)
         held = self.settings.held * self.settings.steps
         fallen = min(1.0, max(0.0, self.gradient_steps - held) / max(1.0, self.settings.steps - held))
         left = 0.5 * (1 + math.cos(math.pi * fallen))
@@ -225,3 +224,44 @@ class PathTutor(Learner):
         means: Row = dict(pd.DataFrame(self.recent).mean())
         self.recent = []
         return means | {"sequences": self.sequences, "step": self.gradient_steps}
+
+
+class PathTutor(Episodic):
+    """One run in the path-consistent form."""
+
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: PathSettings, seed: int) -> None:
+        super().__init__(domain, prior, settings, seed)
+        self.centre, self.value = math.nan, Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
+        self.learns(learning(self.value), settings.value_learning_rate)
+
+    def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
+        """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.
+
+        Returns the means of the new ones, and log w = R / c + sum(log p - log pi) of all.
+        """
+        settings, mask = self.settings, episodes["alive"]
+        tokens, hidden, outputs = self.forward(episodes["inputs"], new)  # V leaves the policy's own network alone
+        walk = self.walk(episodes, outputs)
+        with torch.no_grad():
+            value_again = self.value(tokens[new:], hidden[new:])
+        value = torch.cat([self.value(tokens[:new], hidden[:new]), value_again]) * mask
+        with torch.no_grad():
+            beta, earned = self.beta(), episodes["reward"].sum(dim=1)
+            # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
+            self.follow((beta * earned + self.method.kept(walk.log_p, walk.log_pi).sum(dim=1))[:new])
+            # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
+            reward = beta * episodes["reward"] - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
+            best = walk.log_policy.amax(dim=-1) * mask
+            delta = step_errors(self.method, reward, walk.log_p, walk.log_pi, best, value, settings.gamma)
+            goal = walk.log_pi + value + path_errors(delta, settings.gamma * settings.trace)
+            log_weights = beta * earned + (walk.log_p - walk.log_pi).sum(dim=1)
+        # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / loss_scale
+        self.descend(0.5 * (goal - walk.log_pi - value).square().sum(dim=1).mean() / settings.loss_scale)
+        # log Z = V(s_0) + b
+        self.log_z = self.centre + value[:new, 0].mean().item()
+        return self.means(episodes, new, walk) | {"centre": self.centre}, log_weights.double().numpy()
+
+    def follow(self, totals: Tensor) -> None:
+        """Moves the centre towards the mean of what new sequences total."""
+        mean, rate = float(totals.mean()), self.settings.centre_rate
+        self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean

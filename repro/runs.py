@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from repro import store
-from repro.authors import AuthorsTutor
+from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.evaluation import estimated_optimum, evaluate, sampled
-from repro.kl_control import METHODS, Policy
+from repro.kl_control import Policy
 from repro.path import PathTutor
 from repro.prior import held_out_scores, train_prior
-from repro.settings import AuthorsSettings, PathSettings, PriorSettings, TuningSettings, TutorSettings, half
+from repro.roads import RoadSettings, RoadTutor
+from repro.settings import PathSettings, PriorSettings, Tuning, TutorSettings, half
 from repro.store import VERSIONS, Made, Record, Spec
 from repro.tutor import Learner, Row, Tutor, train
 
 TRAINERS: dict[type, tuple[str, Callable[..., Learner]]] = {
     TutorSettings: ("tutor", Tutor), PathSettings: ("path", PathTutor), AuthorsSettings: ("authors", AuthorsTutor),
+    RoadSettings: ("road", RoadTutor),
 }  # fmt: skip
 Splits = Callable[[], Sequence[Sequence[np.ndarray]]]  # sequences to learn from, for the curve, for the scores
 STRINGS = 1_000  # sampled sequences that are kept with a model's measures, for pictures and distributions
@@ -43,7 +45,7 @@ class Task:
 
     domain: Domain
     prior: Record
-    settings: TuningSettings | None = None
+    settings: Tuning | None = None
     seed: int = 0
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
@@ -96,7 +98,7 @@ class Task:
             return Policy(prior, prior)
         assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
-        return Policy(tuned.rnn(), acting, METHODS[self.settings.method])
+        return Policy(tuned.rnn(), acting, self.settings.rules)
 
     def tune(self) -> Made:
         """Trains the policy; its numbers are `curve` and `core_seconds`."""

@@ -7,6 +7,7 @@ reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from
 import dataclasses
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -14,9 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from repro import ROOT
-from repro.kl_control import METHODS
+from repro.kl_control import METHODS, Q
 
-Collection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
+TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
 EventCoding = Literal["paper", "authors_code"]
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
@@ -92,10 +93,15 @@ def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _method(value: str) -> str:
-    if value not in METHODS:
-        raise ValueError(f"it must be one of {', '.join(METHODS)}")
-    return value
+def one_of(names: Collection[str]) -> AfterValidator:
+    """Refuses what is not among names."""
+
+    def known(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"it must be one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(known)
 
 
 def half(precision: str) -> bool:
@@ -107,7 +113,8 @@ def half(precision: str) -> bool:
     return precision == "bfloat16" or (precision == "auto" and able)
 
 
-def _need_g(method: str, train_prior: bool) -> None:
+def need_g(method: str, train_prior: bool) -> None:
+    """Refuses a trained prior for other methods than g."""
     sentence = f"method is {method!r}: only g has its prior in the target, so only there it can be trained"
     need(method == "g" or not train_prior, sentence)
 
@@ -120,12 +127,13 @@ NotNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, lt=2**63)]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10**8)]  # more takes months, or all memory
-Method = Annotated[str, AfterValidator(_method)]
-Methods = Annotated[tuple[Method, ...], BeforeValidator(_listed), AfterValidator(_some)]
-Seeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), AfterValidator(_some)]
-Temperatures = Annotated[tuple[Temperature, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Method = Annotated[str, one_of(METHODS)]
+Several = (BeforeValidator(_listed), AfterValidator(_some))
+Methods = Annotated[tuple[Method, ...], *Several]
+Seeds = Annotated[tuple[Whole, ...], *Several]
+Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
-Collections = Annotated[tuple[Collection, ...], BeforeValidator(_listed), AfterValidator(_some)]
+Collections = Annotated[tuple[TuneCollection, ...], *Several]
 # of an RNN's products; "auto" (half the time where there is bfloat16) stays in a run's name: all machines find the run
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -134,7 +142,7 @@ Precision = Literal["float32", "bfloat16", "auto"]
 class TuneSettings:
     """Which tunes the Note RNN learns from."""
 
-    collections: Collections = get_args(Collection)  # ours: music21's ABC tunes; the paper's MIDI songs are private
+    collections: Collections = get_args(TuneCollection)  # ours: music21's ABC tunes; the paper's MIDI songs are private
     minimum_in_key: Share = 0.95  # ours: of a melody; the corpus then has 99.5 % (its Note RNN plays .1 % out of key)
     minimum_events: Annotated[Count, Field(ge=2)] = 32  # ours: one melody of the reinforcement learning
     midi_folder: str = ""  # a folder of your own MIDI files to learn from instead, by the rules of `repro.music.midi`
@@ -180,8 +188,20 @@ class PriorSettings:
     precision: Precision = "float32"
 
 
+class Tuning:
+    """What all settings of a policy's training share."""
+
+    method: str
+    c: float
+
+    @property
+    def rules(self) -> Q:
+        """How the method learns and plays."""
+        return METHODS[self.method]
+
+
 @validated
-class TutorSettings:
+class TutorSettings(Tuning):
     """How one policy is tuned by KL-control in the paper's form."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
@@ -215,12 +235,12 @@ class TutorSettings:
         sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
         need(self.replay_episodes >= smallest, sentence)
         need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
-        _need_g(self.method, self.train_prior)
+        need_g(self.method, self.train_prior)
         need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 
 @validated
-class PathSettings:
+class PathSettings(Tuning):
     """How one policy is tuned in the path-consistent form, Psi = log pi + V. All values are ours."""
 
     method: Method = "psi"  # q, psi, g, or rl_only, which is the policy gradient without the prior
@@ -243,36 +263,6 @@ class PathSettings:
     loss_scale: Positive = 10.0  # the loss is divided by it; with Adam it matters only through the clip
     evaluate_every: Count = 5  # steps between two rows of the training curve
     precision: Precision = "float32"
-
-
-@validated
-class AuthorsSettings:
-    """How one policy is tuned on the authors' schedule; "authors' code" is the notebook of its paper branch."""
-
-    method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
-    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained, as in the authors' code
-    c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
-    gamma: Share = 0.5  # paper: discount; the last event of a game bootstraps like any other (authors' code)
-    eta: Share = 0.01  # paper: rate of the target network's moving average
-    environment_steps: Count = 1_000_000  # paper: "iterations"; the authors' code counts events played
-    train_every: Count = 5  # authors' code: events between two updates
-    batch: Count = 32  # paper: transitions an update, drawn uniformly without replacement
-    replay: Count = 100_000  # authors' code: transitions that are kept, the oldest go first
-    learning_rate: Rate = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
-    clip: Positive = 5.0  # paper: gradient norm; each variable on its own (authors' code)
-    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
-    epsilon_end: Share = 0.1  # authors' code
-    epsilon_steps: Count = 500_000  # authors' code: events until epsilon_end
-    start: Literal["prior_logits", "zero_head"] = "prior_logits"  # paper: the prior's weights; "zero_head" is ours
-    evaluate_every: Count = 50_000  # authors' code: events between two evaluations
-    evaluation_games: Count = 512  # ours (authors' code: 100)
-
-    def __post_init__(self) -> None:
-        _need_g(self.method, self.train_prior)
-        need(self.replay >= self.batch, f"replay is {self.replay}: it must hold a batch, {self.batch}")
-
-
-TuningSettings = TutorSettings | PathSettings | AuthorsSettings
 
 
 @validated

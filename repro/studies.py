@@ -2,19 +2,22 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field
 
 from repro import OWN_RESULTS, PRESETS, ROOT
 from repro.kl_control import METHODS
+from repro.roads import ROADS
 
 from repro.settings import (  # isort: skip
     Count, Methods, MoleculeSettings, PathSettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, results_folder, validated,
+    SettingsError, Several, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, one_of,
+    results_folder, validated,
 )  # fmt: skip
 
 T = TypeVar("T")
+ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent
 SMOKE_PRIOR = {"steps": 200, "evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
 SMALL = {"evaluate_every": 5, "rounds": 20, "games": 64, "replay_episodes": 512, "evaluation_games": 64}
 TINY = {"evaluate_every": 1, "rounds": 2, "games": 16, "batch_episodes": 16, "replay_episodes": 64,
@@ -185,20 +188,6 @@ class MoleculeStudy(Study):
         return self.path[method] if self.form == "path" else dataclasses.replace(self.tutor, method=method)
 
 
-def start_of(method: str) -> Any:
-    """Where learning starts in the paper's form, so that the policy begins as the prior."""
-    return "zero_head" if METHODS[method].plays_with_prior else "log_softmax"
-
-
-# One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 4.
-EXACT_PATH = PathSettings(c=0.5, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, head_learning_rate=1e-2,
-                          value_learning_rate=5e-3, evaluate_every=20)  # fmt: skip
-# The same for the form that regresses one number a step: as many new sequences, each trained on as often.
-EXACT_TUTOR = TutorSettings(gamma=1.0, eta=0.1, rounds=2000, games=64, gradient_steps=2, batch_episodes=64,
-                            replay_episodes=3200, learning_rate=1e-2, temperature=1.0, start="log_softmax",
-                            evaluate_every=20)  # fmt: skip
-
-
 @validated
 class ExactStudy(Study):
     """Problems small enough to write out."""
@@ -215,8 +204,20 @@ class ExactStudy(Study):
         need(1.0 not in self.gammas, "gammas are the discounts beside 1, which is always run: leave 1 out")
 
 
+@validated
+class RoadStudy(Study):
+    """All roads on the problems that are small enough to write out."""
+
+    roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
+    problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
+    c: Temperatures = (0.25, 0.5, 1.0)
+    steps: Count = 600  # about five seconds of one core a run
+
+    presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5}, "paper": {"seeds": reported(10)}}
+
+
 STUDIES: dict[str, type[Study]] = {
-    "music": MusicStudy, "fronts": FrontStudy, "molecules": MoleculeStudy, "exact": ExactStudy,
+    "music": MusicStudy, "fronts": FrontStudy, "molecules": MoleculeStudy, "exact": ExactStudy, "roads": RoadStudy,
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from repro import kl_control
 from repro.domain import Domain, alive, must_fit, rewards
 from repro.evaluation import visited
-from repro.kl_control import METHODS, Policy
+from repro.kl_control import Policy
 from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
 from repro.settings import TutorSettings
 
@@ -37,11 +37,12 @@ class Learner:
     steps: int  # how often `train` calls `step`
     first_row = 0  # the step of the first row of the curve
     loss = math.nan  # of the last gradient step
+    log_z = math.nan  # what it takes log Z to be, where it says so
     gradient_steps = sequences = 0  # how many were made, and played in batches
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
         must_fit(domain, prior.vocabulary)
-        self.domain, self.settings, self.seed, self.method = domain, settings, seed, METHODS[settings.method]
+        self.domain, self.settings, self.seed, self.method = domain, settings, seed, settings.rules
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
 
@@ -62,7 +63,7 @@ class Learner:
 
 
 class Tuned(NamedTuple):
-    """A tuned policy and how it got there; `Policy(policy, prior, METHODS[method])` is what `sampled` plays."""
+    """A tuned policy and how it got there; `Policy(policy, prior, settings.rules)` is what `sampled` plays."""
 
     policy: SequenceRNN
     prior: SequenceRNN  # that it plays with: the original, but where it was trained too

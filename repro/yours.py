@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, store
+from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
 from repro.domain import Domain, DomainError, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
@@ -23,7 +24,7 @@ from repro.music.domain import Music
 from repro.own_inputs import Prior, Strings
 from repro.runs import TRAINERS
 from repro.settings import PathSettings, TutorSettings, changed, need
-from repro.studies import EXACT_PATH, EXACT_TUTOR, MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy, start_of
+from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
 
 
@@ -109,7 +110,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
             bar.set_postfix({name: row[name] for name in ("task_reward", "kl") if name in row}, refresh=False)
 
         tuned = train(learner, on_step=heard)
-    policy = Policy(tuned.policy, prior.rnn, METHODS[method])
+    policy = Policy(tuned.policy, prior.rnn, made.rules)
     return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
 
 

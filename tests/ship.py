@@ -6,7 +6,7 @@ python tests/ship.py
 import json
 from pathlib import Path
 
-from repro import exact, experiments, store
+from repro import bench, exact, experiments, store
 from repro.studies import study
 
 
@@ -28,7 +28,7 @@ def main() -> None:
         "music-rebuilt": experiments.rebuilt_note_rnn(music),
         "molecules-regex": experiments.smiles_rnn(molecules)[0],
         "molecules-authors": experiments.authors_smiles_rnn(molecules)[0],
-    } | {f"exact-{problem.name}": exact.prior(problem) for problem in exact.PROBLEMS}
+    } | {f"exact-{problem.name}": bench.prior(problem) for problem in exact.EVERY}
     for name, record in shipped.items():
         print(f"shipped {store.shown(ship(record, 'priors', name))}")
     seed = music.seeds[0]
@@ -37,7 +37,7 @@ def main() -> None:
             name = f"music-{results.name}-{run.label['method']}-c{music.c[0]:g}-seed{seed}"
             ship(run.with_network(), "policies", name)
             print(f"shipped {name}")
-    for run in exact.learned(small).at(small.c, seed):
+    for run in bench.learned(small).at(small.c, seed):
         if (run.label["form"], run.label["gamma"]) == ("path", 1.0) and run.label["method"] in ("psi", "g"):
             name = f"exact-{run.label['domain']}-{run.label['method']}-c{small.c:g}-seed{seed}"
             ship(run.with_network(), "policies", name)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from repro.authors import AuthorsTutor, one_step
+from repro.authors import AuthorsSettings, AuthorsTutor, one_step
 from repro.kl_control import METHODS
 from repro.music.domain import Music
 from repro.rnn import SequenceRNN
-from repro.settings import AuthorsSettings
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "dqn_step.json").read_text())
 NAMES = {"q": "q", "psi": "psi", "g": "g", "rl_only": "pure_rl"}

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from repro.bench import EXACT_PATH
 from repro.evaluation import sampled
 from repro.exact import BRACKETS, TONES, Exact, Table, bracket_rules, tone_rules
 from repro.kl_control import METHODS, Policy
 from repro.path import PathTutor
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
-from repro.studies import EXACT_PATH, ExactStudy
+from repro.studies import ExactStudy
 from repro.tutor import train
 
 C = ExactStudy().c

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro import exact as exact, experiments as molecules, experiments as music, fronts, store
+from repro import bench, experiments as molecules, experiments as music, fronts, store
 from repro.music import corpus
 from repro.studies import study
 
@@ -27,7 +27,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
         (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
         (molecules.authors_molecules, MOLECULES, [4]),
-        (fronts.melodies, study("laptop", "fronts"), [120]), (exact.learned, study("laptop", "exact"), [70]),
+        (fronts.melodies, study("laptop", "fronts"), [120]), (bench.learned, study("laptop", "exact"), [70]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
@@ -75,11 +75,11 @@ def test_a_small_study_of_own_molecules(tmp_path: Path) -> None:
 def test_a_small_study_of_exact_problems() -> None:
     """Protects the exact notebook: curves start at step 0, and where runs end stands in a long table, worst first."""
     small = study("smoke", "exact", steps=2)
-    curves = exact.learned(small).curves()
+    curves = bench.learned(small).curves()
     assert len(curves) == 28 and set(curves["step"]) == {0, 2}
     assert (curves[curves["step"] == 0].groupby("domain")["kl"].std() < 1e-4).all()  # all begin as the prior
-    ended = exact.ended(small, curves)
-    assert list(ended.columns) == exact.LONG and not ended.duplicated(exact.LONG[:5]).any()
+    ended = bench.ended(small, curves)
+    assert list(ended.columns) == bench.LONG and not ended.duplicated(bench.LONG[:5]).any()
     kl = ended[ended["metric"].str.startswith("kl")].set_index(["experiment", "method"]).sort_index()["value"]
     assert max(kl["exact_brackets", "g"].item(), kl["exact_tones", "g"].item()) == kl["exact", "g"].min()
     assert {"exact_tones_plain", "exact_brackets_gamma0.5"} <= set(ended["experiment"])

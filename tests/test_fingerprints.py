@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from repro import store
-from repro.authors import AuthorsTutor
+from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.evaluation import estimated_optimum, evaluate
 from repro.exact import BRACKETS, TONES, Enumerable
@@ -32,7 +32,8 @@ from repro.music.domain import Music
 from repro.path import PathTutor
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
-from repro.settings import AuthorsSettings, PathSettings, PriorSettings, RebuiltSettings, TuningSettings, TutorSettings
+from repro.roads import ROADS, RoadSettings, RoadTutor
+from repro.settings import PathSettings, PriorSettings, RebuiltSettings, Tuning, TutorSettings
 from repro.tutor import Learner, Tutor, train
 
 FILE = Path(__file__).parent / "golden" / "fingerprints.json"
@@ -61,7 +62,7 @@ def prior(window_events: int) -> Numbers:
     return train_prior(BRACKETS.corpus(200, 0), BRACKETS.corpus(50, 1), 4, settings)[1]
 
 
-def tuned(learner: Callable[..., Learner], domain: Domain, settings: TuningSettings) -> Numbers:
+def tuned(learner: Callable[..., Learner], domain: Domain, settings: Tuning) -> Numbers:
     return train(learner(domain, rnn(domain), settings, 7)).curve
 
 
@@ -142,6 +143,13 @@ def cases() -> Iterator[tuple[str, Callable[[], Numbers]]]:
     for learner, settings in ((Tutor, paper), (AuthorsTutor, authors)):
         chosen = dataclasses.replace(settings, method="g", train_prior=True)
         yield f"{learner.__name__}, g, tones, prior trained", partial(tuned, learner, TONES, chosen)
+    road = RoadSettings(
+        c=0.3, steps=10, episodes=16, remembered=64, priority=1.5, annealed=0.5, held=0.4, learning_rate=1e-2,
+        head_learning_rate=2e-2, log_z_learning_rate=3e-2, clip=0.05, evaluate_every=4,
+    )  # fmt: skip
+    for name, way in ROADS.items():
+        chosen = dataclasses.replace(road, method=name, replayed=8 * way.from_memory, pool=32 * (name == "a2po"))
+        yield f"RoadTutor, {name}, brackets", partial(tuned, RoadTutor, BRACKETS, chosen)
     for read in (None, "psi", "g"):
         for domain in (Music(), BRACKETS):
             yield f"evaluation, {read or 'prior'}, {domain.name}", partial(evaluated, domain, read)

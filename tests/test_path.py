@@ -100,7 +100,7 @@ def episodes(lengths: list[int]) -> dict[str, torch.Tensor]:
 
 
 def memory(priority: float, size: int = 100) -> Memory:
-    return Memory(size, priority, np.random.default_rng(0))
+    return Memory(size, 4, priority, np.random.default_rng(0))
 
 
 def test_sequences_come_back_as_they_were_padded_to_the_longest() -> None:

@@ -14,13 +14,13 @@ import pytest
 import torch
 from small import bytes_of
 
-from repro.authors import AuthorsTutor
+from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.exact import BRACKETS, TONES
 from repro.music.domain import Music
 from repro.path import PathTutor
 from repro.rnn import SequenceRNN
-from repro.settings import AuthorsSettings, PathSettings, TutorSettings
+from repro.settings import PathSettings, TutorSettings
 from repro.tutor import Learner, Tutor, train
 
 PAPER = TutorSettings(

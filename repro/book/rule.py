@@ -5,12 +5,14 @@ mean. *Partly*: more than half of the seeds pass; the verdict says what is missi
 whether the paper's number lies where one further seed of ours would.
 """
 
+import json
 import math
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -33,32 +35,12 @@ RULES_COMMITS = {
     "problems",
     "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
     "the claims",
+    "roads": "0000000 Rows on the roads: what is judged, by which threshold",
     "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
 }
-# fmt: off
 # Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first
 # settings on those seeds, as claims.json had them, or worked out from its tables where a row was added later.
-FIRST_VERDICTS = {
-    "reproduced": {
-        "rebuilt_repetition": 1.49e-5, "rebuilt_key": 5.08e-4, "rebuilt_tonic": 0.573, "rebuilt_leaps": 0.175,
-        "rebuilt_motifs": 0.712, "rebuilt_unique_max": -0.119, "rebuilt_log_p": 1.31, "diversity": 0.987,
-        "molecule_log_p": 13.3, "novel": 0.974, "internal_diversity": 0.957, "objective": 4.19, "exploits_reward": 1.4,
-        "exploits_prior": -4.68, "rl_only_repeats": 0.0804, "molecule_information": 1.16, "exact_psi": 0.00128,
-        "exact_g": 9.06e-4, "exact_paper_form": 0.00351, "rebuilt_nearer": 0.92, "molecule_nearer": 14.8,
-    },
-    "partly": {
-        "rebuilt_g_log_p": -0.0457, "rebuilt_g_reward": 3.49, "rebuilt_rl_only_reward": 1.14, "valid": 0.0334,
-        "logp": 1.18, "sa": -0.445, "rings": 0.0196, "rings_of_valid": 0.0182, "rings_of_all": 0.0503,
-        "plain_molecule_information": 0.283,
-    },
-    "not reproduced": {
-        "rebuilt_repeated_motifs": -2.88e-5, "rebuilt_autocorrelation": -0.239, "rebuilt_unique_min": -0.184,
-        "rebuilt_rl_only_log_p": -4.0, "rebuilt_rl_only_uniform": 1.84, "rebuilt_g_poor": -2.14e-4,
-        "rebuilt_almost_all": 6.0, "exploits": -0.143, "qed": 0.0205, "exact_q": 0.529,
-        "plain_valid": -0.732, "plain_diversity": 0.596, "plain_objective": -78.3,
-    },
-}
-# fmt: on
+FIRST_VERDICTS = json.loads(Path(__file__).with_name("first_verdicts.json").read_text(encoding="utf-8"))
 
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import html
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,6 +139,7 @@ GROUPS = {
     "Molecules, in the path-consistent form, which is ours": ("terminal",),
     "Molecules, with the paper's update": ("terminal_plain",),
     "Problems small enough to write out in full": ("exact",),
+    "Other roads to the same optimum": ("roads",),
 }
 COLUMNS = ("the paper says", "verdict", "paper", "ours", "tested: our number, mean over seeds [95 % interval]")
 NOTE = (
@@ -253,19 +253,8 @@ def shown(rows: pd.DataFrame) -> Styler:
 
 
 def as_text(entries: Sequence[Entry]) -> str:
-    """The ledger for a terminal: a line of counts per group and one per claim, its texts cut to 28 characters."""
-    lines: list[str] = []
-    for name, group in grouped(entries).items():
-        lines += ["", f"{name}: {counts(group)}", _line("id", "verdict", "ours", "paper")]
-        for entry in group:
-            verdict, (_, _, paper, levels, _) = short(entry["verdict"]) + " ‡" * bool(entry["before"]), cells(entry)
-            lines.append(_line(entry["id"], verdict, levels or estimate(entry), paper))
-    return "\n".join(lines).strip()
-
-
-def _line(*texts: str) -> str:
-    """Texts in columns, each cut or filled to 28 characters."""
-    return "  ".join(f"{textwrap.shorten(text, 28, placeholder='...'):28}" for text in texts).rstrip()
+    """The ledger for a terminal: a line of counts per group."""
+    return "\n".join(f"{name}: {counts(group)}" for name, group in grouped(entries).items())
 
 
 def as_markdown(entries: Sequence[Entry]) -> str:

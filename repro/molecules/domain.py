@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from rdkit.Chem import Draw
 
-from repro.domain import Domain, DomainError, Reward, worth
+from repro.domain import Domain, DomainError, Reward, at_the_end, worth
 from repro.molecules import scores
 from repro.molecules.data import END_INDEX, Vocabulary, before_end, ended
 from repro.molecules.reward import AuthorsReward, prefix_parts, terminal_parts
@@ -64,8 +64,7 @@ class Molecules(Domain):
             parts = terminal_parts(self.scored(sequences), ended(sequences), self.reward)
         else:
             parts = {"reward": worth(self.reward, self.coding.decode(sequences))}
-        paid = np.arange(sequences.shape[1]) == np.minimum(before_end(sequences), sequences.shape[1] - 1)[:, None]
-        return {name: np.where(paid, values[:, None], 0.0) for name, values in parts.items()}
+        return {name: at_the_end(values, sequences, self.end) for name, values in parts.items()}
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """The reward at the last step of each molecule, (B, T)."""

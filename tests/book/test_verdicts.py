@@ -111,16 +111,14 @@ def test_tables_say_the_same() -> None:
     """Protects the terminal, README.md and the report from different verdicts; text from users is escaped."""
     shows = (verdicts.as_text, verdicts.as_markdown, verdicts.as_html)
     text, markdown, html = (show([ENTRY, REFUSED]) for show in shows)
-    lines = [line.split()[:2] for line in text.splitlines() if line.startswith(("tonic", "heard"))]
-    assert lines == [["tonic", "partly"], ["heard", "cannot"]] and max(map(len, text.splitlines())) <= 120
     verdict = "partly: seeds disagree ‡ (before: not reproduced, 2.0 points; the untuned prior passes too)"
     paper = ".9 % → 29 % (unverified); size outside"
     assert f"| more tonic \\| &lt;b&gt; | {verdict} | {paper} | 1.3 % → 84.0 / 84.1 % |" in markdown
     assert "gain over the Note RNN: 82.5 [82.0, 83.0] points; at least 10 points in every seed †" in markdown
-    assert "a further seed: Q 82.0 to 85.1 %, Psi 83.0 to 85.0 % |" in markdown and "partly ‡" in text
+    assert "a further seed: Q 82.0 to 85.1 %, Psi 83.0 to 85.0 % |" in markdown
     assert "more tonic | &lt;b&gt;" in html and '<b class="partly">partly</b>: seeds disagree ‡' in html
     assert "cannot be tested</b>: it needs listeners" in html
-    assert all(shown.count("1 partly") == shown.count("1 cannot be tested") >= 1 for shown in (markdown, html))
+    assert all(shown.count("1 partly") == shown.count("1 cannot be tested") >= 1 for shown in (text, markdown, html))
 
 
 def test_a_sentence_counts_once_and_fresh_seeds_are_shown() -> None:

@@ -1,0 +1,228 @@
+"""Every road: its loss by hand, what it stands still at, and what it shares with its kin."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from repro import bench
+from repro.exact import BRACKETS, DAYS, Exact
+from repro.rnn import SequenceRNN
+from repro.roads import ROADS, Batch, RoadSettings, RoadTutor, balance
+from repro.settings import SettingsError
+from repro.studies import RoadStudy, study
+from repro.tutor import train
+
+LN2, LN3 = math.log(2), math.log(3)
+
+
+def batch(
+    log_pi: Tensor, log_p: Tensor, earned: Tensor, log_z: float = 0.0, first: float = 0.0, c: float = 0.5
+) -> Batch:
+    alive = torch.ones_like(log_pi, dtype=torch.bool)
+    return Batch(log_pi, log_p, earned, alive, torch.full_like(earned, first), torch.tensor(log_z), c)
+
+
+def test_losses_by_hand() -> None:
+    """Protects every formula. Two sequences of two tokens, S = -ln 6 and -ln 4, P = -ln 9 and -ln 4, R = ln 3 and 0.
+
+    The surplus P + R - S is ln 2 and 0.
+    """
+    log_pi = torch.tensor([[-LN2, -LN3], [-LN2, -LN2]])
+    log_p = torch.tensor([[-LN3, -LN3], [-LN2, -LN2]])
+    two = batch(log_pi, log_p, torch.tensor([LN3, 0.0]), log_z=LN2, first=LN3)
+    s = torch.tensor([-math.log(6), -math.log(4)])
+    p = torch.tensor([-math.log(9), -math.log(4)])
+    k3 = torch.tensor([2 / 3 - math.log(2 / 3) - 1, 0.0])  # of the first token of the first, ln p / pi = ln 2/3
+    a = 1 / math.sqrt(2) / (1 + 1e-4 * math.sqrt(2) / LN3)  # (R - mean) / std of two numbers, + and -
+    expected = {
+        "tb": 0.5 * (0 + LN2**2) / 2,
+        "tb_var": 0.5 * LN2**2 / 2,  # the variance of two numbers is half their squared difference
+        "tbrm": 0.5 * ((LN3 - LN2) ** 2 + LN3**2) / 2,
+        "a2po": 0.5 * (0 + LN2**2) / 2,
+        "reinvent": 0.5 * LN2**2 / 2,
+        "reinforce_kl": -(LN2 * s[0] - LN2 * s[1]) / 2,  # less the other one
+        "reinforce_kl_loss": -(LN3 * s[0] - LN3 * s[1]) / 2 + (s - p).mean(),
+        "grpo": (((0.5 * k3[0] - a * s[0]) / 2) + (a * s[1]) / 2) / 2,
+        "dpg": -((2 / 3 - 0.5) * s[0] + (1 / 3 - 0.5) * s[1]),  # weights 2 : 1
+    }
+    assert expected.keys() == ROADS.keys()
+    for name, value in expected.items():
+        assert ROADS[name].loss(two).item() == pytest.approx(float(value), rel=1e-5), name
+
+
+def test_log_variance_is_reinforce_with_the_others_as_baseline() -> None:
+    """Protects the two sentences on kin: the gradients of both on new sequences; TBRM is TB with Z from the logits."""
+    generator = torch.Generator().manual_seed(0)
+    log_pi, log_p, earned = (torch.randn(*size, generator=generator) for size in ((8, 5), (8, 5), (8,)))
+    gradients = []
+    for name in ("tb_var", "reinforce_kl"):
+        leaf = log_pi.clone().requires_grad_()
+        ROADS[name].loss(batch(leaf, log_p, earned)).backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
+    one = batch(log_pi, log_p, earned, first=0.7)
+    assert ROADS["tbrm"].loss(one) == balance(one, torch.tensor(0.7))
+
+
+class Table:
+    """A policy over three tokens and two steps as a table of logits, and all nine sequences."""
+
+    def __init__(self, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.prior = [torch.randn(rows, 3, generator=generator, dtype=torch.float64) for rows in (1, 3)]
+        self.earned = torch.randn(9, generator=generator, dtype=torch.float64)
+        self.logits = [level.clone().requires_grad_() for level in self.prior]
+        self.log_z = torch.zeros((), dtype=torch.float64, requires_grad=True)
+
+    @staticmethod
+    def along(logits: list[Tensor]) -> Tensor:
+        """Log-probabilities (9, 2) of the tokens of every sequence."""
+        first, second = (level.log_softmax(dim=1) for level in logits)
+        return torch.stack([first.T.expand(3, 3).reshape(9), second.reshape(9)], dim=1)
+
+    def optimum(self) -> Tensor:
+        return (self.along(self.prior).sum(dim=1) + self.earned).softmax(dim=0)
+
+    def all(self) -> Batch:
+        alive = torch.ones(9, 2, dtype=torch.bool)
+        first = self.logits[0].logsumexp(dim=1).expand(9)
+        return Batch(self.along(self.logits), self.along(self.prior), self.earned, alive, first, self.log_z, 1.0)
+
+    def set_to(self, probabilities: Tensor) -> None:
+        table = probabilities.reshape(3, 3)
+        with torch.no_grad():
+            self.logits[0].copy_(table.sum(dim=1).log()[None])
+            self.logits[1].copy_((table / table.sum(dim=1, keepdim=True)).log())
+
+
+@pytest.mark.parametrize("name", ["tb", "tb_var", "tbrm"])
+def test_balances_meet_the_optimum_whoever_played(name: str) -> None:
+    """Protects the word off-policy: solved on all sequences, all equally often, to 1e-6; log Z is that of the sum."""
+    table = Table()
+    solver = torch.optim.LBFGS([*table.logits, table.log_z], max_iter=500, tolerance_grad=1e-12, tolerance_change=0,
+                               line_search_fn="strong_wolfe")  # fmt: skip
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = ROADS[name].loss(table.all())
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    policy = table.along(table.logits).sum(dim=1).exp()
+    torch.testing.assert_close(policy, table.optimum(), rtol=0, atol=1e-6)
+    log_z = (table.along(table.prior).sum(dim=1) + table.earned).logsumexp(dim=0)
+    said = ROADS[name].log_z
+    assert said is not None and said(table.all()).item() == pytest.approx(log_z.item(), abs=1e-5)
+
+
+def test_what_stands_still_at_the_optimum() -> None:
+    """Protects the table of fixed points: at p* four roads feel nothing on any batch, REINVENT nothing on average.
+
+    GRPO and the KL in the loss do move there; so does REINVENT where sequences were played by another policy.
+    """
+    table = Table(1)
+    table.set_to(table.optimum())
+    shares = table.optimum()
+
+    def pull(name: str, rows: list[int], weights: Tensor | None = None) -> float:
+        whole = table.all()
+        parts = [whole._replace(**{field: getattr(whole, field)[chosen] for field in Batch._fields[:5]})
+                 for chosen in ([[row] for row in rows] if weights is not None else [rows])]  # fmt: skip
+        scales = torch.ones(1) if weights is None else weights
+        loss = sum(scale * ROADS[name].loss(part) for scale, part in zip(scales, parts, strict=True))
+        assert isinstance(loss, Tensor)
+        gradient = torch.autograd.grad(loss, table.logits, allow_unused=True)
+        return max(float(each.abs().max()) for each in gradient if each is not None)
+
+    for name in ("tb_var", "reinforce_kl", "dpg"):
+        assert pull(name, [0, 4, 8, 8]) < 1e-12, name
+    assert pull("reinvent", list(range(9)), shares) < 1e-12
+    assert pull("reinvent", list(range(9)), torch.full((9,), 1 / 9)) > 1e-2
+    for name in ("grpo", "reinforce_kl_loss"):
+        # every sequence as often as the optimum plays it, nearly: the pull is larger than what rounding leaves
+        often = torch.repeat_interleave(torch.arange(9), (shares * 100_000).round().long()).tolist()
+        assert pull("reinforce_kl", often) < 1e-4 < 1e-2 < pull(name, often), name
+
+
+def test_where_grpo_stands_still() -> None:
+    """Protects the explanation: one step, two rewards; c q - sqrt(q (1 - q)) = c p whatever the rewards are worth.
+
+    With c = .5 and p = .3 that is q = .9; p* depends on how much is paid.
+    """
+    logits = torch.tensor([[0.9, 0.1]], dtype=torch.float64).log().requires_grad_()
+    prior = torch.tensor([0.3, 0.7], dtype=torch.float64).log()
+    rows = torch.repeat_interleave(torch.tensor([0, 1]), torch.tensor([90_000, 10_000]))
+    for paid in (1e3, 1e4):  # so much that the 1e-4 beside the standard deviation does not count
+        earned = torch.tensor([paid, 0.0], dtype=torch.float64)[rows]
+        log_pi = logits.log_softmax(dim=1)[0, rows].unsqueeze(1)
+        loss = ROADS["grpo"].loss(batch(log_pi, prior[rows].unsqueeze(1), earned, c=0.5))
+        assert torch.autograd.grad(loss, logits)[0].abs().max() < 1e-5
+
+
+def test_distances_against_the_sums() -> None:
+    """Protects both directions of the KL, total variation, and the enumeration of a domain without a chain."""
+    prior = SequenceRNN(11, 4, seed=1)
+    truth, policy = Exact(DAYS, prior, 0.7), SequenceRNN(11, 4, seed=2)
+    table = truth.policy_of("psi", policy)
+    pi, best = truth.along(table).exp(), truth.log_optimum.exp()
+    assert len(best) == 111_111 and float(pi.sum()) == pytest.approx(1) and float(best.sum()) == pytest.approx(1)
+    assert truth.kl_from_optimum(table) == pytest.approx(float((best * (best / pi).log()).sum()))
+    assert truth.kl_to_optimum(table) == pytest.approx(float((pi * (pi / best).log()).sum()))
+    assert truth.total_variation(table) == pytest.approx(float(torch.maximum(pi - best, torch.zeros(())).sum()))
+
+
+def test_days_are_paid_as_the_calendar_has_them() -> None:
+    """Protects the reward: Sundays of 2026, days, no days, and what ends too early or too late."""
+    rows = torch.tensor(
+        [[0, 1, 0, 4, 10], [0, 1, 0, 5, 10], [0, 2, 3, 0, 10], [0, 1, 10, 10, 10], [0, 1, 0, 4, 5]]
+    ).numpy()
+    assert DAYS.step_rewards(rows).sum(axis=1).tolist() == [2, 0, -1, -1, -1]
+
+
+@pytest.mark.parametrize("name", list(ROADS))
+def test_every_road_runs(name: str) -> None:
+    """Protects the shared loop: a road trains, its curve is of numbers, log Z is told where the road has one."""
+    settings = RoadSettings(method=name, steps=6, episodes=16, pool=32 if name == "a2po" else 0, evaluate_every=3)
+    settings = dataclasses.replace(settings, replayed=8 if ROADS[name].from_memory else 0)
+    learner = RoadTutor(BRACKETS, SequenceRNN(4, 8), settings, 0)
+    curve = train(learner).curve
+    assert curve[["loss", "kl", "objective"]].notna().all(axis=None) and curve["step"].tolist() == [1, 3, 6]
+    assert math.isnan(learner.log_z) == (ROADS[name].log_z is None)
+
+
+def test_trajectory_balance_learns() -> None:
+    """Protects signs: a third of the way is enough to see the prior's distance, 3.2 nats, fall by ten."""
+    prior = bench.prior(BRACKETS).rnn()
+    truth = bench.solved("brackets", 0.5)
+    settings = RoadSettings(method="tb", steps=180, replayed=64)
+    policy = train(RoadTutor(BRACKETS, prior, settings, 0)).policy
+    table = truth.policy_of("psi", policy)
+    assert truth.kl_to_optimum(table) < 0.32 and truth.kl_from_optimum(table) < 0.32
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"roads": "ppo"}, "it must be one of psi, g, q, psi_paper, g_paper, tb,"),
+        ({"roads": ""}, "name at least one"),
+        ({"roads": "tb,tb"}, "stands there twice"),
+        ({"problems": "chess"}, "problems"),
+    ],
+)
+def test_wrong_roads_are_refused(wrong: dict[str, str], sentence: str) -> None:
+    """Protects users: one sentence that lists the known, an empty sweep is none."""
+    with pytest.raises(SettingsError, match=sentence):
+        study("laptop", "roads", **wrong)
+    with pytest.raises(SettingsError, match="dpg learns from new sequences alone"):
+        RoadSettings(method="dpg", replayed=8)
+
+
+def test_all_roads_are_tuned() -> None:
+    """Protects the bench: every name that a study knows has its settings."""
+    assert list(bench.TUNED) == list(RoadStudy().roads)

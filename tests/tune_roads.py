@@ -1,0 +1,46 @@
+"""Six settings of every road on one problem, in tables/roads_tuning.csv: `bench.TUNED` was chosen from them.
+
+python tests/tune_roads.py
+"""
+
+from itertools import product
+
+from repro import bench, runs
+from repro.book import report
+from repro.roads import RoadSettings
+from repro.settings import Tuning, TutorSettings, changed
+from repro.studies import RoadStudy
+
+RATES = (3e-3, 1e-2, 3e-2)
+DISTANCES = ["kl", "forward_kl"]
+
+
+def settings_of(road: Tuning) -> dict[tuple[float, str, float], Tuning]:
+    """Three rates, each with two memories, clips or, in the paper's form, rates of the target network."""
+    second, values = "replayed", (0.0, 64.0)
+    if isinstance(road, TutorSettings):
+        second, values = "eta", (0.03, 0.1)
+    elif isinstance(road, RoadSettings) and not road.rules.from_memory:
+        second, values = "clip", (1.0, 10.0)
+    rates = ("learning_rate",) if second == "eta" else ("learning_rate", "head_learning_rate")
+    return {(rate, second, value): changed(road, dict.fromkeys(rates, rate) | {second: value})
+            for rate, value in product(RATES, values)}  # fmt: skip
+
+
+def main() -> None:
+    """Runs the grid, writes the table, and says which settings are the best."""
+    study = RoadStudy(seeds=(0, 1, 2), c=(0.5,), problems=("brackets",))
+    tasks = []
+    for name, road in bench.TUNED.items():
+        for (rate, second, value), tried in settings_of(road).items():
+            tasks += bench.on_road(name, tried, study, rate=rate, second=second, value=value)
+    curves = runs.finish_all("roads_tuning", tasks).curves()
+    last = curves.groupby(["road", "rate", "second", "value", "seed"], sort=False)[DISTANCES].last().reset_index()
+    report.write_frame(study.results, "roads_tuning", last)
+    means = last.groupby(["road", "rate", "second", "value"], sort=False)[DISTANCES].mean().mean(axis=1)
+    for road, of_road in means.groupby("road", sort=False):
+        print(f"{road:20}{of_road.idxmin()[1:]}  {of_road.min():.4f}  of {of_road.round(4).tolist()}")
+
+
+if __name__ == "__main__":
+    main()
