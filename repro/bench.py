@@ -127,7 +127,7 @@ def on_road(name: str, settings: Tuning, study: RoadStudy, **labels: Any) -> lis
     return [Task(problem, prior(problem), changed(settings, {"c": c}), seed, row=_distances, observe="distances",
                  labels={"problem": problem.name, "road": name, **labels})
             for problem in EVERY if problem.name in study.problems
-            for c in study.c for seed in study.seeds]  # fmt: skip
+            for c in study.c for seed in study.seeds_at(c)]  # fmt: skip
 
 
 def _distances(learner: Learner, number: int) -> Row:

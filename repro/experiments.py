@@ -1,7 +1,7 @@
 """Every experiment by name, on melodies, then on molecules: which data, prior, policies. What is finished is read."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args
@@ -16,8 +16,9 @@ from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.music import corpus
 from repro.music.domain import Music
 from repro.prior import held_out_scores
+from repro.roads import ROADS, RoadSettings
 from repro.runs import HeldOut, Results, Task
-from repro.settings import EventCoding, MoleculeSettings, PriorSettings, TutorSettings
+from repro.settings import EventCoding, MoleculeSettings, PathSettings, PriorSettings, TutorSettings
 from repro.store import VERSIONS, Record, Spec
 from repro.studies import MoleculeStudy, MusicStudy
 
@@ -269,6 +270,14 @@ def terminal_paper_form(study: MoleculeStudy) -> Results:
     """The same with the paper's own update."""
     settings = [replace(study.tutor, method=method) for method in study.methods]
     return _terminal(study, "terminal_plain", settings, study.seeds)
+
+
+def terminal_roads(study: MoleculeStudy, roads: Sequence[str]) -> Results:
+    """Other roads under the terminal reward, with the schedule and the rates of Psi in the path-consistent form."""
+    psi, shared = study.path["psi"], [field.name for field in fields(RoadSettings) if hasattr(PathSettings, field.name)]
+    as_psi = RoadSettings(**{name: getattr(psi, name) for name in shared if name != "method"})
+    settings = [replace(as_psi, method=name, replayed=as_psi.replayed * ROADS[name].from_memory) for name in roads]
+    return _terminal(study, "terminal_roads", settings, study.seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:

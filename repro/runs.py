@@ -136,7 +136,7 @@ class Task:
             numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
         if domain.end is not None:
             numbers["strings"] = [domain.text(sequence) for sequence in sample.tokens[:STRINGS]]
-        if isinstance(self.settings, PathSettings) and (values := domain.values(sample.tokens)):
+        if isinstance(self.settings, (PathSettings, RoadSettings)) and (values := domain.values(sample.tokens)):
             numbers["optimum"] = estimated_optimum(sample, c, values)
         return numbers, {}
 

@@ -44,11 +44,21 @@ class Study:
 
 
 @validated
-class MusicStudy(Study):
-    """Melodies."""
+class Sweep(Study):
+    """A study at several temperatures."""
 
     c: Temperatures = (0.5, 1.0)  # paper: .5; figures and claims are at the first
     further_seeds: Count = 2  # ours: how many of the seeds at the temperatures after the first
+
+    def seeds_at(self, c: float) -> tuple[int, ...]:
+        """The seeds at one of the temperatures."""
+        return self.seeds if c == self.c[0] else self.seeds[: self.further_seeds]
+
+
+@validated
+class MusicStudy(Sweep):
+    """Melodies."""
+
     tunes: TuneSettings = TuneSettings()
     rebuilt: RebuiltSettings = RebuiltSettings()
     prior: PriorSettings = PriorSettings()
@@ -75,10 +85,6 @@ class MusicStudy(Study):
                   "rebuilt_tutor": SMALL},
         "paper": {"seeds": reported(10), "further_seeds": 10, "rebuilt_seeds": 10},
     }  # fmt: skip
-
-    def seeds_at(self, c: float) -> tuple[int, ...]:
-        """The seeds at one of the temperatures."""
-        return self.seeds if c == self.c[0] else self.seeds[: self.further_seeds]
 
     def first(self) -> "MusicStudy":
         """The same study with its first temperature and seed alone."""
@@ -205,15 +211,16 @@ class ExactStudy(Study):
 
 
 @validated
-class RoadStudy(Study):
+class RoadStudy(Sweep):
     """All roads on the problems that are small enough to write out."""
 
     roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
     problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
-    c: Temperatures = (0.25, 0.5, 1.0)
-    steps: Count = 600  # about five seconds of one core a run
+    c: Temperatures = (0.5, 0.25, 1.0)
+    steps: Count = 600  # six to twenty seconds of one core a run
 
-    presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5}, "paper": {"seeds": reported(10)}}
+    presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5},
+                         "paper": {"seeds": reported(10), "further_seeds": 10}}  # fmt: skip
 
 
 STUDIES: dict[str, type[Study]] = {

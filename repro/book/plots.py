@@ -32,22 +32,26 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-Looks = Mapping[str, Look]
-LOOKS = {  # Okabe and Ito's colour-blind safe palette
+class Looks(dict[str, Look]):
+    """Looks by method, in the order of legends."""
+
+    def __missing__(self, method: str) -> Look:
+        """A method without a look of its own."""
+        return Look("#444444", (0, (1, 1)), "8", "..")
+
+
+LOOKS = Looks({  # Okabe and Ito's colour-blind safe palette, then Tol's muted one for the other roads
     "prior": Look("#6E6E6E", ":", "P", ""),
     "q": Look("#0072B2", "-", "o", "//"),
     "psi": Look("#D55E00", "--", "s", ".."),
     "g": Look("#009E73", "-.", "^", "xx"),
     "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
-}
-ROAD_LOOKS = {  # Tol's muted palette beside it
-    "psi": LOOKS["psi"], "g": LOOKS["g"], "q": LOOKS["q"],
-    "psi_paper": Look(LOOKS["psi"].colour, ":", "d"), "g_paper": Look(LOOKS["g"].colour, ":", "d"),
+    "psi_paper": Look("#D55E00", ":", "d"), "g_paper": Look("#009E73", ":", "d"),
     "tb": Look("#332288", "-", "P"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
     "a2po": Look("#999933", "-", "<"), "reinvent": Look("#882255", "--", ">"),
     "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "8"),
     "grpo": Look("#AA4499", "-.", "h"), "dpg": Look("#DDCC77", "-", "*"),
-}  # fmt: skip
+})  # fmt: skip
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
                          "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
 styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone
@@ -62,19 +66,17 @@ def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) 
     return figure, axes
 
 
-def present(frames: Sequence[pd.DataFrame], looks: Looks = LOOKS) -> list[str]:
-    """The methods in the frames, in the order of `looks`. ValueError: one without a look, several settings of one."""
+def present(frames: Sequence[pd.DataFrame], looks: Mapping[str, Look] = LOOKS) -> list[str]:
+    """The methods in the frames, in the order of `looks`, others last. ValueError: several settings of one method."""
     for frame, column in itertools.product(frames, ("experiment", "c")):
         if column in frame and frame.groupby("method")[column].nunique().max() > 1:
             raise ValueError(f"rows of several {column} would be averaged: select one per method")
     found = set().union(*(frame["method"] for frame in frames))
-    if unknown := sorted(found - looks.keys()):
-        raise ValueError(f"no look for method {unknown[0]!r}: the known methods are {', '.join(looks)}")
-    return [name for name in looks if name in found]
+    return [name for name in looks if name in found] + sorted(found - looks.keys())
 
 
-def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (), looks: Looks = LOOKS,
-           names: dict[str, str] | None = None, where: Any = "outside upper center", **more: Any) -> None:  # fmt: skip
+def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
+           looks: Mapping[str, Look] = LOOKS, names: dict[str, str] | None = None, where: Any = "outside upper center", **more: Any) -> None:  # fmt: skip
     """A legend outside the panels: the methods as line, marker or bar, then the handles in `extra`."""
     handles: list[Any] = []
     for method in methods:
@@ -102,8 +104,8 @@ class Panel(NamedTuple):
 
 
 @styled()
-def curves(panels: Sequence[Panel], columns: int = 2, looks: Looks = LOOKS, mean: bool = True, band: bool = True,
-           height: float = 3.1, **grid: Any) -> Figure:  # fmt: skip
+def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] = LOOKS, mean: bool = True,
+           band: bool = True, height: float = 3.1, **grid: Any) -> Figure:  # fmt: skip
     """A thin line per seed, their mean in bold, its interval as a band; `height` of a row; `grid`: sharex, sharey."""
     rows, extra = -(-len(panels) // columns), dict[str, Line2D]()
     figure, axes = new_figure(rows, columns, (10.5, 1 + height * rows), **grid)
@@ -128,7 +130,7 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Looks = LOOKS, mean
     return figure
 
 
-def _levels(ax: Axes, panel: Panel, looks: Looks) -> dict[str, Line2D]:
+def _levels(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> dict[str, Line2D]:
     """Draws a panel's levels; returns a handle for the legend by label."""
     handles = {}
     for label, level in panel.levels.items():
@@ -144,7 +146,7 @@ def _levels(ax: Axes, panel: Panel, looks: Looks) -> dict[str, Line2D]:
     return handles
 
 
-def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Looks) -> dict[str, Line2D]:
+def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, Look]) -> dict[str, Line2D]:
     """Draws a panel's points; returns a handle for the legend by label."""
     handles = {}
     for index, (label, points) in enumerate(panel.points.items()):
@@ -197,7 +199,7 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
     tables = [table[table["metric"].isin(list(rows))] for table, rows, _ in panels]
     methods = present(tables)
     lanes = list(dict.fromkeys([*methods, *(name for row in paper.values() for name in row if name not in LOOKS)]))
-    looks = [LOOKS.get(lane, Look("#444444")) for lane in lanes]
+    looks = [LOOKS[lane] for lane in lanes]
     for ax, table, (_, rows, label) in zip(axes.flat, tables, panels, strict=True):
         scales = {metric: row.sign * (100 if row.fraction else 1) for metric, row in rows.items()}
         # rows that share an axis share their limits too; `bounds` has the sign of the row already

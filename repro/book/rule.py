@@ -35,7 +35,7 @@ RULES_COMMITS = {
     "problems",
     "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
     "the claims",
-    "roads": "0000000 Rows on the roads: what is judged, by which threshold",
+    "roads": "68fed94 Rows on the roads: what is judged, by which threshold",
     "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
 }
 # Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first

@@ -156,7 +156,7 @@ def text_table(
     means = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])[["mean", "low", "high"]]
     cells = {key: rows[key[1]].text(*values) for key, *values in means.itertuples() if key[1] in rows}
     methods = paper.methods_in(ours["method"])
-    columns = {(names[m], "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
+    columns = {(paper.method_name(m, names), "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
     for column, published in theirs.items():
         columns[column] = [rows[metric].text(published[metric]) if metric in published else "" for metric in rows]
     places = {name: place for place, name in enumerate(names.values())}

@@ -34,7 +34,6 @@ def test_the_digitised_means_follow_from_the_points() -> None:
 def test_methods_have_one_order_and_an_unknown_one_is_named() -> None:
     """Protects the order of every table and figure, and the sentence that a misspelt method gets."""
     assert paper.methods_in(["rl_only", "g", "g", "prior"]) == ["prior", "g", "rl_only"]
-    with pytest.raises(ValueError, match="unknown method 'ppo': the known methods are prior, q, psi, g, rl_only"):
-        paper.methods_in(["q", "ppo"])
+    assert paper.methods_in(["ppo", "q", "a"]) == ["q", "a", "ppo"]  # a method of yours
     names = [paper.method_name(method, {"prior": "mine"}) for method in ("prior", "psi", "ppo")]
     assert names == ["mine", "Psi", "ppo"]
