@@ -65,9 +65,8 @@ class MusicStudy(Sweep):
     tutor: TutorSettings = TutorSettings()
     # ours, tuned on seeds 0 to 2: at the 1e-2 of `tutor` G and Q came out differently from seed to seed here
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3)
-    # ours, rates tuned on seed 0. 64 melodies a step at half the cost of 128; which earns more at gamma .5 is up to the
-    # seed: on seed 0 Psi 104 points per melody with 64 and 89 with 128, on seed 100 Psi 104 and 106, G 100 and 107.
-    # 1,500 steps are 1.7 times the melodies of `tutor`
+    # ours, rates tuned on seed 0; 64 melodies per step cost half of 128, and which earns more is up to the seed. 1,500
+    # steps are 1.7 times the melodies of `tutor`
     path: PathSettings = PathSettings(gamma=0.5, steps=1_500, episodes=64, learning_rate=5e-3, head_learning_rate=5e-3,
                                       evaluate_every=100)  # fmt: skip
     comparison_steps: Count = 2_000  # ours: of each Note RNN that tells apart the causes of repetition
@@ -91,9 +90,8 @@ class MusicStudy(Sweep):
         return dataclasses.replace(self, c=self.c[:1], seeds=self.seeds[:1])
 
 
-# Tuned on seed 0. At gamma 1, c = .5 what counts is the number of updates, and play by the policy itself: after 1,800
-# Psi has J = E[r / c] - KL = 6.0 nats per note, after 3,600 on half as many games 8.8 (at the 900 rounds and the warmer
-# play of Table 1's runs 6.6); a faster target (eta .05, .1) or a slower rate leave it at 3.7 to 4.5
+# Tuned on seed 0. At gamma 1, c = .5 the number of updates counts, and play by the policy itself: after 1,800 Psi has
+# J = E[r / c] - KL = 6.0 nats per note, after 3,600 on half as many games 8.8, with eta .05 or .1 3.7 to 4.5
 _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temperature": 1.0, "evaluate_every": 50,
                           "evaluation_games": 128}  # fmt: skip
 

@@ -258,15 +258,14 @@ def as_text(entries: Sequence[Entry]) -> str:
 
 
 def as_markdown(entries: Sequence[Entry]) -> str:
-    """The ledger for README.md: a line of counts and a table per group, folded."""
+    """The ledger as a file: a line of counts and a table per group."""
     lines = [f"{counts(entries)}. {NOTE}"]
     for name, group in grouped(entries).items():
-        lines += ["<details>", f"<summary><b>{name}</b>: {counts(group)}</summary>", ""]
+        lines += ["", f"## {name}", "", f"{counts(group)}.", ""]
         lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         for entry in group:
             escaped = (html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry))
             lines.append(f"| {' | '.join(escaped)} |".replace("-&gt;", "→"))
-        lines += ["", "</details>"]
     return "\n".join(lines)
 
 
@@ -279,7 +278,9 @@ def as_html(entries: Sequence[Entry]) -> str:
 def with_numbers(text: str, entries: Iterable[Entry]) -> str:
     """Prose whose tags, as <!-- claim tonic ours -->82.5 %<!-- / -->, say what the ledger says; KeyError if unknown."""
     # `ours` without its interval
-    texts = {row["id"]: {**row, "ours": estimate({**row, "low": math.nan})} for row in entries}
+    rows = list(entries)
+    texts = {row["id"]: {**row, "ours": estimate({**row, "low": math.nan})} for row in rows}
+    texts["ledger"] = {"counts": counts(rows)}
 
     def renewed(tag: re.Match[str]) -> str:
         begins, claim, field, ends = tag.groups()

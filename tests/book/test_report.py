@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +20,8 @@ from PIL import Image
 from scipy.io import wavfile
 
 from repro import ROOT
-from repro.book import report
+from repro.book import report, verdicts
 from repro.music import events
-from repro.studies import study
 
 LAPTOP = ROOT / "results" / "laptop"
 
@@ -127,13 +127,19 @@ def test_each_file_has_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert after == ["tables/b.csv", "tables/music.csv"] and "tables/a.csv" not in str(report.provenance(tmp_path))
 
 
-def test_readme_says_what_the_results_say() -> None:
-    """Protects README.md: its tables and tagged numbers are those of results/laptop; a change by hand is found."""
-    laptop, readme = study("laptop"), (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == report.renewed_readme(readme, laptop.results, laptop.c[0]), "run python -m repro.book.report"
-    changed = readme.replace("| reproduced |", "| partly |", 1) + "<!-- claim tonic ours -->9 %<!-- / -->"
-    renewed = report.renewed_readme(changed, laptop.results, laptop.c[0])
-    assert not changed.startswith(readme) and renewed.startswith(readme) and not renewed.endswith("-->9 %<!-- / -->")
+def test_readme_and_verdicts_say_what_the_results_say(tmp_path: Path) -> None:
+    """Protects README.md and VERDICTS.md: both are those of results/laptop; a number changed by hand is found."""
+    readme, rows = (ROOT / "README.md").read_text(encoding="utf-8"), verdicts.read_ledger(LAPTOP)
+    assert readme == verdicts.with_numbers(readme, rows), "run python -m repro.book.report"
+    changed = readme + "<!-- claim tonic ours -->9 %<!-- / -->"
+    renewed = verdicts.with_numbers(changed, rows)
+    assert renewed.startswith(readme) and not renewed.endswith("-->9 %<!-- / -->")
+    committed = (LAPTOP / "VERDICTS.md").read_text(encoding="utf-8")
+    for name in ("claims.json", "tables/music.csv"):
+        (tmp_path / "laptop" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(LAPTOP / name, tmp_path / "laptop" / name)
+    assert report.write_verdicts(tmp_path / "laptop").read_text(encoding="utf-8") == committed
+    assert "| reproduced" in committed and "## Table 1 at c = 0.5" in committed
 
 
 SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="  # one sample at 8 kHz
