@@ -1,4 +1,4 @@
-"""Six settings of every road on one problem, in tables/roads_tuning.csv: `bench.TUNED` was chosen from them.
+"""Eight settings of every road on one problem, in tables/roads_tuning.csv: `bench.TUNED` was chosen from them.
 
 python tests/tune_roads.py
 """
@@ -11,12 +11,12 @@ from repro.roads import RoadSettings
 from repro.settings import Tuning, TutorSettings, changed
 from repro.studies import RoadStudy
 
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 DISTANCES = ["kl", "forward_kl"]
 
 
 def settings_of(road: Tuning) -> dict[tuple[float, str, float], Tuning]:
-    """Three rates, each with two memories, clips or, in the paper's form, rates of the target network."""
+    """Four rates, each with two memories, clips or, in the paper's form, rates of the target network."""
     second, values = "replayed", (0.0, 64.0)
     if isinstance(road, TutorSettings):
         second, values = "eta", (0.03, 0.1)
