@@ -272,7 +272,8 @@ class MoleculeSettings:
     molecules: Count = 250_000  # ours: a fixed random part of the 1,584,663 of MOSES (paper: 249,455 of ZINC)
     held_out: Count = 5_000  # ours: test molecules for the training curve, and as many for the reported scores
     tokeniser: Literal["regex", "characters"] = "regex"  # ours: an atom is one token; paper: characters
-    smiles_file: str = ""  # a file of your own to learn from instead
+    smiles_file: str = ""  # a file of your own to learn from instead: one molecule per line, or a table
+    smiles_column: str = ""  # the table's column of molecules; when empty the one called like smiles, or that parses
 
 
 @validated

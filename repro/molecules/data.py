@@ -11,7 +11,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,22 @@ TOKENISERS = {
 PACKAGE = "molsets==0.3.1"
 WHEEL = "molsets-0.3.1-py3-none-any.whl"
 SHA256 = "7f4450e3ebecebe79c3a2a55950c93daddee071120daf64a163d03481e811d34"
-DELIMITERS = ",;\t"  # of a .csv file; none of them is part of a SMILES string
+HORIZON = 72  # tokens of a molecule, the end included; the longest of the 1.58 million training molecules has 53
+DELIMITERS = ",;\t"  # of tables; none of them is part of a SMILES string
+SEEN = 20  # lines that say what delimits cells, and which column holds molecules
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
+
+
+TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
+    "salts or mixtures": lambda smiles: "." in smiles,
+    "with numbered atoms": lambda smiles: re.search(r":\d+\]", smiles) is not None,
+    f"longer than the {HORIZON - 1} tokens that a policy can write": lambda smiles: (
+        len(smiles) >= HORIZON and len(split(smiles, "regex")) >= HORIZON
+    ),
+}
 
 
 class CorpusError(RuntimeError):
@@ -110,11 +121,10 @@ def read(settings: MoleculeSettings, folder: Path) -> pd.DataFrame:
 
 
 def source_digest(settings: MoleculeSettings) -> str | list[str]:
-    """Where the strings come from: MOSES's sha256, or kind and sha256 of the user's own file, wherever it lies."""
+    """Where the strings come from: MOSES's sha256, or column and sha256 of the user's own file, wherever it lies."""
     if not settings.smiles_file:
         return SHA256
-    _, kind, content = _opened(settings)
-    return [kind, hashlib.sha256(content).hexdigest()]
+    return [settings.smiles_column, hashlib.sha256(_content(settings)[1]).hexdigest()]
 
 
 def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
@@ -143,21 +153,27 @@ def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
 
 
 def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
-    path, kind, content = _opened(settings)
-    found, refused = [], []
-    for number, text in _lines(path, kind, content):
+    path, content = _content(settings)
+    found, refused, told = [], list[str](), dict.fromkeys(TOLD, 0)
+    for number, text in _column(path, _rows(path, _text(path, content)), settings.smiles_column):
         smiles = text.split()[0] if text.strip() else ""
         molecule, reason = parse(smiles)
-        if molecule is None:
-            refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason})")
-        else:
-            found.append(Chem.MolToSmiles(molecule))
+        if molecule is None or "*" in smiles:
+            refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason or 'a wildcard is no molecule'})")
+            continue
+        found.append(Chem.MolToSmiles(molecule))
+        for kind, of_kind in TOLD.items():
+            told[kind] += of_kind(found[-1])
     listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
+    if len(refused) > len(found):
+        kind = _other_kind([line.split("'")[1] for line in refused if "'" in line])
+        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {kind}")
     if (count := len(set(found))) < FEWEST:
         counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
         raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed")
-    if refused:
-        warnings.warn(f"{path}: {listed}", stacklevel=3)
+    notes = [listed] * bool(refused) + [f"{kind}: {count}" for kind, count in told.items() if count]
+    if notes:
+        warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=3)
     # molecules that bring a token, the firsts, are trained on: training molecules make the vocabulary
     known, firsts, others = set[str](), list[str](), list[str]()
     for string in sorted(set(found), key=lambda string: hashlib.sha256(string.encode()).digest())[: settings.molecules]:
@@ -172,45 +188,87 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     return [*firsts, *others[2 * size :]], others[:size], others[size : 2 * size]
 
 
-def _opened(settings: MoleculeSettings) -> tuple[Path, str, bytes]:
+def _other_kind(strings: list[str]) -> str:
+    """What strings that are no SMILES may be instead."""
+    most = len(strings) / 2
+    if sum(string.startswith("InChI=") for string in strings) > most:
+        return "it holds InChI, and SMILES are needed"
+    if sum(re.fullmatch(r"(\[[^\]]+\]){2,}", string) is not None for string in strings) > most:
+        return "it seems to hold SELFIES, and SMILES are needed"
+    return "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
+
+
+def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
+    """The file's bytes, unpacked."""
     path = ROOT / Path(settings.smiles_file).expanduser()
-    kind = Path(path.name.lower().removesuffix(".gz")).suffix
-    if kind not in (".smi", ".csv"):
-        raise CorpusError(f"{path}: smiles_file must name a .smi or .csv file, or one of them compressed as .gz")
     try:
-        return path, kind, path.read_bytes()
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b") or path.suffix.lower() == ".gz":
+            content = gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CorpusError(f"{path} is no whole gzip file ({error}): compress it again, or name it unpacked") from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error.strerror}): smiles_file must name a file that can") from None
+    if content.startswith(b"PK\x03\x04") or content[257:262] == b"ustar":
+        raise CorpusError(f"{path} holds an archive of files: unpack it, and name the one with the molecules")
+    return path, content
 
 
-def _lines(path: Path, kind: str, content: bytes) -> Iterator[tuple[int, str]]:
-    # the line on which each molecule begins, and its text; a row of a .csv file that is too short for one gives none
-    try:
-        plain = gzip.decompress(content) if path.name.lower().endswith(".gz") else content
-        text = plain.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
-    except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path} is no whole gzip file ({error}): compress it again, or name it unpacked") from None
-    except UnicodeDecodeError as error:
-        line = plain.count(b"\n", 0, error.start) + 1
-        raise CorpusError(f"{path} is not UTF-8 in line {line}: save it as UTF-8 text") from None
+def _text(path: Path, content: bytes) -> str:
+    """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = content.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
+        except UnicodeDecodeError:
+            text = content.decode("latin-1")
     if not text.strip():
         raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
-    if kind == ".smi":
-        yield from ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
-        return
-    first = text.lstrip("\r\n").partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
+    if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+        raise CorpusError(f"{path} is a page of the web: download the file that it shows")
+    return text
+
+
+def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
+    """The line on which each row begins, and its cells; comments and empty lines are left out."""
+    lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
+    beginning = [line for line in lines if line.strip()][:SEEN]
+    delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
+    # a cell in quotes may go over several lines, so that the first line counts for all
+    if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
+        return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+    reader, rows, line = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=delimiter), [], 1
     try:
-        header = next(filter(None, reader))
-        names, named = [name.strip().lower() for name in header], ", ".join(header)[:SHOWN]
-        if "smiles" not in names and len(names) > 1:
-            raise CorpusError(f"{path} has no column smiles, but {named}: rename the one with the SMILES strings")
-        if "smiles" not in names and parse(header[0])[0] is not None:
-            raise CorpusError(f"{path} begins with the molecule {named}: write the header smiles above it")
-        column, line = names.index("smiles") if "smiles" in names else 0, reader.line_num + 1
         for row in reader:
-            if any(row):
-                yield line, "".join(row[column : column + 1])
+            rows += [(line, row)] if any(row) else []
             line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(f"{path} is no csv file in line {reader.line_num} ({error}): mend that line") from None
+    return rows
+
+
+def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
+    """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
+    names = [name.strip().lower() for name in rows[0][1]]
+    like = [place for place, name in enumerate(names) if "smiles" in name]
+    if named and named.strip().lower() not in names:
+        raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
+    if named or like:
+        column, first = names.index(named.strip().lower() if named else min(names, key=_unlike_smiles)), 1
+    else:
+        seen = rows[1:SEEN] or rows
+        good = [sum(_is_molecule(row, place) for _, row in seen) for place in range(len(names))]
+        column = good.index(max(good))
+        first = int(max(good) > 0 and not _is_molecule(rows[0][1], column))  # a heading
+    for number, row in rows[first:]:
+        yield number, "".join(row[column : column + 1])
+
+
+def _unlike_smiles(name: str) -> tuple[bool, bool]:
+    return name != "smiles", "smiles" not in name
+
+
+def _is_molecule(row: list[str], place: int) -> bool:
+    cell = "".join(row[place : place + 1]).split()
+    return bool(cell) and parse(cell[0])[0] is not None

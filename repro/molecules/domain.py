@@ -10,7 +10,7 @@ from rdkit.Chem import Draw
 
 from repro.domain import Domain, DomainError, Reward, at_the_end, worth
 from repro.molecules import scores
-from repro.molecules.data import END_INDEX, Vocabulary, before_end, ended
+from repro.molecules.data import END_INDEX, HORIZON, Vocabulary, before_end, ended
 from repro.molecules.reward import AuthorsReward, prefix_parts, terminal_parts
 from repro.own import digest
 from repro.settings import RewardWeights
@@ -35,7 +35,7 @@ class Molecules(Domain):
 
     name = "molecules"
     end = END_INDEX
-    horizon = 72  # tokens, the end included; the longest of the 1.58 million training molecules has 53
+    horizon = HORIZON
 
     def __init__(
         self, known: Vocabulary | Known, reward: RewardWeights | Reward | None = None, training: Training = None

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple
 
-import joblib
 import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
 from rdkit.Chem import QED, FilterCatalog, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Contrib.SA_Score import sascorer
 
-PART = 500  # molecules that a process scores at a time
 # A to F and DMAX of logP's desirability in the authors' QED, Gerebtzoff's; all else there is RDKit's
 GEREBTZOFF = QED.ADSparameter(0.486849448, 186.2293718, 2.066177165, 3.902720615, 1.027025453, 0.913012565, 145.43148)
 QED_PARAMETERS = {"rdkit": QED.adsParameters, "authors": QED.adsParameters | {"ALOGP": GEREBTZOFF}}
@@ -97,15 +95,12 @@ def checked(smiles: Iterable[str]) -> list[str]:
     return strings
 
 
-def score(smiles: Iterable[str], qed_parameters: str = "rdkit", processes: int = 1) -> pd.DataFrame:
+def score(smiles: Iterable[str], qed_parameters: str = "rdkit") -> pd.DataFrame:
     """One row per string: valid, logp, qed, sa, ring_penalty (as in `Scores`, NaN if invalid), reason ("" if valid)."""
     strings = checked(smiles)
     if qed_parameters not in QED_PARAMETERS:
         raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
-    rows: Iterable[tuple] = (row(string, qed_parameters) for string in strings)
-    if (jobs := min(processes, math.ceil(len(strings) / PART))) > 1:  # joblib costs milliseconds even for one
-        workers = joblib.Parallel(n_jobs=jobs, batch_size=PART)
-        rows = workers(joblib.delayed(row)(string, qed_parameters) for string in strings)
+    rows = (row(string, qed_parameters) for string in strings)
     types = {"valid": bool} | dict.fromkeys(Scores._fields, float) | {"reason": object}
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 

@@ -148,14 +148,19 @@ ZINC = "smiles,logP,qed,SAS\n" + "".join(f'"{string}\n",5.05,0.7,2.08\n' for str
         ("a.csv", "\ufeffname;SMILES\r\n" + "".join(f"x;{string}\r\n" for string in CHAINS)),
         ("a.csv", "molecule\n" + "\n".join(CHAINS)),
         ("a.smi", "\n".join(string[::-1] for string in CHAINS[::-1])),
+        ("a.smi", "".join(f"ID-{place} {string}\n" for place, string in enumerate(CHAINS))),  # rdkit#1318
+        ("a.smi", "".join(f"{string},{place}\n" for place, string in enumerate(CHAINS))),
+        ("a.csv", "id,canonical_smiles,pIC50\n" + "".join(f"{n},{string},5\n" for n, string in enumerate(CHAINS))),
+        ("a.txt", "# made by hand\n" + "\n".join(CHAINS)),
+        ("a.tab", "\n".join(f"{string}\tbenz{place}" for place, string in enumerate(CHAINS))),
     ],
 )
 def test_every_kind_of_file_gives_the_same(tmp_path: Path, name: str, text: str) -> None:
-    """Protects users' files and the split: names, columns, quotes, line ends, compression, order and spelling."""
+    """Protects users' files and the split: names, columns, quotes, comments, line ends, packing, order and spelling."""
     train, validation, test = found = own(write(tmp_path / name, text))
     assert found == own(write(tmp_path / "b.smi", "\n".join(CHAINS)))
-    source = MoleculeSettings(smiles_file=str(tmp_path / "b.smi"))  # is named by kind and content, not by its place
-    assert data.source_digest(source) == [".smi", hashlib.sha256("\n".join(CHAINS).encode()).hexdigest()]
+    source = MoleculeSettings(smiles_file=str(tmp_path / "b.smi"))  # is named by its content, not by its place
+    assert data.source_digest(source) == ["", hashlib.sha256("\n".join(CHAINS).encode()).hexdigest()]
     assert sorted(train + validation + test) == sorted(map(Chem.CanonSmiles, CHAINS))
     assert (len(validation), len(test)) == (2, 2)
     assert [len(part) for part in own(write(tmp_path / name, text), molecules=30, held_out=1)] == [28, 1, 1]
@@ -175,14 +180,20 @@ def test_bad_lines_are_listed(tmp_path: Path) -> None:
     ("name", "content", "sentence"),
     [
         ("a.smi", None, "a.smi cannot be read .No such file or directory.: smiles_file must name"),
-        ("a.txt", b"CO", r"a.txt: smiles_file must name a .smi or .csv file"),
         ("a.smi", b" \n", "a.smi is empty: it must hold at least 20"),
-        ("a.smi", b"CO\nC\xe9\n", "a.smi is not UTF-8 in line 2: save it"),
-        ("a.smi", b"CC(\nC1C\n", r"gives 0 different .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\)"),
+        ("a.smi", b"CC(\nC1C\n", r"has 0 .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\): most lines"),
+        ("a.smi", b"CO\n" + b"CC(\n" * 30, r"has 1 molecules and refused lines: 30, .* most lines are no molecules"),
+        ("a.txt", b"InChI=1S/CH4O/c1-2/h2H,1H3\n" * 30, "it holds InChI, and SMILES are needed"),
+        ("a.txt", b"[C][=Branch1][Ring1]\n" * 30, "seems to hold SELFIES"),
+        ("a.smi", b"<!DOCTYPE html><p>CO", "is a page of the web"),
+        ("a.smi.gz", gzip.compress(b"a" * 257 + b"ustar", mtime=0), "holds an archive of files: unpack it"),
+        ("a.zip", b"PK\x03\x04", "holds an archive of files"),
         ("a.smi", b"CO\nOC\n", r"gives 1 different valid molecules \(duplicates: 1; .*: at least 20 are needed"),
-        ("a.csv", b"canonical,logP\nCO,1\n", "has no column smiles, but canonical, logP: rename"),
-        ("a.csv", b"CO\nCN\n", "begins with the molecule CO: write the header smiles above it"),
-        ("a.csv", b'smiles\n"' + b"C" * 140_000, "is no csv file in line 2 .field larger than field limit"),
+        (
+            "a.csv",
+            b'name,smiles\n"' + b"C" * 140_000 + b",1",
+            "is no csv file in line 2 .field larger than field limit",
+        ),
         ("a.smi.gz", b"CO\n", "is no whole gzip file .Not a gzipped file"),
         ("a.smi.gz", gzip.compress(b"CO\nCN\n", mtime=0)[:-9], "is no whole gzip file .Compressed file ended"),
     ],
@@ -193,6 +204,31 @@ def test_a_bad_file_gets_a_clear_sentence(tmp_path: Path, name: str, content: by
         (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError, match=sentence):
         own(tmp_path / name)
+
+
+def test_what_is_kept_is_said_and_a_bad_byte_in_a_name_costs_nothing(tmp_path: Path) -> None:
+    """Protects from what a reader would not expect of its file: salts, numbered atoms, what no policy can write;
+    wildcards are no molecules; a name in another coding does not matter.
+    """
+    odd = ["CO.Cl", "[CH3:1]O", "C" * 80, "*CC"]
+    path = write(tmp_path / "a.smi", "\n".join([*CHAINS, *odd]))
+    words = ("refused lines: 1, .*a wildcard is no molecule.", "salts or mixtures: 1", "with numbered atoms: 1",
+             "longer than the 71 tokens that a policy can write: 1")  # fmt: skip
+    with pytest.warns(UserWarning, match="; ".join(words)):
+        assert sum(map(len, own(path))) == len(CHAINS) + 3
+    (tmp_path / "b.smi").write_bytes("".join(f"{string} \u00e9\n" for string in CHAINS).encode("latin-1"))
+    (tmp_path / "c.smi").write_bytes("\n".join(CHAINS).encode("utf-16"))
+    assert own(tmp_path / "b.smi") == own(tmp_path / "c.smi") == own(write(tmp_path / "d.smi", "\n".join(CHAINS)))
+
+
+def test_a_column_can_be_named(tmp_path: Path) -> None:
+    """Protects tables with two columns of molecules: the named one is read; a wrong name lists the first row."""
+    text = "educt smiles,product\n" + "".join(f"CO,{string}\n" for string in CHAINS)
+    path = write(tmp_path / "a.csv", text)
+    found = MoleculeSettings(smiles_file=str(path), smiles_column="Product")
+    assert sum(map(len, parts(found, tmp_path))) == len(CHAINS)
+    with pytest.raises(CorpusError, match="has no column 'drug': its first row is educt smiles, product"):
+        parts(MoleculeSettings(smiles_file=str(path), smiles_column="drug"), tmp_path)
 
 
 def test_every_held_out_token_is_known(tmp_path: Path) -> None:

@@ -41,8 +41,6 @@ def test_scores_are_the_authors(golden: pd.DataFrame) -> None:
     """
     assert list(golden) == ["valid", "logp", "qed", "sa", "ring_penalty", "reason"]
     assert golden["valid"].tolist() == VALID and scores.score([])["valid"].dtype == golden["valid"].dtype == bool
-    part = slice(scores.PART + 50)  # order and values when a list is spread over processes
-    pd.testing.assert_frame_equal(scores.score(PREFIXES[part], processes=2), golden[part])
     ours = golden[VALID].assign(authors_qed=scores.score(PREFIXES, qed_parameters="authors").loc[VALID, "qed"])
     assert np.abs(ours["qed"] - ours["authors_qed"]).max() > 0.01
     other = ours["ring_penalty"].to_numpy() - TERMS["ringp"].to_numpy()  # authors' cycle basis: larger rings, seldom
