@@ -7,7 +7,10 @@ reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from
 import dataclasses
 import math
 import os
+import re
+import sys
 from collections.abc import Collection
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -19,12 +22,13 @@ from repro.kl_control import METHODS, Q
 
 TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
 EventCoding = Literal["paper", "authors_code"]
+PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
 
 
 class SettingsError(ValueError):
-    """A setting that does not exist or cannot be used, said in one sentence."""
+    """A setting that does not exist or cannot be used, in one sentence."""
 
 
 def need(condition: bool, sentence: str) -> None:
@@ -58,6 +62,16 @@ def changed(settings: T, changes: dict[str, Any]) -> T:
     unknown = sorted(changes.keys() - set(known))
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(known)}")
     return dataclasses.replace(cast(Any, settings), **changes)
+
+
+def no_unknown_parameters() -> None:
+    """Refuses what papermill has set in a notebook that has no such parameter; papermill itself only warns of it."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    for cell, injected in pairwise(shell.user_ns.get("In", ()) if shell else ()):
+        if injected.startswith("# Parameters\n"):
+            known = PARAMETER.findall(cell)
+            unknown = [name for name in PARAMETER.findall(injected) if name not in known]
+            need(not unknown, f"unknown parameter {', '.join(unknown)}; this notebook has {', '.join(known)}")
 
 
 def results_folder(where: Any, root: Path = ROOT) -> Path:
@@ -114,7 +128,7 @@ def half(precision: str) -> bool:
 
 
 def need_g(method: str, train_prior: bool) -> None:
-    """Refuses a trained prior for other methods than g."""
+    """Refuses a trained prior where the target has none."""
     sentence = f"method is {method!r}: only g has its prior in the target, so only there it can be trained"
     need(method == "g" or not train_prior, sentence)
 
@@ -134,7 +148,7 @@ Seeds = Annotated[tuple[Whole, ...], *Several]
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 Collections = Annotated[tuple[TuneCollection, ...], *Several]
-# of an RNN's products; "auto" (half the time where there is bfloat16) stays in a run's name: all machines find the run
+# of an RNN's products; "auto" stays in a run's name, so that all machines find the run
 Precision = Literal["float32", "bfloat16", "auto"]
 
 
@@ -217,8 +231,7 @@ class TutorSettings(Tuning):
     schedule: Literal["cosine", "constant"] = "cosine"  # ours: a half cosine down to 0 (authors' code: constant)
     clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
     play: Literal["sample", "epsilon_greedy"] = "sample"  # ours; "epsilon_greedy" is the paper's
-    # ours, tuned on seeds 0 to 2: of play by sampling; 1 is the policy itself. At 1.5 the control, RL only, meets
-    # enough of what the prior never plays (log p -3.4 per note, -3.2 to -3.3 at 1), and Q's melodies stay more varied
+    # ours, tuned on seeds 0 to 2: of play by sampling; at 1.5 RL only meets more of what the prior never plays
     temperature: Positive = 1.5
     epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
     epsilon_end: Share = 0.1  # authors' code

@@ -12,8 +12,8 @@ from repro.roads import ROADS
 
 from repro.settings import (  # isort: skip
     Count, Methods, MoleculeSettings, PathSettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    SettingsError, Several, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, one_of,
-    results_folder, validated,
+    SettingsError, Several, Shares, Temperature, Temperatures, TuneSettings, Tuning, TutorSettings, need,
+    no_unknown_parameters, one_of, results_folder, validated,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -65,8 +65,7 @@ class MusicStudy(Sweep):
     tutor: TutorSettings = TutorSettings()
     # ours, tuned on seeds 0 to 2: at the 1e-2 of `tutor` G and Q came out differently from seed to seed here
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3)
-    # ours, rates tuned on seed 0; 64 melodies per step cost half of 128, and which earns more is up to the seed. 1,500
-    # steps are 1.7 times the melodies of `tutor`
+    # ours, rates tuned on seed 0; 1,500 steps are 1.7 times the melodies of `tutor`
     path: PathSettings = PathSettings(gamma=0.5, steps=1_500, episodes=64, learning_rate=5e-3, head_learning_rate=5e-3,
                                       evaluate_every=100)  # fmt: skip
     comparison_steps: Count = 2_000  # ours: of each Note RNN that tells apart the causes of repetition
@@ -135,18 +134,15 @@ AUTHORS_SMILES_RNN = PriorSettings(
     evaluate_every=1_000,
 )  # fmt: skip
 # Tuned on seeds 0 to 3: many small steps reach a higher J than few large ones at the same cost, and so does a head that
-# learns much faster than the LSTM below it; replay and a reward whose weight rises keep more molecules apart. 1,000
-# steps of 16 new molecules take under two minutes of one core; all 16,000 are remembered.
+# learns much faster than the LSTM below it; replay and a rising weight of the reward keep more molecules apart.
 _SHARED: dict[str, Any] = {"c": 0.25, "steps": 1000, "episodes": 16, "remembered": 16_000, "value_learning_rate": 1e-3,
                            "evaluate_every": 50, "precision": "auto"}  # fmt: skip
 _RISING: dict[str, Any] = _SHARED | {"replayed": 24, "trace": 0.97, "annealed": 0.85, "held": 0.5}
 MOLECULE_PATHS = {
-    # the shorter Q looks, and the longer it learns at the full rate, the more it believes its own maximum and repeats
-    # itself; with a weight that rises it ends a nat below (J 9.2 and not 10.3, seed 0)
+    # the shorter Q looks, the more it believes its own maximum; with a rising weight J is 9.2 and not 10.3 (seed 0)
     "q": PathSettings(method="q", learning_rate=1.25e-4, head_learning_rate=1.25e-4, replayed=24, **_SHARED),
     "psi": PathSettings(method="psi", learning_rate=1e-4, head_learning_rate=3e-3, **_RISING),
     "g": PathSettings(method="g", learning_rate=1e-4, head_learning_rate=5e-3, **_RISING),
-    # has no use for more speed, no prior to start from gently, and follows its own play alone
     "rl_only": PathSettings(method="rl_only", learning_rate=5e-4, head_learning_rate=5e-4, trace=0.97, **_SHARED),
 }
 MOLECULE_TUTOR = TutorSettings(c=0.25, gamma=1.0, rounds=75, games=128, gradient_steps=2, replay_episodes=1024,
@@ -254,6 +250,7 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     molecules' reward with `weight_`; values may be text, lists as "0,1". What is given holds for every method. Results
     of changed settings go to OWN_RESULTS unless `results` says where. A SettingsError lists the names that exist.
     """
+    no_unknown_parameters()
     need(domain in STUDIES, f"domain is {domain!r}: it must be one of {', '.join(STUDIES)}")
     kind = STUDIES[domain]
     preset = "laptop" if preset is None else str(preset)
@@ -268,7 +265,6 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)
     if preset == "smoke" and any(names[name] in kind.of_prior for name in given):
-        # no shipped prior fits what was given: a small one is trained
         for part in kind.of_prior:
             if isinstance(parts[part], PriorSettings):
                 made = _with(made, part, SMOKE_PRIOR)
@@ -287,7 +283,11 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     own = {name: value for name, value in given.items() if not names[name]}
     if "seeds" in given and "further_seeds" in names:
         own.setdefault("further_seeds", 10**6)  # all that were given, at every temperature
-    return dataclasses.replace(made, **own)
+    made = dataclasses.replace(made, **own)
+    for part in kind.parts if "methods" in given else ():
+        if isinstance(getattr(made, part), Tuning):  # templates: each experiment sets its own methods
+            made = _with(made, part, {"method": made.methods[0]})
+    return made
 
 
 def _with(made: T, name: str, value: Any) -> T:

@@ -1,7 +1,9 @@
 """Settings and studies: presets, parameters as text, and what is refused."""
 
 import dataclasses
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +29,17 @@ def test_presets(domain: str) -> None:
     assert (tutor.c, tutor.gamma, tutor.eta, tutor.clip, PriorSettings().cells) == (0.5, 0.5, 0.01, 5.0, 100)
     assert music.tutor == tutor and music.rebuilt_tutor == dataclasses.replace(tutor, learning_rate=3e-3)
     assert [len(study(preset).seeds_at(c)) for preset in ("laptop", "paper") for c in (0.5, 1.0)] == [5, 2, 10, 10]
+
+
+def test_what_no_parameter_of_a_notebook_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects `papermill -p sedes 0`, of which papermill only warns: the default seeds would run."""
+    cells = ["", "preset: str = None  # which\nseeds: str = None\n", "# Parameters\nseeds = 0\nsedes = 1\n", "study()"]
+    shell = SimpleNamespace(user_ns={"In": cells})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    with pytest.raises(SettingsError, match="unknown parameter sedes; this notebook has preset, seeds"):
+        study("laptop")
+    cells[2] = "# Parameters\nseeds = 0\n"
+    assert study("laptop", methods="g").tutor.method == "g" and study("laptop").tutor.method == "psi"
 
 
 def test_text_becomes_values() -> None:
