@@ -16,12 +16,12 @@ from torch import Tensor
 from repro import kl_control
 from repro.domain import Domain, rewards
 from repro.rnn import SequenceRNN, Stepper, epsilon_greedy
-from repro.settings import Count, Method, Positive, Rate, Share, Temperature, Tuning, need, need_g, validated
+from repro.settings import Count, Method, PolicySettings, Positive, Rate, Share, Temperature, need, need_g, validated
 from repro.tutor import Regression, Replay
 
 
 @validated
-class AuthorsSettings(Tuning):
+class AuthorsSettings(PolicySettings):
     """How one policy is tuned on the authors' schedule; "authors' code" is the notebook of its paper branch."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior

@@ -10,9 +10,10 @@ import pandas as pd
 from repro import runs
 from repro.exact import EVERY, PROBLEMS, Enumerable, Exact
 from repro.kl_control import METHODS
+from repro.path import PathSettings
 from repro.roads import RoadSettings
 from repro.runs import Results, Task
-from repro.settings import PathSettings, Tuning, TutorSettings, changed
+from repro.settings import PolicySettings, TutorSettings, changed
 from repro.store import Record
 from repro.studies import ExactStudy, RoadStudy
 from repro.tutor import Learner, Row
@@ -35,7 +36,7 @@ EXACT_TUTOR = TutorSettings(gamma=1.0, eta=0.1, rounds=2000, games=64, gradient_
 
 
 def prior(problem: Enumerable) -> Record:
-    """The prior of a problem, learned from sequences of its Markov chain in seconds."""
+    """The prior of a problem, learned from its corpus in seconds."""
     return runs.prior(problem.spec(), ExactStudy().prior, lambda: problem.vocabulary, lambda: [
         problem.corpus(count, seed) for seed, count in enumerate((20_000, 2_000, 2_000))])  # fmt: skip
 
@@ -48,13 +49,11 @@ def solved(name: str, c: float) -> Exact:
 
 
 def _row(learner: Learner, number: int) -> Row:
-    """The exact KL(pi || p*) and J of a policy as it learns."""
-    truth = solved(learner.domain.name, learner.settings.c)
-    table = truth.policy_of(learner.settings.method, learner.policy)
-    return {"step": number, "kl": truth.kl_to_optimum(table), "objective": truth.objective(table)}
+    """Step, KL(pi || p*) and J of `_distances`."""
+    return {name: value for name, value in _distances(learner, number).items() if name in ("step", "kl", "objective")}
 
 
-def settings(form: str, method: str, gamma: float, study: ExactStudy) -> Tuning:
+def settings(form: str, method: str, gamma: float, study: ExactStudy) -> PolicySettings:
     """The settings of a run in one of the two forms, path (path-consistent) and paper."""
     if form == "path":
         return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
@@ -92,39 +91,38 @@ def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([judged[LONG], each[LONG]], ignore_index=True)
 
 
-# Nine roads beside the five forms of 2016: 600 batches of 64 new sequences, one gradient step per batch (two in the
-# paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by
-# the mean of both KL: tests/tune_roads.py, results/laptop/tables/roads_tuning.csv.
-_OURS: dict[str, Any] = {"steps": 600, "episodes": 64, "evaluate_every": 50}
-_FAST = _OURS | {"learning_rate": 0.1, "head_learning_rate": 0.1}
-_SLOWER = _OURS | {"learning_rate": 0.03, "head_learning_rate": 0.03}
-TUNED: dict[str, Tuning] = {
-    "psi": replace(EXACT_PATH, method="psi", **_FAST),
-    "g": replace(EXACT_PATH, method="g", **_FAST),
-    "q": replace(EXACT_PATH, method="q", **_FAST),
-    "psi_paper": replace(EXACT_TUTOR, rounds=600, evaluate_every=50, learning_rate=0.1),
-    "g_paper": replace(EXACT_TUTOR, method="g", rounds=600, start="zero_head", evaluate_every=50, learning_rate=0.1),
-    "tb": RoadSettings(method="tb", replayed=64, **_FAST),
-    "tb_var": RoadSettings(method="tb_var", replayed=64, **_FAST),
-    "tbrm": RoadSettings(method="tbrm", replayed=64, **_FAST),
-    "a2po": RoadSettings(method="a2po", pool=3_200, **_FAST),
-    "reinvent": RoadSettings(method="reinvent", **_SLOWER),
-    "reinforce_kl": RoadSettings(method="reinforce_kl", clip=10.0, **_FAST),
-    "reinforce_kl_loss": RoadSettings(
-        method="reinforce_kl_loss", clip=10.0, **_OURS | {"learning_rate": 0.003, "head_learning_rate": 0.003}
-    ),
-    "grpo": RoadSettings(method="grpo", **_SLOWER),
-    "dpg": RoadSettings(method="dpg", **_FAST),
+# Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the
+# paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by the
+# mean of both KL (tests/tune_roads.py, results/laptop/tables/roads_tuning.csv). Eleven take the largest rate tried.
+_FORMS = {
+    "psi": (EXACT_PATH, 0.1), "g": (replace(EXACT_PATH, method="g"), 0.1), "q": (replace(EXACT_PATH, method="q"), 0.1),
+    "psi_paper": (EXACT_TUTOR, 0.1), "g_paper": (replace(EXACT_TUTOR, method="g", start="zero_head"), 0.1),
+}  # fmt: skip
+_ROADS: dict[str, tuple[float, dict[str, Any]]] = {
+    "tb": (0.1, {"replayed": 64}), "tb_var": (0.1, {"replayed": 64}), "tbrm": (0.1, {"replayed": 64}),
+    "a2po": (0.1, {"pool": 3_200}), "reinvent": (0.03, {}), "reinforce_kl": (0.1, {"clip": 10.0}),
+    "reinforce_kl_loss": (0.003, {"clip": 10.0}), "grpo": (0.03, {}), "dpg": (0.1, {}),
+}  # fmt: skip
+
+
+def at_rate(settings: Any, rate: float) -> Any:
+    """The same settings with another learning rate, of the LSTM and of the head."""
+    alone = isinstance(settings, TutorSettings)
+    return replace(settings, learning_rate=rate, **({} if alone else {"head_learning_rate": rate}))
+
+
+TUNED: dict[str, PolicySettings] = {name: at_rate(form, rate) for name, (form, rate) in _FORMS.items()} | {
+    name: at_rate(RoadSettings(method=name, episodes=64, **more), rate) for name, (rate, more) in _ROADS.items()
 }
 
 
 def roads(study: RoadStudy) -> Results:
-    """Every road on every problem, at every temperature, from every seed."""
+    """Every road on every problem, at every temperature, from its seeds."""
     tasks = [task for name in study.roads for task in on_road(name, TUNED[name], study)]
     return runs.finish_all("roads", tasks)
 
 
-def on_road(name: str, settings: Tuning, study: RoadStudy, **labels: Any) -> list[Task]:
+def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any) -> list[Task]:
     """The tasks of one road with these settings, labelled problem and road."""
     steps = "rounds" if isinstance(settings, TutorSettings) else "steps"
     settings = changed(settings, {steps: study.steps, "evaluate_every": max(1, study.steps // 12)})

@@ -133,6 +133,18 @@ def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> 
     return float(prior(inputs).log_softmax(dim=-1).double().mean())
 
 
+def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Log Z = log E_pi[ w(x) ], and the weights (B,), normalised to 1."""
+    largest = log_weights.max()
+    weight = np.exp(log_weights - largest)
+    return float(np.log(weight.mean()) + largest), weight / weight.sum()
+
+
+def effective(weight: np.ndarray) -> float:
+    """How many samples of the optimum would tell as much as these with weights that sum to 1 (Kish)."""
+    return float(1 / np.square(weight).sum())
+
+
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
 
@@ -141,12 +153,7 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
     expected share of different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
     """
     reward = sample.task_reward / c
-    log_weight = sample.log_p + reward - sample.log_pi
-    largest = log_weight.max()
-    weight = np.exp(log_weight - largest)
-    # Z = E_pi[ w(x) ]
-    log_z = float(np.log(weight.mean()) + largest)
-    weight /= weight.sum()
+    log_z, weight = importance(sample.log_p + reward - sample.log_pi)
     # n distinct = sum_x 1 - (1 - p*(x))^n = E_p*[ (1 - (1 - p*(x))^n) / p*(x) ]
     among = len(reward)
     optimum = np.exp(np.minimum(sample.log_p + reward - log_z, 0.0))  # p*(x), at most 1 whatever the estimate of Z
@@ -154,7 +161,7 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
     distinct = -np.expm1(among * np.log1p(-np.minimum(optimum, 1 - 1e-12))) / np.maximum(optimum, 1e-300)
     estimates = {
         "log_z": log_z,
-        "effective": float(1 / np.square(weight).sum()),
+        "effective": effective(weight),
         "unique": float((weight * distinct).sum() / among),
     }
     for name, value in values.items():

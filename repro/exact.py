@@ -3,7 +3,8 @@
 All prefixes that have not ended form a tree. With A tokens that go on, level t has A^t of them in lexicographic order:
 the child of prefix i by token a is prefix A i + a of level t + 1. A `Table` (values, policies, rewards, priors) holds
 one number for every prefix and next token; log pi(x) = sum_t log pi(a_t|s_t) is a sum along a path. Two domains in the
-likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecules do, and `TONES`, 15,625 melodies.
+likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecules do, and `TONES`, 15,625 melodies. On
+`DAYS`, 111,111 strings, four tokens have to be right before anything is paid.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Table = list[Tensor]  # level t: (A^t, V), float64
 
 @dataclass(kw_only=True)
 class Enumerable(Domain):
-    """A domain whose rewards are a function of the tokens, and the Markov chain whose sequences its prior learns."""
+    """A domain whose rewards are a function of the tokens, and what its prior learns: sequences of a Markov chain."""
 
     name: str
     vocabulary: tuple[str, ...]
@@ -110,7 +111,7 @@ class Days(Enumerable):
     def corpus(self, count: int, seed: int) -> list[np.ndarray]:
         """Days of the year, all equally likely, with their priming and their end token."""
         days = np.random.default_rng(seed).choice(pd.date_range("2026-01-01", "2026-12-31"), count)
-        return [np.array([self.first, *map(int, text), self.first]) for text in pd.DatetimeIndex(days).strftime("%m%d")]
+        return [np.array([self.first, *map(int, text), self.end]) for text in pd.DatetimeIndex(days).strftime("%m%d")]
 
 
 BRACKETS = Enumerable(

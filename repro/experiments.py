@@ -18,7 +18,7 @@ from repro.music.domain import Music
 from repro.prior import held_out_scores
 from repro.roads import ROADS, RoadSettings
 from repro.runs import HeldOut, Results, Task
-from repro.settings import EventCoding, MoleculeSettings, PathSettings, PriorSettings, TutorSettings
+from repro.settings import EpisodicSettings, EventCoding, MoleculeSettings, PriorSettings, TutorSettings
 from repro.store import VERSIONS, Record, Spec
 from repro.studies import MoleculeStudy, MusicStudy
 
@@ -273,10 +273,11 @@ def terminal_paper_form(study: MoleculeStudy) -> Results:
 
 
 def terminal_roads(study: MoleculeStudy, roads: Sequence[str]) -> Results:
-    """Other roads under the terminal reward, with the schedule and the rates of Psi in the path-consistent form."""
-    psi, shared = study.path["psi"], [field.name for field in fields(RoadSettings) if hasattr(PathSettings, field.name)]
-    as_psi = RoadSettings(**{name: getattr(psi, name) for name in shared if name != "method"})
-    settings = [replace(as_psi, method=name, replayed=as_psi.replayed * ROADS[name].from_memory) for name in roads]
+    """Other roads under the terminal reward, with the schedule, the rates and the memory of Psi."""
+    psi = study.path["psi"]
+    shared = {field.name: getattr(psi, field.name) for field in fields(EpisodicSettings)}
+    settings = [RoadSettings(**shared | {"method": name, "replayed": psi.replayed * ROADS[name].from_memory})
+                for name in roads]  # fmt: skip
     return _terminal(study, "terminal_roads", settings, study.seeds)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from repro import ROOT, store
 from repro.domain import Domain, DomainError, Reward, alive, at_the_end, must_fit, rewards, worth
-from repro.evaluation import Sample, estimated_optimum, sampled
+from repro.evaluation import effective, importance, sampled
 from repro.kl_control import Policy
 from repro.own import digest
 from repro.prior import train_prior
@@ -172,20 +172,17 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
 
     DomainError where so few samples say so much that the answer would be a guess.
     """
-    tokens, nothing = sampled(domain, prior.policy, samples, seed)[1], np.zeros(samples)
-    played = Sample(
-        tokens, nothing, nothing, rewards(domain, tokens).sum(axis=1)
-    )  # weights need log p - log pi, 0 here
-    low, high = np.log(max(np.ptp(played.task_reward), 1e-9)) + np.array([-12.0, 12.0])
+    reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
+    low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):
         middle = (low + high) / 2
-        best = estimated_optimum(played, math.exp(middle), {"reward": played.task_reward})
+        log_z, weight = importance(reward / math.exp(middle))
         # KL(p* || p) = E_p*[r / c] - log Z
-        distance = best["reward"] / math.exp(middle) - best["log_z"]
+        distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
     if distance < 0.9 * kl:
         raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
-    if best["effective"] < FEWEST:
-        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {best['effective']:.0f}"
+    if effective(weight) < FEWEST:
+        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective(weight):.0f}"
         raise DomainError(f"{enough}: ask for less, or take more")
     return math.exp(middle)

@@ -16,7 +16,7 @@ weight may rise from 0 to 1 on the way, so that fewer sequences are left behind:
 
 import copy
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from repro.domain import Domain, alive, rewards
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, last_steps, play, shifted
-from repro.settings import PathSettings, half
+from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, half, validated
 from repro.tutor import Learner, Replay, Row, learning, start_from
 
 Episodes = dict[str, Tensor]  # inputs, actions, alive, reward (B, T), log_prior (B, T, V)
@@ -117,7 +117,7 @@ class Episodic(Learner):
 
     first_row = 1  # the first batch, which the prior itself has played
 
-    def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
+    def __init__(self, domain: Domain, prior: SequenceRNN, settings: EpisodicSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
         self.steps, self.half = settings.steps, half(settings.precision)
         self.prior = copy.deepcopy(prior).eval().requires_grad_(False)
@@ -126,11 +126,10 @@ class Episodic(Learner):
         self.memory = Memory(settings.remembered, domain.horizon, settings.priority, self.replay_numbers)
         self.recent: list[Row] = []
 
-    def learns(self, beside: list[Tensor], rate: float) -> None:
-        """Makes the optimiser: of the policy's LSTM, of its head, and of what is learned `beside` it at a rate."""
-        self.beside = beside
-        parts = learning(self.policy.lstm), learning(self.policy.head), beside
-        self.rates = self.settings.learning_rate, self.settings.head_learning_rate, rate
+    def make_optimiser(self, extra: list[Tensor], extra_rate: float) -> None:
+        """Of the policy's LSTM, of its head, and of what else is learned, each at its rate."""
+        self.extra, parts = extra, (learning(self.policy.lstm), learning(self.policy.head), extra)
+        self.rates = self.settings.learning_rate, self.settings.head_learning_rate, extra_rate
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, self.rates, strict=True)]
         # ours, betas: gradients change faster than Adam's default second moment follows
         self.adam = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
@@ -210,7 +209,7 @@ class Episodic(Learner):
         self.adam.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning(self.policy), self.settings.clip)
-        torch.nn.utils.clip_grad_norm_(self.beside, self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.extra, self.settings.clip)
         held = self.settings.held * self.settings.steps
         fallen = min(1.0, max(0.0, self.gradient_steps - held) / max(1.0, self.settings.steps - held))
         left = 0.5 * (1 + math.cos(math.pi * fallen))
@@ -226,13 +225,26 @@ class Episodic(Learner):
         return means | {"sequences": self.sequences, "step": self.gradient_steps}
 
 
+@validated
+class PathSettings(EpisodicSettings):
+    """The same in the path-consistent form, Psi = log pi + V."""
+
+    method: Method = "psi"  # q, psi, g, or rl_only, which is the policy gradient without the prior
+    gamma: Share = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
+    trace: Share = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
+    value_learning_rate: Rate = 3e-3  # of V, at its peak
+    value_cells: Count = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
+    centre_rate: Share = 0.2  # of the moving average that is subtracted from the reward at the end
+    loss_scale: Positive = 10.0  # the loss is divided by it; with Adam it matters only through the clip
+
+
 class PathTutor(Episodic):
     """One run in the path-consistent form."""
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: PathSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
         self.centre, self.value = math.nan, Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
-        self.learns(learning(self.value), settings.value_learning_rate)
+        self.make_optimiser(learning(self.value), settings.value_learning_rate)
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
         """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.

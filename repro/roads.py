@@ -1,7 +1,7 @@
-"""Other roads to the same optimum p*(x) = p(x) exp(R(x) / c) / Z: a loss on whole sequences each, on the shared loop.
+"""Other roads: what tuning by KL is called since, each a loss on whole sequences, on the shared loop.
 
-With S = log pi(x), P = log p(x) of the whole sequence and R its reward divided by c, log p* = P + R - log Z. The first
-five ask for S = log p* in squares and differ in where log Z comes from, the others follow a gradient of a KL:
+With S = log pi(x), P = log p(x) of the whole sequence and R its reward divided by c, the optimum is log p* = P + R -
+log Z. Five roads ask for S = log p* in squares and differ in where log Z comes from:
 
     road               1/2 (log Z + S - P - R)^2 with log Z
     tb                 learned beside the policy: trajectory balance (Malkin et al. 2022, 2201.13259) relative to a
@@ -11,13 +11,17 @@ five ask for S = log p* in squares and differ in where log Z comes from, the oth
     a2po               log E_p[exp R], from sequences of the prior: optimal advantages (2505.20686)
     reinvent           none, log Z = 0 (Olivecrona et al. 2017, 1704.07555; DAP of REINVENT 4)
 
-    reinforce_kl       grad KL(pi || p*): policy gradient of R - (S - P), leave-one-out baseline (RLOO, 2402.14740)
-    reinforce_kl_loss  the same with the baseline and the gradient for R alone, and S - P added to the loss
-    grpo               group-normalised R, and the estimate k3 of the KL in the loss (DeepSeekMath, 2402.03300)
-    dpg                grad KL(p* || pi): samples weighted by p exp(R) / pi (Khalifa et al. 2021, 2012.11635)
+On new sequences E[grad S] = 0: log Z is but a baseline there, and all five follow grad KL(pi || p*), tbrm with a term
+through V(s_0). What sets squares apart is that they may be taken on old sequences. Two more follow the gradient of a KL
+to p*, and two do not and end elsewhere:
 
-Ours: settings, the memory of `repro.path` where a road may learn from what an earlier policy played, and in dpg weights
-that are normalised in the batch instead of by a running mean of Z, the latest policy as proposal, a baseline of 1.
+    reinforce_kl       KL(pi || p*): policy gradient of R - (S - P), the others as baseline (RLOO, 2402.14740)
+    dpg                KL(p* || pi): samples weighted by p exp(R) / pi (Khalifa et al. 2021, 2012.11635)
+    reinforce_kl_loss  the gradient for R alone, and the estimate k1 = S - P of the KL in the loss
+    grpo               R normalised in its group, and the estimate k3 in the loss (DeepSeekMath, 2402.03300)
+
+Ours: settings; in dpg weights normalised in the batch (a bias of order 1 / B, none at p*) and the latest policy as
+proposal, with the baseline of Korbak et al. (2022, 2206.00761); one log Z, so one priming token.
 """
 
 import math
@@ -29,24 +33,10 @@ import torch
 from torch import Tensor
 
 from repro.domain import Domain, rewards
-from repro.evaluation import sampled
-from repro.kl_control import Policy, Psi
+from repro.kl_control import Psi
 from repro.path import Episodes, Episodic
-from repro.rnn import SequenceRNN
-from repro.settings import (
-    Count,
-    NotNegative,
-    Positive,
-    Precision,
-    Rate,
-    Share,
-    Temperature,
-    Tuning,
-    Whole,
-    need,
-    one_of,
-    validated,
-)  # fmt: skip
+from repro.rnn import SequenceRNN, play
+from repro.settings import EpisodicSettings, Rate, Whole, need, one_of, validated
 from repro.tutor import Row
 
 
@@ -62,14 +52,19 @@ class Batch(NamedTuple):
     c: float
 
     @property
-    def surplus(self) -> Tensor:
+    def log_weights(self) -> Tensor:
         """P + R - S, (B,): log Z at the optimum, for every sequence."""
         return self.log_p.sum(dim=1) + self.earned - self.log_pi.sum(dim=1)
+
+    def beginning(self, count: int) -> "Batch":
+        """The first sequences alone."""
+        fields = ("log_pi", "log_p", "earned", "alive", "first_value")
+        return self._replace(**{name: getattr(self, name)[:count] for name in fields})
 
 
 def balance(batch: Batch, log_z: Tensor) -> Tensor:
     """Mean over sequences of 1/2 (log Z + S - P - R)^2."""
-    return 0.5 * (log_z - batch.surplus).square().mean()
+    return 0.5 * (log_z - batch.log_weights).square().mean()
 
 
 def tb(batch: Batch) -> Tensor:
@@ -78,27 +73,30 @@ def tb(batch: Batch) -> Tensor:
 
 
 def tb_var(batch: Batch) -> Tensor:
-    """1/2 Var[P + R - S], unbiased: on new sequences its gradient is that of reinforce_kl."""
-    return 0.5 * batch.surplus.var()
+    """1/2 Var[P + R - S], unbiased: its gradient is that of reinforce_kl on every batch."""
+    return 0.5 * batch.log_weights.var()
 
 
 def tbrm(batch: Batch) -> Tensor:
-    """Log Z = V(s_0) = log sum_a exp Q(s_0, a), Q the logits: the Bellman residuals of a path add up to this."""
+    """Log Z = log sum_a exp( Q(s_0, a) / c ), Q / c the logits: the Bellman residuals of a path add up to this."""
     return balance(batch, batch.first_value)
 
 
 def reinvent(batch: Batch) -> Tensor:
-    """Log Z = 0: on the policy's own sequences a policy gradient without a baseline, elsewhere another target."""
+    """Log Z = 0: on old sequences another target unless it is; it alone notices a constant added to the reward."""
     return balance(batch, torch.zeros(()))
 
 
 def reinforce_kl(batch: Batch) -> Tensor:
     """- mean A S with A = (R + P - S) less the mean of the others."""
-    return -(advantage(batch.surplus) * batch.log_pi.sum(dim=1)).mean()
+    return -(advantage(batch.log_weights) * batch.log_pi.sum(dim=1)).mean()
 
 
 def reinforce_kl_loss(batch: Batch) -> Tensor:
-    """- mean A S + mean (S - P) with A from R alone. E_pi[grad S] = 0: the KL holds nothing (2506.09477)."""
+    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477).
+
+    1/2 (S - P)^2 in its place would hold exactly (2510.01555).
+    """
     log_pi = batch.log_pi.sum(dim=1)
     return -(advantage(batch.earned) * log_pi).mean() + (log_pi - batch.log_p.sum(dim=1)).mean()
 
@@ -106,7 +104,8 @@ def reinforce_kl_loss(batch: Batch) -> Tensor:
 def grpo(batch: Batch) -> Tensor:
     """Means over the tokens of each sequence of - A log pi + c k3, A = (R - mean) / std, k3 = p / pi - log(p / pi) - 1.
 
-    One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped.
+    One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped. The gradient of k3 is that
+    of KL(p || pi); for one step and large groups the optimum is p(x) / (1 - A(x) / c), whatever the reward is worth.
     """
     log_ratio = (batch.log_p - batch.log_pi) * batch.alive
     k3 = log_ratio.exp() - log_ratio - 1
@@ -117,7 +116,7 @@ def grpo(batch: Batch) -> Tensor:
 
 def dpg(batch: Batch) -> Tensor:
     """- sum (w - 1 / B) S with w = p exp(R) / pi, normalised to 1 in the batch."""
-    weight = batch.surplus.detach().softmax(dim=0)
+    weight = batch.log_weights.detach().softmax(dim=0)
     return -((weight - 1 / len(weight)) * batch.log_pi.sum(dim=1)).sum()
 
 
@@ -132,53 +131,50 @@ class Road(Psi):
     """A method whose policy is the softmax of its network: its loss, and what it takes log Z to be, if anything."""
 
     def __init__(
-        self, loss: Callable[[Batch], Tensor], log_z: Callable[[Batch], Tensor] | None = None, from_memory: bool = False
-    ) -> None:
-        """`from_memory`: the loss may be taken on what an earlier policy played."""
-        self.loss, self.log_z, self.from_memory = loss, log_z, from_memory
+        self, loss: Callable[[Batch], Tensor], log_z: Callable[[Batch], Tensor] | None = None, z: str = "",
+        from_memory: bool = False,
+    ) -> None:  # fmt: skip
+        """`z`: whether log Z is "learned" beside the policy, or known from the "prior"; "": the loss asks for neither.
+
+        `from_memory`: whether it learns from what earlier policies played, too.
+        """
+        self.loss, self.log_z, self.z, self.from_memory = loss, log_z, z, from_memory
 
 
 ROADS = {
-    "tb": Road(tb, lambda batch: batch.log_z, from_memory=True),
-    "tb_var": Road(tb_var, lambda batch: batch.surplus.mean(), from_memory=True),
+    # squares have their least at p* whoever played, so that they may learn from memory; A*-PO is defined on new play,
+    # and REINVENT on both (its replay is called inception), though there its least is elsewhere
+    "tb": Road(tb, lambda batch: batch.log_z, "learned", from_memory=True),
+    "tb_var": Road(tb_var, lambda batch: batch.log_weights.mean(), from_memory=True),
     "tbrm": Road(tbrm, lambda batch: batch.first_value.mean(), from_memory=True),
-    "a2po": Road(tb, lambda batch: batch.log_z),
+    "a2po": Road(tb, lambda batch: batch.log_z, "prior"),
     "reinvent": Road(reinvent, from_memory=True),
+    # gradients are expectations under the policy itself
     "reinforce_kl": Road(reinforce_kl),
     "reinforce_kl_loss": Road(reinforce_kl_loss),
     "grpo": Road(grpo),
-    "dpg": Road(dpg, lambda batch: batch.surplus.logsumexp(dim=0) - math.log(len(batch.surplus))),
+    "dpg": Road(dpg, lambda batch: batch.log_weights.logsumexp(dim=0) - math.log(len(batch.log_weights))),
 }
 
 
 @validated
-class RoadSettings(Tuning):
-    """How one policy is tuned on a road. All values are ours."""
+class RoadSettings(EpisodicSettings):
+    """How one policy is tuned on a road."""
 
     method: Annotated[str, one_of(ROADS)] = "tb"
-    c: Temperature = 0.5  # temperature; task rewards are divided by it
-    steps: Count = 200  # one batch of new sequences and one gradient step each
-    episodes: Count = 64  # new sequences a step
-    replayed: Whole = 0  # earlier sequences trained on again in each step
-    remembered: Count = 4096  # latest sequences that these are drawn from
-    priority: NotNegative = 1.0  # drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
-    pool: Whole = 0  # sequences of the prior from which log Z is known; 0: it is learned where the road asks for it
-    annealed: Share = 0.0  # share of the steps over which the reward's weight rises from 0 to 1
-    held: Share = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
-    learning_rate: Rate = 1e-2  # of the policy's LSTM, at its peak
-    head_learning_rate: Rate = 1e-2  # of its head
+    pool: Whole = 0  # sequences of the prior from which log Z is known, for a road that wants that
     log_z_learning_rate: Rate = 0.1  # of log Z, where it is learned
-    clip: Positive = 1.0  # gradient norm, of the policy and of log Z apart
-    evaluate_every: Count = 5  # steps between two rows of the training curve
-    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         alone = f"replayed is {self.replayed}: {self.method} learns from new sequences alone, give 0"
-        need(self.replayed == 0 or self.rules.from_memory, alone)
+        need(self.replayed == 0 or self.mathematics.from_memory, alone)
         need(self.episodes > 1, "episodes is 1: a road compares sequences, give at least 2")
+        known = self.mathematics.z == "prior"
+        wanted = "1 or more, for its log Z is known from them" if known else "0, for it asks for none"
+        need((self.pool > 0) == known, f"pool is {self.pool}: {self.method} needs {wanted}")
 
     @property
-    def rules(self) -> Road:
+    def mathematics(self) -> Road:
         """The road."""
         return ROADS[self.method]
 
@@ -188,14 +184,19 @@ class RoadTutor(Episodic):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: RoadSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        self.z = torch.zeros((), dtype=self.policy.head.weight.dtype, requires_grad=settings.pool == 0)
+        learned, dtype = settings.mathematics.z == "learned", self.policy.head.weight.dtype
+        primed = np.unique(domain.first_inputs(1_000, np.random.default_rng(0)))
+        one = f"the domain {domain.name!r} is primed by {len(primed)} tokens, and {settings.method} has one log Z"
+        need(len(primed) == 1 or not settings.mathematics.z, f"{one}: take tbrm")
+        self.z = torch.zeros((), dtype=dtype, requires_grad=learned)  # log Z, learned or known
         if settings.pool:
             # V* = log E_p[ exp R ], from sequences that are played once, before training
-            tokens = sampled(domain, Policy(self.prior, self.prior), settings.pool, seed)[1]
+            first = domain.first_inputs(settings.pool, self.play_numbers)
+            tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).numpy()
             earned = torch.from_numpy(rewards(domain, tokens).sum(axis=1)) / settings.c
             self.z += earned.logsumexp(dim=0) - math.log(settings.pool)
             self.sequences += settings.pool
-        self.learns([self.z] if self.z.requires_grad else [], settings.log_z_learning_rate)
+        self.make_optimiser([self.z] if learned else [], settings.log_z_learning_rate)
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
         """One gradient step on whole episodes, of which the first `new` are new: means of these, and log w of all."""
@@ -204,7 +205,8 @@ class RoadTutor(Episodic):
         earned = self.beta() * episodes["reward"].sum(dim=1)
         first = logits[:, 0].logsumexp(dim=-1)
         batch = Batch(walk.log_pi, walk.log_p, earned, episodes["alive"], first, self.z, self.settings.c)
-        self.descend(self.settings.rules.loss(batch))
-        if (said := self.settings.rules.log_z) is not None:
-            self.log_z = said(batch).item()
-        return self.means(episodes, new, walk), batch.surplus.detach().double().numpy()
+        road: Road = self.settings.mathematics
+        self.descend(road.loss(batch))
+        if road.log_z is not None:
+            self.log_z = road.log_z(batch.beginning(new)).item()
+        return self.means(episodes, new, walk), batch.log_weights.detach().double().numpy()

@@ -14,10 +14,10 @@ from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.evaluation import estimated_optimum, evaluate, sampled
 from repro.kl_control import Policy
-from repro.path import PathTutor
+from repro.path import PathSettings, PathTutor
 from repro.prior import held_out_scores, train_prior
 from repro.roads import RoadSettings, RoadTutor
-from repro.settings import PathSettings, PriorSettings, Tuning, TutorSettings, half
+from repro.settings import EpisodicSettings, PolicySettings, PriorSettings, TutorSettings, half
 from repro.store import VERSIONS, Made, Record, Spec
 from repro.tutor import Learner, Row, Tutor, train
 
@@ -45,7 +45,7 @@ class Task:
 
     domain: Domain
     prior: Record
-    settings: Tuning | None = None
+    settings: PolicySettings | None = None
     seed: int = 0
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
@@ -98,7 +98,7 @@ class Task:
             return Policy(prior, prior)
         assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
-        return Policy(tuned.rnn(), acting, self.settings.rules)
+        return Policy(tuned.rnn(), acting, self.settings.mathematics)
 
     def tune(self) -> Made:
         """Trains the policy; its numbers are `curve` and `core_seconds`."""
@@ -123,8 +123,8 @@ class Task:
     def measure(self, tuned: Record | None) -> Made:
         """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`.
 
-        Where the task asks for it also held_out_nll; where sequences end `strings` and, in the path-consistent form,
-        the `optimum` from these samples.
+        Where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
+        sequences, the `optimum` from these samples.
         """
         policy, domain = self.policy(tuned), self.domain
         c = self.settings.c if self.settings is not None else self.c
@@ -136,7 +136,7 @@ class Task:
             numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
         if domain.end is not None:
             numbers["strings"] = [domain.text(sequence) for sequence in sample.tokens[:STRINGS]]
-        if isinstance(self.settings, (PathSettings, RoadSettings)) and (values := domain.values(sample.tokens)):
+        if isinstance(self.settings, EpisodicSettings) and (values := domain.values(sample.tokens)):
             numbers["optimum"] = estimated_optimum(sample, c, values)
         return numbers, {}
 

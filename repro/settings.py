@@ -1,4 +1,4 @@
-"""Every setting of every run, one a line, with where its value comes from, and how settings are checked.
+"""Settings, one a line, with where its value comes from, and how settings are checked.
 
 Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its authors, "ours" a choice of this
 reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from 100 on.
@@ -202,20 +202,20 @@ class PriorSettings:
     precision: Precision = "float32"
 
 
-class Tuning:
-    """What all settings of a policy's training share."""
+class PolicySettings:
+    """What the settings of every policy's training have."""
 
     method: str
     c: float
 
     @property
-    def rules(self) -> Q:
-        """How the method learns and plays."""
+    def mathematics(self) -> Q:
+        """The method itself: how it learns, and how its policy is read off the network."""
         return METHODS[self.method]
 
 
 @validated
-class TutorSettings(Tuning):
+class TutorSettings(PolicySettings):
     """How one policy is tuned by KL-control in the paper's form."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
@@ -253,27 +253,20 @@ class TutorSettings(Tuning):
 
 
 @validated
-class PathSettings(Tuning):
-    """How one policy is tuned in the path-consistent form, Psi = log pi + V. All values are ours."""
+class EpisodicSettings(PolicySettings):
+    """How one policy is tuned from whole sequences, new and remembered. All values are ours."""
 
-    method: Method = "psi"  # q, psi, g, or rl_only, which is the policy gradient without the prior
     c: Temperature = 0.25  # temperature; task rewards are divided by it (authors' molecules: 2.857 for another reward)
-    gamma: Share = 1.0  # discount: 1 makes the optimum p(x) exp(r(x) / c) / Z (paper: .5 music, .95 molecules)
     steps: Count = 200  # one batch of new sequences and one gradient step each
     episodes: Count = 128  # new sequences a step
     replayed: Whole = 0  # earlier sequences trained on again in each step
     remembered: Count = 4096  # latest sequences that these are drawn from
     priority: NotNegative = 1.0  # drawn in proportion to (p exp(r / c) / pi) ** priority, capped; 0: all alike
     annealed: Share = 0.0  # share of the steps over which the reward's weight rises from 0 to 1
-    trace: Share = 1.0  # lambda: 1 looks to the end of every path, 0 one step ahead
     held: Share = 0.0  # share of the steps with full learning rates; over the others they fall to 0 along a half cosine
     learning_rate: Rate = 1e-4  # of the policy's LSTM, at its peak
     head_learning_rate: Rate = 3e-3  # of its head: the LSTM's knowledge of data is kept, the head has the way to go
-    value_learning_rate: Rate = 3e-3  # of V, at its peak
-    value_cells: Count = 128  # hidden units of V, and cells of the LSTM with which it reads the sequence
-    centre_rate: Share = 0.2  # of the moving average that is subtracted from the reward at the end
-    clip: Positive = 1.0  # gradient norm, of the policy and of V apart
-    loss_scale: Positive = 10.0  # the loss is divided by it; with Adam it matters only through the clip
+    clip: Positive = 1.0  # gradient norm, of the policy and of what is learned beside it apart
     evaluate_every: Count = 5  # steps between two rows of the training curve
     precision: Precision = "float32"
 

@@ -8,12 +8,13 @@ from pydantic import Field
 
 from repro import OWN_RESULTS, PRESETS, ROOT
 from repro.kl_control import METHODS
+from repro.path import PathSettings
 from repro.roads import ROADS
 
 from repro.settings import (  # isort: skip
-    Count, Methods, MoleculeSettings, PathSettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    SettingsError, Several, Shares, Temperature, Temperatures, TuneSettings, Tuning, TutorSettings, need,
-    no_unknown_parameters, one_of, results_folder, validated,
+    Count, Methods, MoleculeSettings, PolicySettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds, Several,
+    SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, no_unknown_parameters,
+    one_of, results_folder, validated,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -279,13 +280,12 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
             made = _with(made, part, changes)
         except SettingsError as error:  # by the name that was given
             raise SettingsError(f"{prefix}{error}") from None
-    # and the study's own
     own = {name: value for name, value in given.items() if not names[name]}
     if "seeds" in given and "further_seeds" in names:
         own.setdefault("further_seeds", 10**6)  # all that were given, at every temperature
     made = dataclasses.replace(made, **own)
     for part in kind.parts if "methods" in given else ():
-        if isinstance(getattr(made, part), Tuning):  # templates: each experiment sets its own methods
+        if isinstance(getattr(made, part), PolicySettings):  # templates: each experiment sets its own methods
             made = _with(made, part, {"method": made.methods[0]})
     return made
 

@@ -29,7 +29,7 @@ Row = dict[str, float]
 
 
 class Learner:
-    """What `train` drives: the paper's form, the path-consistent form (`repro.path`), the authors' schedule."""
+    """What `train` drives: the paper's form, learners from whole sequences (`repro.path`), the authors' schedule."""
 
     policy: SequenceRNN  # the network that learns
     prior: SequenceRNN  # the one that it plays with
@@ -42,7 +42,7 @@ class Learner:
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
         must_fit(domain, prior.vocabulary)
-        self.domain, self.settings, self.seed, self.method = domain, settings, seed, settings.rules
+        self.domain, self.settings, self.seed, self.method = domain, settings, seed, settings.mathematics
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
 
@@ -63,7 +63,7 @@ class Learner:
 
 
 class Tuned(NamedTuple):
-    """A tuned policy and how it got there; `Policy(policy, prior, settings.rules)` is what `sampled` plays."""
+    """A tuned policy and how it got there; `Policy(policy, prior, settings.mathematics)` is what `sampled` plays."""
 
     policy: SequenceRNN
     prior: SequenceRNN  # that it plays with: the original, but where it was trained too

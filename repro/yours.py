@@ -22,8 +22,9 @@ from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
 from repro.own_inputs import Prior, Strings
+from repro.path import PathSettings
 from repro.runs import TRAINERS
-from repro.settings import PathSettings, TutorSettings, changed, need
+from repro.settings import TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
 
@@ -110,7 +111,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
             bar.set_postfix({name: row[name] for name in ("task_reward", "kl") if name in row}, refresh=False)
 
         tuned = train(learner, on_step=heard)
-    policy = Policy(tuned.policy, prior.rnn, made.rules)
+    policy = Policy(tuned.policy, prior.rnn, made.mathematics)
     return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
 
 

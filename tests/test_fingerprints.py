@@ -29,11 +29,11 @@ from repro.molecules import data
 from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.music import corpus
 from repro.music.domain import Music
-from repro.path import PathTutor
+from repro.path import PathSettings, PathTutor
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
 from repro.roads import ROADS, RoadSettings, RoadTutor
-from repro.settings import PathSettings, PriorSettings, RebuiltSettings, Tuning, TutorSettings
+from repro.settings import PolicySettings, PriorSettings, RebuiltSettings, TutorSettings
 from repro.tutor import Learner, Tutor, train
 
 FILE = Path(__file__).parent / "golden" / "fingerprints.json"
@@ -62,7 +62,7 @@ def prior(window_events: int) -> Numbers:
     return train_prior(BRACKETS.corpus(200, 0), BRACKETS.corpus(50, 1), 4, settings)[1]
 
 
-def tuned(learner: Callable[..., Learner], domain: Domain, settings: Tuning) -> Numbers:
+def tuned(learner: Callable[..., Learner], domain: Domain, settings: PolicySettings) -> Numbers:
     return train(learner(domain, rnn(domain), settings, 7)).curve
 
 
@@ -148,7 +148,7 @@ def cases() -> Iterator[tuple[str, Callable[[], Numbers]]]:
         head_learning_rate=2e-2, log_z_learning_rate=3e-2, clip=0.05, evaluate_every=4,
     )  # fmt: skip
     for name, way in ROADS.items():
-        chosen = dataclasses.replace(road, method=name, replayed=8 * way.from_memory, pool=32 * (name == "a2po"))
+        chosen = dataclasses.replace(road, method=name, replayed=8 * way.from_memory, pool=32 * (way.z == "prior"))
         yield f"RoadTutor, {name}, brackets", partial(tuned, RoadTutor, BRACKETS, chosen)
     for read in (None, "psi", "g"):
         for domain in (Music(), BRACKETS):

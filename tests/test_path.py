@@ -11,9 +11,8 @@ from small import Bandit, Broken, Ending
 
 from repro.domain import Domain
 from repro.kl_control import path_errors
-from repro.path import MOST, Memory, PathTutor
+from repro.path import MOST, Memory, PathSettings, PathTutor
 from repro.rnn import SequenceRNN
-from repro.settings import PathSettings
 from repro.tutor import train
 
 
@@ -111,6 +110,16 @@ def test_sequences_come_back_as_they_were_padded_to_the_longest() -> None:
     assert both["alive"].sum(dim=1).tolist() == [3, 4, 2]
     assert both["actions"].tolist() == [[1, 1, 1, 0], [2, 2, 2, 2], [1, 1, 0, 0]]
     assert both["log_prior"].shape == (3, 4, 2) and both["log_prior"][2, 2:].abs().sum() == 0
+
+
+def test_the_oldest_make_room() -> None:
+    """Protects the ring: of batches that overlap its end, or are larger, the latest stay, each with its weight."""
+    kept = memory(0.0, size=3)
+    for lengths, weights in (([1, 2], [1.0, 2.0]), ([3, 4], [3.0, 4.0]), ([1, 1, 2, 3, 4], [5.0, 6.0, 7.0, 8.0, 9.0])):
+        kept.add(episodes(lengths), np.array(weights))
+        rows = kept.replay.latest(kept.replay.size)
+        assert kept.log_weights[rows].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][: int(weights[-1])][-3:]
+        assert kept.replay.at(rows)["alive"].sum(dim=1).tolist() == [1, 2, 3, 4, 1, 1, 2, 3, 4][: int(weights[-1])][-3:]
 
 
 def test_chances_follow_the_weights() -> None:

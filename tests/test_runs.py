@@ -11,8 +11,9 @@ from small import Coins, Ending
 from repro import runs, store
 from repro.authors import AuthorsSettings
 from repro.domain import Domain
+from repro.path import PathSettings
 from repro.runs import HeldOut, Task
-from repro.settings import PathSettings, PriorSettings, TutorSettings
+from repro.settings import PriorSettings, TutorSettings
 
 REAL = HeldOut({"sequences": "made up"}, lambda: [np.array([0, 1, 2, 2, 1]), np.array([2, 0, 1])], along=2)
 PAPER = TutorSettings(rounds=2, games=8, batch_episodes=4, replay_episodes=16, evaluate_every=1, evaluation_games=8)

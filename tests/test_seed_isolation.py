@@ -18,9 +18,10 @@ from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.exact import BRACKETS, TONES
 from repro.music.domain import Music
-from repro.path import PathTutor
+from repro.path import PathSettings, PathTutor
 from repro.rnn import SequenceRNN
-from repro.settings import PathSettings, TutorSettings
+from repro.roads import RoadSettings, RoadTutor
+from repro.settings import TutorSettings
 from repro.tutor import Learner, Tutor, train
 
 PAPER = TutorSettings(
@@ -33,6 +34,7 @@ RUNS: dict[str, tuple[Callable[..., Learner], Domain, Any]] = {
     "trained prior": (Tutor, TONES, dataclasses.replace(PAPER, method="g", train_prior=True)),
     "strings": (Tutor, BRACKETS, PAPER),
     "path": (PathTutor, BRACKETS, PathSettings(steps=5, episodes=16, replayed=8, remembered=40, evaluate_every=2)),
+    "road": (RoadTutor, BRACKETS, RoadSettings(method="a2po", steps=5, episodes=16, pool=20, evaluate_every=2)),
     "authors": (AuthorsTutor, TONES, AUTHORS),
     "authors, trained prior": (AuthorsTutor, TONES, dataclasses.replace(AUTHORS, method="g", train_prior=True)),
 }

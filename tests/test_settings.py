@@ -10,7 +10,8 @@ import pytest
 from repro import OWN_RESULTS, PRESETS, ROOT, settings
 from repro.authors import AuthorsSettings
 from repro.kl_control import METHODS
-from repro.settings import PathSettings, PriorSettings, SettingsError, TutorSettings
+from repro.path import PathSettings
+from repro.settings import PriorSettings, SettingsError, TutorSettings
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, STUDIES, known_names, study
 
 

@@ -16,9 +16,9 @@ from repro import ROOT, tutor
 from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import DomainError, rewards
 from repro.kl_control import METHODS, Policy
-from repro.path import PathTutor
+from repro.path import PathSettings, PathTutor
 from repro.rnn import SequenceRNN
-from repro.settings import PathSettings, TutorSettings
+from repro.settings import TutorSettings
 from repro.tutor import Learner, Tutor, train
 
 SMALL = TutorSettings(rounds=6, games=8, batch_episodes=8, replay_episodes=16, evaluate_every=3, evaluation_games=16)

@@ -8,22 +8,21 @@ from itertools import product
 from repro import bench, runs
 from repro.book import report
 from repro.roads import RoadSettings
-from repro.settings import Tuning, TutorSettings, changed
+from repro.settings import PolicySettings, TutorSettings, changed
 from repro.studies import RoadStudy
 
 RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 DISTANCES = ["kl", "forward_kl"]
 
 
-def settings_of(road: Tuning) -> dict[tuple[float, str, float], Tuning]:
+def settings_of(road: PolicySettings) -> dict[tuple[float, str, float], PolicySettings]:
     """Four rates, each with two memories, clips or, in the paper's form, rates of the target network."""
     second, values = "replayed", (0.0, 64.0)
     if isinstance(road, TutorSettings):
         second, values = "eta", (0.03, 0.1)
-    elif isinstance(road, RoadSettings) and not road.rules.from_memory:
+    elif isinstance(road, RoadSettings) and not road.mathematics.from_memory:
         second, values = "clip", (1.0, 10.0)
-    rates = ("learning_rate",) if second == "eta" else ("learning_rate", "head_learning_rate")
-    return {(rate, second, value): changed(road, dict.fromkeys(rates, rate) | {second: value})
+    return {(rate, second, value): changed(bench.at_rate(road, rate), {second: value})
             for rate, value in product(RATES, values)}  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from scipy.stats import gaussian_kde
 
 from repro.book.paper import MOLECULE_NAMES
-from repro.book.plots import LOOKS, Panel, bars, legend, new_figure, present, styled
+from repro.book.plots import Panel, bars, legend, look_of, new_figure, present, styled
 from repro.molecules import scores
 from repro.settings import RewardWeights
 
@@ -103,7 +103,7 @@ def densities(frame: pd.DataFrame) -> Figure:
             if method == "data":
                 ax.fill_between(places, density, color="#D9D9D9", lw=0)
             else:
-                ax.plot(places, density, color=LOOKS[method].colour, ls=LOOKS[method].line, lw=2)
+                ax.plot(places, density, color=look_of(method).colour, ls=look_of(method).line, lw=2)
         # a model that writes one kind of molecule is a spike: cut off, or nothing else could be seen
         top = min(max(heights), 1.6 * float(np.median(heights))) if heights else 1
         ax.set(xlabel=label, ylabel="density", ylim=(0, 1.05 * top))

@@ -8,7 +8,7 @@ import pandas as pd
 METHOD_NAMES = {"prior": "Note RNN", "q": "Q", "psi": "Psi", "g": "G", "rl_only": "RL only"}  # always in this order
 MOLECULE_NAMES = METHOD_NAMES | {"prior": "SMILES RNN"}
 
-MARKS = {
+MARKS = {  # how far a source is trusted; a letter stands in the comment above every number below
     "P": "text of the ICLR 2017 submission, read in full: trust high",
     "I": "sentences of the ICML 2017 version, read verbatim: trust high",
     "C": "the authors' public code and its history: trust high, though which run the paper printed is not always known",
@@ -19,21 +19,9 @@ MARKS = {
     "B": "the published table of a benchmark: trust high; their runs and their metrics, not ours",
 }
 
-# Where each constant of numbers comes from: a key of MARKS, and the place.
-SOURCES = {
-    "TABLE_1": ("P", "Table 1; 100,000 randomly initialised compositions per model"),
-    "figure_2a": ("D", "Figure 2a, log p(a|s) during training; one point per 100,000 steps"),
-    "FIGURE_2A_MEANS": ("D", "Figure 2a, means of the digitised points from 500,000 steps on"),
-    "AUTHORS_C_1": ("N", "outputs of the notebook of their repository, gamma .5 and c = 1"),
-    "PRIOR_VALIDATION": ("I", "training of the Note RNN: validation accuracy 92 %, log-perplexity .2536"),
-    "TABLE_2": ("U", "Table 2; means over valid molecules"),
-    "MOSES_CHAR_RNN": ("B", "Polykovskiy et al. 2020, Molecular Sets (MOSES), tables of metrics, CharRNN"),
-    "DRAWN": ("D", "the figure of molecules, read off the drawing"),
-}
-
 # fmt: off
-# Table 1 in its order: our words; what music theory asks for, "0" (as near to zero as can be) or "up" (the more, the
-# better); Note RNN, Q, Psi, G. Fractions lie in [0, 1], autocorrelations in [-1, 1].
+# P: Table 1 in its order, 100,000 compositions per model: our words; what music theory asks for, "0" (as near to zero
+# as can be) or "up"; Note RNN, Q, Psi, G. Fractions lie in [0, 1], autocorrelations in [-1, 1].
 TABLE_1_ROWS: dict[str, tuple[str, str, tuple[float, ...]]] = {
     "repeated":          ("notes excessively repeated",        "0",  (0.633,   0.0,    0.0002, 0.0003)),
     "autocorrelation_1": ("mean autocorrelation, lag 1",       "0",  (-0.16,   -0.11,  -0.10,  0.55)),
@@ -51,7 +39,7 @@ TABLE_1 = {metric: dict(zip(("prior", "q", "psi", "g"), row[2], strict=True)) fo
 TABLE_1_NAMES = {metric: row[0] for metric, row in TABLE_1_ROWS.items()}
 TABLE_1_WANTED = {metric: row[1] for metric, row in TABLE_1_ROWS.items()}
 
-# Printed in the authors' notebook at gamma .5 and c = 1: Q on 100 melodies, Psi on 1,000.
+# N: at gamma .5 and c = 1, Q on 100 melodies, Psi on 1,000.
 AUTHORS_C_1 = {
     "q": {"repeated": 0.0, "autocorrelation_1": -0.331, "autocorrelation_2": 0.108, "autocorrelation_3": -0.056,
           "not_in_key": 0.0181, "starts_with_tonic": 0.05, "leaps_resolved": 0.627, "unique_max": 0.63,
@@ -61,21 +49,22 @@ AUTHORS_C_1 = {
             "unique_min": 0.724, "in_motif": 0.648},
 }
 
-FIGURE_2A_MEANS = {"q": -2.41, "psi": -2.46, "g": -1.64, "rl_only": -3.68}  # nats per note, from 500,000 steps on
-# The log-perplexity is read as nats per event; the sentence that we have names no base.
+# D: means of the points of Figure 2a from 500,000 steps on, nats per note.
+FIGURE_2A_MEANS = {"q": -2.41, "psi": -2.46, "g": -1.64, "rl_only": -3.68}
+# I: the log-perplexity is read as nats per event; the sentence that we have names no base.
 PRIOR_VALIDATION = {"validation_accuracy": 0.92, "validation_nll": 0.2536}
 
-# Which of Q, Psi and G the paper's "Sequence Tutor" is, we do not know. The SA score runs from 1 (easy) to 10; the
-# paper prints minus the score. valid is a share in [0, 1].
+# U: Table 2, means over valid molecules. Which of Q, Psi and G the paper's "Sequence Tutor" is, we do not know. The SA
+# score runs from 1 (easy) to 10, the paper prints minus the score; valid is a share in [0, 1].
 TABLE_2 = {
     "valid": {"prior": 0.303, "sequence_tutor": 0.358}, "logp": {"prior": 2.07, "sequence_tutor": 4.21},
     "qed": {"prior": 0.678, "sequence_tutor": 0.417}, "sa": {"prior": 2.77, "sequence_tutor": 1.79},
     "ring_penalty": {"prior": -0.096, "sequence_tutor": -0.001},
 }
-# Shares in [0, 1], but for diversity, 1 - the mean similarity of pairs. Trained on 1.58 million MOSES molecules.
+# B: Polykovskiy et al. 2020 (MOSES), CharRNN: shares in [0, 1], but for diversity, 1 - the mean similarity of pairs.
 MOSES_CHAR_RNN = {"valid": 0.975, "unique_10k": 0.999, "novel": 0.842, "diversity": 0.856}
 
-# By SMILES, what the paper shows the molecule for: inferred, for the caption was not seen.
+# D: by SMILES, what the paper shows the molecule for: inferred, for the caption was not seen.
 DRAWN = {
     "SNCc1ccccc1": "best SA (inferred)",
     "O=C(Nc1ccc(CNc2ccccc2C(F)F)cc1)c1cc2ccccc2o1": "best logP (inferred)",
@@ -85,7 +74,7 @@ DRAWN = {
 
 
 def figure_2a() -> pd.DataFrame:
-    """The digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note).
+    """D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note).
 
     Their evaluation keeps the last step of each composition; where another curve hides a point there is none.
     """

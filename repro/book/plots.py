@@ -32,29 +32,26 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-class Looks(dict[str, Look]):
-    """Looks by method, in the order of legends."""
-
-    def __missing__(self, method: str) -> Look:
-        """A method without a look of its own."""
-        return Look("#444444", (0, (1, 1)), "8", "..")
-
-
-LOOKS = Looks({  # Okabe and Ito's colour-blind safe palette, then Tol's muted one for the other roads
+LOOKS = {  # Okabe and Ito's colour-blind safe palette, then Tol's muted one for the other roads
     "prior": Look("#6E6E6E", ":", "P", ""),
     "q": Look("#0072B2", "-", "o", "//"),
     "psi": Look("#D55E00", "--", "s", ".."),
     "g": Look("#009E73", "-.", "^", "xx"),
     "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
     "psi_paper": Look("#D55E00", ":", "d"), "g_paper": Look("#009E73", ":", "d"),
-    "tb": Look("#332288", "-", "P"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
+    "tb": Look("#332288", "-", "H"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
     "a2po": Look("#999933", "-", "<"), "reinvent": Look("#882255", "--", ">"),
-    "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "8"),
+    "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "1"),
     "grpo": Look("#AA4499", "-.", "h"), "dpg": Look("#DDCC77", "-", "*"),
-})  # fmt: skip
+}  # fmt: skip
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
                          "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
 styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone
+
+
+def look_of(method: str, looks: Mapping[str, Look] = LOOKS) -> Look:
+    """The look of a method; one without its own is grey."""
+    return looks.get(method, Look("#444444", (0, (1, 1)), "8", ".."))
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, np.ndarray]:
@@ -83,7 +80,7 @@ def legend(
     """A legend outside the panels: the methods as line, marker or bar, then the handles in `extra`."""
     handles: list[Any] = []
     for method in methods:
-        look, label = looks[method], method_name(method, names)
+        look, label = look_of(method, looks), method_name(method, names)
         drawn: Any = {"ls": look.line, "lw": 2.2} if kind == "line" else {"ls": "", "marker": look.marker, "ms": 9}
         bar = Patch(fc=look.colour, hatch=look.hatch, ec="white", label=label)
         handles.append(bar if kind == "bar" else Line2D([], [], color=look.colour, label=label, **drawn))
@@ -115,7 +112,7 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] 
     methods = present([panel.frame for panel in panels], looks)
     for ax, panel in zip(axes.flat, panels, strict=True):
         for method in present([panel.frame], looks):
-            own, look = panel.frame[panel.frame["method"] == method], looks[method]
+            own, look = panel.frame[panel.frame["method"] == method], look_of(method, looks)
             draw = partial(sns.lineplot, own, x=panel.x, y=panel.y, color=look.colour, ax=ax)
             draw(units="seed", estimator=None, **({"lw": 0.7, "alpha": 0.4} if mean else {"lw": 1.2, "ls": look.line}))
             if mean:
@@ -157,7 +154,7 @@ def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, 
         if index == 0:
             style |= {"mfc": "none", "ms": 4.5, "alpha": 0.75}
         for method in methods:
-            own, look = points[points["method"] == method], looks[method]
+            own, look = points[points["method"] == method], look_of(method, looks)
             if len(own):
                 ax.plot(own[panel.x], own[panel.y], look.marker, color=look.colour, **style)
         handles[label] = Line2D([], [], marker="o", color="#444444", label=label, **style)
@@ -202,7 +199,7 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
     tables = [table[table["metric"].isin(list(rows))] for table, rows, _ in panels]
     methods = present(tables)
     lanes = list(dict.fromkeys([*methods, *(name for row in paper.values() for name in row if name not in LOOKS)]))
-    looks = [LOOKS[lane] for lane in lanes]
+    looks = [look_of(lane) for lane in lanes]
     for ax, table, (_, rows, label) in zip(axes.flat, tables, panels, strict=True):
         scales = {metric: row.sign * (100 if row.fraction else 1) for metric, row in rows.items()}
         # rows that share an axis share their limits too; `bounds` has the sign of the row already
@@ -242,10 +239,10 @@ def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: f
         words = panel.x if upright else panel.y
         named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
         sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
-                    palette=[LOOKS[name].colour for name in methods], errorbar=interval, capsize=0.3,
+                    palette=[look_of(name).colour for name in methods], errorbar=interval, capsize=0.3,
                     err_kws={"lw": 1, "color": "black"}, legend=False, ax=ax)  # fmt: skip
         for group, method in zip(ax.containers, methods, strict=True):
-            plt.setp(group, hatch=LOOKS[method].hatch)
+            plt.setp(group, hatch=look_of(method).hatch)
         ax.axhline(0, color="black", lw=0.8 * upright)
         _dress(ax, panel, "y" if upright else "x")
     legend(figure, present([panel.frame for panel in panels]), "bar", names=names)
@@ -287,7 +284,7 @@ def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Fig
 
 def _paths(ax: Axes, panel: Panel, start: tuple[float, float], inside: pd.DataFrame, margin: float) -> None:
     for (method, _), run in panel.frame.groupby(["method", "seed"], sort=False):
-        points, look = run[[panel.x, panel.y]].to_numpy(), LOOKS[str(method)]
+        points, look = run[[panel.x, panel.y]].to_numpy(), look_of(str(method))
         shades = [to_rgba(look.colour, alpha) for alpha in np.linspace(0.3, 1, len(points) - 1)]  # strong at the end
         segments = list(np.stack([points[:-1], points[1:]], axis=1))
         ax.add_collection(LineCollection(segments, colors=shades, linewidths=2.2, zorder=3))

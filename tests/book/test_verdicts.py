@@ -108,7 +108,7 @@ def test_numbers_keep_three_digits() -> None:
 
 
 def test_tables_say_the_same() -> None:
-    """Protects the terminal, README.md and the report from different verdicts; text from users is escaped."""
+    """Protects the terminal, VERDICTS.md and the report from different verdicts; text from users is escaped."""
     shows = (verdicts.as_text, verdicts.as_markdown, verdicts.as_html)
     text, markdown, html = (show([ENTRY, REFUSED]) for show in shows)
     verdict = "partly: seeds disagree ‡ (before: not reproduced, 2.0 points; the untuned prior passes too)"
