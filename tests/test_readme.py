@@ -59,6 +59,13 @@ RUN: dict[str, tuple[dict[str, str], str]] = {
 }
 
 
+def test_every_link_leads_somewhere_and_nothing_is_left_open() -> None:
+    """Protects readers from files that moved, and from a sentence that waits for its number."""
+    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if not link.startswith("http")]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert "--><!-- / -->" not in README and not re.search(r"\b(TEXT|TODO|[A-Z]*MINUTES|ROADS)\b", README)
+
+
 def test_every_command_is_run() -> None:
     """Protects readers from a command that nobody tried: a new one in README.md needs an entry, an old one goes."""
     assert COVERED | set(RUN) == set(commands(README))
