@@ -47,11 +47,14 @@ def read(settings: TuneSettings) -> pd.DataFrame:
 
     MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError.
     """
-    rows, seen = [], set()
+    rows, seen, told = [], set(), list[str]()
     for collection, title, tune in _tunes(settings):
         try:
             if isinstance(tune, Path):
-                events = midi.melody(tune, settings.midi_track)
+                with warnings.catch_warnings(record=True) as off_grid:
+                    warnings.simplefilter("always")
+                    events = midi.melody(tune, settings.midi_track)
+                told += [str(warning.message) for warning in off_grid]
             else:
                 events = melody(tune, settings.minimum_in_key, settings.minimum_events)
             reason = "duplicate" if events.tobytes() in seen else ""
@@ -72,8 +75,13 @@ def read(settings: TuneSettings) -> pd.DataFrame:
     if not set(SPLITS) <= set(table["split"]):
         need = "at least 3 that open differently are needed, one each to learn from, to validate and to test"
         raise ValueError(f"{found}, and {need}; {left_out}")
-    if len(refused):
-        warnings.warn(f"{found}; {left_out}", stacklevel=2)
+    said = (
+        [left_out] * bool(len(refused))
+        + told[:LISTED]
+        + [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
+    )
+    if said:
+        warnings.warn(f"{found}; {'; '.join(said)}", stacklevel=2)
     return table
 
 

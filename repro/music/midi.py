@@ -5,6 +5,7 @@ content of a file can stop the others from being read: a file without a melody i
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,15 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
         voices = [np.concatenate(voices, axis=1)]
     for voice in sorted(voices, key=_likeness):
         try:
-            return _events(voice, *least)
+            events = _events(voice, *least)
         except Dropped as dropped:
             reasons.append(dropped)
+            continue
+        struck, kept = (len(np.unique(voice[row])) for row in (3, 0))
+        if kept < struck:
+            lost = f"{struck - kept} of {struck} notes begin on a sixteenth that another has, and are dropped"
+            warnings.warn(f"{printable(file.name)}: {lost}", stacklevel=2)
+        return events
     raise reasons[0]
 
 
@@ -73,11 +80,70 @@ def _score(midi: bytes) -> ScoreTick:
     if len(midi) >= 14 and int.from_bytes(midi[12:14], signed=True) <= 0:
         raise Dropped("unreadable: its times are not counted in beats")
     try:
-        return ScoreTick.from_midi(midi)
+        return ScoreTick.from_midi(_repaired(midi))
+    except Dropped:
+        raise
     except Exception as error:  # symusic promises no kind
         said = printable(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
         cut_off = any(words in said for words in ("EOF", "chunk length", "less than 14"))
         raise Dropped(f"unreadable: {'it is cut off' if cut_off else said}") from error
+
+
+def _repaired(midi: bytes) -> bytes:
+    """A file whose controllers' values are at most 127 and whose notes end, with their track at the latest.
+
+    Dropped names the place of any other byte that is none of an event's. A file that is cut off stays as it is.
+    """
+    parts, at = [midi[:14]], 14
+    sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER
+    try:
+        while at < len(midi):
+            kind, size = midi[at : at + 4], int.from_bytes(midi[at + 4 : at + 8])
+            track = bytearray(midi[at + 8 : at + 8 + size])
+            if kind == b"MTrk" and len(track) == size:
+                _end_notes(track, at + 8, sixteenth)
+                size = len(track)
+            parts += [kind, size.to_bytes(4), bytes(track)]
+            at += 8 + int.from_bytes(midi[at + 4 : at + 8])
+    except IndexError:
+        return midi
+    return b"".join(parts)
+
+
+def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
+    """Repairs one track, which begins at a place of the file."""
+    at, status, sounding = 0, 0, list[tuple[int, int]]()
+    while at < len(data):
+        at = _number(data, at)[1]  # the time
+        if data[at : at + 2] == b"\xff\x2f":
+            break
+        if data[at] in (0xF0, 0xF7, 0xFF):  # what is no music says how long it is
+            size, at = _number(data, at + 1 + (data[at] == 0xFF))
+            at += size
+            continue
+        if data[at] & 0x80:
+            status, at = data[at], at + 1
+        kind, values = status & 0xF0, 1 if status & 0xE0 == 0xC0 else 2
+        if kind == 0xB0 and data[at] < 0x80 <= data[at + 1]:
+            data[at + 1] = 0x7F
+        if not status or max(data[at : at + values]) > 0x7F:
+            raise Dropped(f"unreadable: byte {place + at} is none of an event's")
+        if kind == 0x90 and data[at + 1]:
+            sounding.append((status & 0x0F, data[at]))
+        elif kind in (0x80, 0x90):  # the first end of a pitch ends all that sound
+            sounding = [note for note in sounding if note != (status & 0x0F, data[at])]
+        at += values
+    ends = [bytes((0x80 | channel, pitch, 0, 0)) for channel, pitch in sounding]  # the last 0 is the next event's time
+    wait = bytes((0xFF, 1, 0, 0x80 | sixteenth >> 7 & 0x7F, sixteenth & 0x7F))  # an empty text, then a sixteenth
+    data[at:at] = wait * bool(ends) + b"".join(ends)
+
+
+def _number(data: bytearray, at: int) -> tuple[int, int]:
+    """A number of as many bytes as it needs, and where the next begins."""
+    value = 0
+    while data[at] & 0x80:
+        value, at = (value | data[at] & 0x7F) << 7, at + 1
+    return value | data[at], at + 1
 
 
 def _notes(track: TrackTick, ticks_per_quarter: int) -> np.ndarray:
@@ -91,12 +157,12 @@ def _notes(track: TrackTick, ticks_per_quarter: int) -> np.ndarray:
     begins, pitches, at = begins[sounding], pitches[sounding], at[sounding]
     ends = all_ends[np.searchsorted(all_ends, at + begins, side="right")] - at
     steps = (2 * STEPS_PER_QUARTER * np.stack([begins, ends]) + ticks_per_quarter) // (2 * ticks_per_quarter)
-    return np.vstack([steps, pitches])  # (3, N): the steps at which notes begin and end, and MIDI pitches
+    return np.vstack([steps, pitches, begins])  # (4, N): steps at which notes begin and end, MIDI pitches, ticks
 
 
 def _likeness(voice: np.ndarray) -> tuple[float, float]:
     # The share of overlapping notes, the least first; of voices equal to a tenth the highest, or a bass would win.
-    begins, ends, pitches = voice[:, voice[0].argsort(kind="stable")]
+    begins, ends, pitches = voice[:3, voice[0].argsort(kind="stable")]
     overlapping = (begins[1:] < np.maximum.accumulate(np.maximum(ends, begins + 1))[:-1]).sum()
     return round(overlapping / len(begins), 1), -float(pitches.mean())
 

@@ -241,3 +241,47 @@ def test_folders_that_give_nothing(place: Path) -> None:
         (place / "empty" / f"bad {n:02d}.mid").write_bytes(b"no music")
     with pytest.raises(ValueError, match=r"gives 0 .* left out: 13, bad 00.mid \(unreadable.*bad 09.* and 3 more$"):
         read(place / "empty")
+
+
+def raw(track: bytes) -> bytes:
+    """A file of one track, four ticks per quarter, byte by byte."""
+    track += b"\0\xff\x2f\0"
+    return b"MThd" + bytes((0, 0, 0, 6, 0, 0, 0, 1, 0, 4)) + b"MTrk" + len(track).to_bytes(4) + track
+
+
+STRIKE = tuple(bytes((0, 0x90, pitch, 90)) for pitch in (60, 62, 64))  # at once; what follows begins with its time
+END = tuple(bytes((2, 0x80, pitch, 0)) for pitch in (60, 62, 64))  # two ticks, two sixteenths, later
+
+
+@pytest.mark.parametrize(
+    ("track", "events"),
+    [
+        (STRIKE[0] + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),
+        (b"\0\xb0\7\xff" + STRIKE[0] + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),  # mido#63
+        (b"\0\xff\x59\2\xee\0" + STRIKE[0] + END[0], [C, HOLD]),  # 18 flats: mido#235
+        (b"\0\xf0\3abc" + STRIKE[0] + END[0] + STRIKE[1], [C, HOLD, D]),  # the last never ends: music21#600
+        (STRIKE[0] + b"\2" + STRIKE[1][1:] + b"\2" + STRIKE[2][1:], [C, HOLD, D, HOLD, E]),  # none does
+        (STRIKE[0] + b"\2\x3e\x5a" + b"\2\x3e\0" + b"\1\x3c\0", [C, HOLD, D, HOLD]),  # running status
+    ],
+)
+def test_broken_events_cost_no_note(tmp_path: Path, track: bytes, events: list[int]) -> None:
+    """Protects files after public bug reports: controllers above 127, keys that there are not, notes that never end."""
+    (tmp_path / "a.mid").write_bytes(raw(track))
+    assert midi.melody(tmp_path / "a.mid", least=(1, 1)).tolist() == events
+
+
+def test_a_byte_that_is_none_of_an_event_is_named(tmp_path: Path) -> None:
+    """Protects users: where a track is broken, counted from the beginning of the file."""
+    (tmp_path / "a.mid").write_bytes(raw(STRIKE[0] + b"\2\x80\xc8\0"))
+    with pytest.raises(Dropped, match="unreadable: byte 28 is none of an event's"):
+        midi.melody(tmp_path / "a.mid")
+
+
+def test_notes_off_the_grid_are_counted(tmp_path: Path) -> None:
+    """Protects from half a melody that vanishes without a word: thirty-seconds share their sixteenth."""
+    quick = [(pitch, i / 8, (i + 1) / 8) for i, pitch in enumerate((60, 62) * 80)]
+    (tmp_path / "a.mid").write_bytes(solo(quick))
+    with pytest.warns(
+        UserWarning, match="a.mid: 79 of 160 notes begin on a sixteenth that another has, and are dropped"
+    ):
+        midi.melody(tmp_path / "a.mid", least=(1, 1))
