@@ -1,7 +1,7 @@
 """Every experiment by name, on melodies, then on molecules: which data, prior, policies. What is finished is read."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args
@@ -16,9 +16,8 @@ from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.music import corpus
 from repro.music.domain import Music
 from repro.prior import held_out_scores
-from repro.roads import ROADS, RoadSettings
 from repro.runs import HeldOut, Results, Task
-from repro.settings import EpisodicSettings, EventCoding, MoleculeSettings, PriorSettings, TutorSettings
+from repro.settings import EventCoding, MoleculeSettings, PriorSettings, TutorSettings
 from repro.store import VERSIONS, Record, Spec
 from repro.studies import MoleculeStudy, MusicStudy
 
@@ -270,15 +269,6 @@ def terminal_paper_form(study: MoleculeStudy) -> Results:
     """The same with the paper's own update."""
     settings = [replace(study.tutor, method=method) for method in study.methods]
     return _terminal(study, "terminal_plain", settings, study.seeds)
-
-
-def terminal_roads(study: MoleculeStudy, roads: Sequence[str]) -> Results:
-    """Other roads under the terminal reward, with the schedule, the rates and the memory of Psi."""
-    psi = study.path["psi"]
-    shared = {field.name: getattr(psi, field.name) for field in fields(EpisodicSettings)}
-    settings = [RoadSettings(**shared | {"method": name, "replayed": psi.replayed * ROADS[name].from_memory})
-                for name in roads]  # fmt: skip
-    return _terminal(study, "terminal_roads", settings, study.seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:
