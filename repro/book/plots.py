@@ -51,7 +51,7 @@ styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotli
 
 def look_of(method: str, looks: Mapping[str, Look] = LOOKS) -> Look:
     """The look of a method; one without its own is grey."""
-    return looks.get(method, Look("#444444", (0, (1, 1)), "8", ".."))
+    return looks.get(method, Look("#444444", (0, (1, 1)), "o", ".."))
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, np.ndarray]:
