@@ -69,7 +69,7 @@ elif [ -n "$answer" ] || [ "$home" = .venv ]; then
 fi
 
 echo "Set-up takes 2 to 4 minutes and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build on Linux;" \
-    "the notebooks then take a few minutes with the shipped numbers, 80 minutes on two cores with all policies trained" \
-    "anew (--fresh); --preset smoke takes five minutes, set-up included."
+    "the notebooks then take about six minutes with the shipped numbers, hours on two cores with all policies trained" \
+    "anew (--fresh), a few minutes with --preset smoke."
 set_up
 exec "$home/bin/python" -m repro.pipeline "$@"
