@@ -93,7 +93,7 @@ def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
 
 # Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the
 # paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by the
-# mean of both KL (tests/tune_roads.py, results/laptop/tables/roads_tuning.csv). Eleven take the largest rate tried.
+# mean of both KL (tests/tune_roads.py, results/roads_tuning.csv). Eleven take the largest rate tried.
 _FORMS = {
     "psi": (EXACT_PATH, 0.1), "g": (replace(EXACT_PATH, method="g"), 0.1), "q": (replace(EXACT_PATH, method="q"), 0.1),
     "psi_paper": (EXACT_TUTOR, 0.1), "g_paper": (replace(EXACT_TUTOR, method="g", start="zero_head"), 0.1),

@@ -130,7 +130,9 @@ def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     molecules, music = repro.load_prior("molecules"), repro.load_prior("music")
     domain = repro.Molecules(molecules, reward=lambda smiles: [len(s) for s in smiles])
     assert domain.vocabulary == molecules.vocabulary and music.rnn.vocabulary == len(repro.Music.vocabulary)
-    with pytest.raises(FileNotFoundError, match="has no 'jazz' that can be read: it has exact-brackets, exact-tones"):
+    with pytest.raises(
+        FileNotFoundError, match="has no 'jazz' that can be read: it has exact-brackets, exact-days, exact-tones"
+    ):
         repro.load_prior("jazz")
 
 

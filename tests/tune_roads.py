@@ -1,12 +1,11 @@
-"""Eight settings of every road on one problem, in tables/roads_tuning.csv: `bench.TUNED` was chosen from them.
+"""Eight settings of every road on one problem, in results/roads_tuning.csv: `bench.TUNED` was chosen from them.
 
 python tests/tune_roads.py
 """
 
 from itertools import product
 
-from repro import bench, runs
-from repro.book import report
+from repro import ROOT, bench, runs, store
 from repro.roads import RoadSettings
 from repro.settings import PolicySettings, TutorSettings, changed
 from repro.studies import RoadStudy
@@ -35,7 +34,8 @@ def main() -> None:
             tasks += bench.on_road(name, tried, study, rate=rate, second=second, value=value)
     curves = runs.finish_all("roads_tuning", tasks).curves()
     last = curves.groupby(["road", "rate", "second", "value", "seed"], sort=False)[DISTANCES].last().reset_index()
-    report.write_frame(study.results, "roads_tuning", last)
+    text = last.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    store.write(ROOT / "results" / "roads_tuning.csv", text.encode())
     means = last.groupby(["road", "rate", "second", "value"], sort=False)[DISTANCES].mean().mean(axis=1)
     for road, of_road in means.groupby("road", sort=False):
         print(f"{road:20}{of_road.idxmin()[1:]}  {of_road.min():.4f}  of {of_road.round(4).tolist()}")

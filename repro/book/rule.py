@@ -35,7 +35,8 @@ RULES_COMMITS = {
     "problems",
     "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
     "the claims",
-    "roads": "68fed94 Rows on the roads: what is judged, by which threshold",
+    "roads": "68fed94 Rows on the roads: what is judged, by which threshold; ten roads on the shared loop, their "
+    "bench; settings of the authors' schedule beside it",
     "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
 }
 # Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first

@@ -106,7 +106,7 @@ def test_several_settings_are_refused_and_a_method_of_yours_is_drawn(runs: pd.Da
     """Protects against a mean over temperatures, and whoever adds a method: it has a look, and comes last."""
     with pytest.raises(ValueError, match="several c would be averaged"):
         plots.curves([of(pd.concat([runs, runs.assign(c=1.0)]))])
-    figure = plots.curves([of(runs.replace({"method": {"q": "sarsa"}}))])
+    figure = plots.curves([of(runs.replace({"method": {"q": "sarsa"}}))], columns=1)
     assert figure.legends[0].get_texts()[-1].get_text() == "sarsa"
     with pytest.raises(ValueError, match="nothing to draw"):
         plots.curves([])
