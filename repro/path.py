@@ -92,7 +92,8 @@ class Memory:
             return rows[:0]
         log_weights = self.log_weights[rows]
         # P(x) in proportion to min( (w(x) / median w) ** priority, MOST )
-        chance = np.exp(np.minimum(self.priority * (log_weights - np.median(log_weights)), np.log(MOST)))
+        excess = self.priority * (log_weights - np.median(log_weights))
+        chance = np.exp(np.clip(excess, -700, np.log(MOST)))  # none is 0, or too few could be drawn
         return rows[self.generator.choice(len(rows), min(count, len(rows)), replace=False, p=chance / chance.sum())]
 
     def beside(self, episodes: Episodes, rows: np.ndarray) -> Episodes:

@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Collection
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -67,11 +66,12 @@ def changed(settings: T, changes: dict[str, Any]) -> T:
 def no_unknown_parameters() -> None:
     """Refuses what papermill has set in a notebook that has no such parameter; papermill itself only warns of it."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    for cell, injected in pairwise(shell.user_ns.get("In", ()) if shell else ()):
-        if injected.startswith("# Parameters\n"):
-            known = PARAMETER.findall(cell)
-            unknown = [name for name in PARAMETER.findall(injected) if name not in known]
-            need(not unknown, f"unknown parameter {', '.join(unknown)}; this notebook has {', '.join(known)}")
+    cells = list(shell.user_ns.get("In", ())) if shell else []
+    injected = [place for place, cell in enumerate(cells) if cell.startswith("# Parameters\n")]
+    if injected:  # cells may have been run again: parameters stand before the first, and the latest counts
+        known = PARAMETER.findall(cells[injected[0] - 1])
+        unknown = [name for name in PARAMETER.findall(cells[injected[-1]]) if name not in known]
+        need(not unknown, f"unknown parameter {', '.join(unknown)}; this notebook has {', '.join(known)}")
 
 
 def results_folder(where: Any, root: Path = ROOT) -> Path:

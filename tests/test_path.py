@@ -122,6 +122,13 @@ def test_the_oldest_make_room() -> None:
         assert kept.replay.at(rows)["alive"].sum(dim=1).tolist() == [1, 2, 3, 4, 1, 1, 2, 3, 4][: int(weights[-1])][-3:]
 
 
+def test_a_sequence_that_is_far_worse_can_be_drawn_too() -> None:
+    """Protects from a crash: a weight below what floating point holds is small, not none, where all are asked for."""
+    kept = memory(1.0)
+    kept.add(episodes([1, 1, 1]), np.array([0.0, 0.0, -2000.0]))
+    assert sorted(kept.draw(3).tolist()) == [0, 1, 2]
+
+
 def test_chances_follow_the_weights() -> None:
     """Protects the formula: (w / median w) ** priority, at most MOST; without priority all alike, none twice."""
     kept, plain = memory(0.5), memory(0.0)

@@ -36,6 +36,7 @@ WHEEL = "molsets-0.3.1-py3-none-any.whl"
 SHA256 = "7f4450e3ebecebe79c3a2a55950c93daddee071120daf64a163d03481e811d34"
 HORIZON = 72  # tokens of a molecule, the end included; the longest of the 1.58 million training molecules has 53
 DELIMITERS = ",;\t"  # of tables; none of them is part of a SMILES string
+MOST_LINES = 5  # of one row, whose cells may hold line ends
 SEEN = 20  # lines that say what delimits cells, and which column holds molecules
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
@@ -200,15 +201,17 @@ def _other_kind(strings: list[str]) -> str:
 
 def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
     """The file's bytes, unpacked."""
-    path = ROOT / Path(settings.smiles_file).expanduser()
+    path = ROOT / settings.smiles_file
     try:
+        path = ROOT / Path(settings.smiles_file).expanduser()
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b") or path.suffix.lower() == ".gz":
             content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CorpusError(f"{path} is no whole gzip file ({error}): compress it again, or name it unpacked") from None
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be read ({error.strerror}): smiles_file must name a file that can") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CorpusError(f"{path} cannot be read ({why}): smiles_file must name a file that can") from None
     if content.startswith(b"PK\x03\x04") or content[257:262] == b"ustar":
         raise CorpusError(f"{path} holds an archive of files: unpack it, and name the one with the molecules")
     return path, content
@@ -218,6 +221,8 @@ def _text(path: Path, content: bytes) -> str:
     """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = content.decode("utf-16", errors="replace")
+    elif b"\0" in content[:2] and len(content) > 3:  # without its mark
+        text = content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", errors="replace")
     else:
         try:
             text = content.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
@@ -234,13 +239,17 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """The line on which each row begins, and its cells; comments and empty lines are left out."""
     lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
     beginning = [line for line in lines if line.strip()][:SEEN]
+    if not beginning:
+        raise CorpusError(f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
     delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
     # a cell in quotes may go over several lines, so that the first line counts for all
     if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
-        return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
+        return [(number, line.replace('"', "").split()) for number, line in enumerate(lines, 1) if line.strip()]
     reader, rows, line = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=delimiter), [], 1
     try:
         for row in reader:
+            if reader.line_num - line > MOST_LINES:
+                raise CorpusError(f"{path} has a quote in line {line} that does not end: mend that line")
             rows += [(line, row)] if any(row) else []
             line = reader.line_num + 1
     except csv.Error as error:
@@ -252,14 +261,16 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterat
     """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
     names = [name.strip().lower() for name in rows[0][1]]
     like = [place for place, name in enumerate(names) if "smiles" in name]
-    if named and named.strip().lower() not in names:
+    named = named.strip()
+    if named and named.lower() not in names:
         raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
     if named or like:
-        column, first = names.index(named.strip().lower() if named else min(names, key=_unlike_smiles)), 1
+        column, first = names.index(named.lower() if named else min(names, key=_unlike_smiles)), 1
     else:
         seen = rows[1:SEEN] or rows
         good = [sum(_is_molecule(row, place) for _, row in seen) for place in range(len(names))]
-        column = good.index(max(good))
+        different = [len({"".join(row[place : place + 1]) for _, row in seen}) for place in range(len(names))]
+        column = max(range(len(names)), key=lambda place: (good[place], different[place]))
         first = int(max(good) > 0 and not _is_molecule(rows[0][1], column))  # a heading
     for number, row in rows[first:]:
         yield number, "".join(row[column : column + 1])

@@ -14,6 +14,7 @@ from rdkit.Contrib.SA_Score import sascorer
 # A to F and DMAX of logP's desirability in the authors' QED, Gerebtzoff's; all else there is RDKit's
 GEREBTZOFF = QED.ADSparameter(0.486849448, 186.2293718, 2.066177165, 3.902720615, 1.027025453, 0.913012565, 145.43148)
 QED_PARAMETERS = {"rdkit": QED.adsParameters, "authors": QED.adsParameters | {"ALOGP": GEREBTZOFF}}
+LONGEST = 2_000  # characters of a string that is read
 COMPARED = 5_000  # molecules of which diversity is the mean over all pairs
 BLOCK = 1_000  # fingerprints compared with all others at a time
 _ALERTS = FilterCatalog.FilterCatalog()  # of QED, as one catalogue that is matched without returning to Python
@@ -37,6 +38,8 @@ class ScoringError(RuntimeError):
 
 def parse(smiles: str) -> tuple[Chem.Mol | None, str]:
     """The molecule, or None and RDKit's reason for refusing the string; without atoms it is invalid (authors' code)."""
+    if not smiles.isascii() or len(smiles) > LONGEST:  # RDKit cuts letters in two, and crashes on rows of thousands
+        return None, "a letter that no SMILES has" if len(smiles) <= LONGEST else f"longer than {LONGEST} characters"
     with rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
         molecule = Chem.MolFromSmiles(smiles)  # reads up to the first space, the authors' end token
     if molecule is not None and molecule.GetNumAtoms():

@@ -6,6 +6,7 @@ content of a file can stop the others from being read: a file without a melody i
 
 import os
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +113,17 @@ def _repaired(midi: bytes) -> bytes:
 
 def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
     """Repairs one track, which begins at a place of the file."""
-    at, status, sounding = 0, 0, list[tuple[int, int]]()
+    at, status, sounding, timed = 0, 0, Counter[tuple[int, int]](), False
     while at < len(data):
         at = _number(data, at)[1]  # the time
-        if data[at : at + 2] == b"\xff\x2f":
+        if timed := data[at : at + 2] == b"\xff\x2f":
             break
         if data[at] in (0xF0, 0xF7, 0xFF):  # what is no music says how long it is
             size, at = _number(data, at + 1 + (data[at] == 0xFF))
             at += size
+            continue
+        if data[at] > 0xF0:  # of the system, with as many values
+            at += 1 + {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(data[at], 0)
             continue
         if data[at] & 0x80:
             status, at = data[at], at + 1
@@ -129,13 +133,14 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
         if not status or max(data[at : at + values]) > 0x7F:
             raise Dropped(f"unreadable: byte {place + at} is none of an event's")
         if kind == 0x90 and data[at + 1]:
-            sounding.append((status & 0x0F, data[at]))
+            sounding[status & 0x0F, data[at]] += 1
         elif kind in (0x80, 0x90):  # the first end of a pitch ends all that sound
-            sounding = [note for note in sounding if note != (status & 0x0F, data[at])]
+            sounding.pop((status & 0x0F, data[at]), None)
         at += values
-    ends = [bytes((0x80 | channel, pitch, 0, 0)) for channel, pitch in sounding]  # the last 0 is the next event's time
-    wait = bytes((0xFF, 1, 0, 0x80 | sixteenth >> 7 & 0x7F, sixteenth & 0x7F))  # an empty text, then a sixteenth
-    data[at:at] = wait * bool(ends) + b"".join(ends)
+    ends = [bytes((0x80 | channel, pitch, 0, 0)) for channel, pitch in sounding.elements()]
+    # each ends with the time of the next event; before them an empty text, and a sixteenth
+    wait = b"\0" * (not timed) + bytes((0xFF, 1, 0, 0x80 | sixteenth >> 7 & 0x7F, sixteenth & 0x7F))
+    data[at:at] = wait * bool(ends) + b"".join(ends)[: None if timed else -1]
 
 
 def _number(data: bytearray, at: int) -> tuple[int, int]:

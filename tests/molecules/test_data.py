@@ -151,6 +151,8 @@ ZINC = "smiles,logP,qed,SAS\n" + "".join(f'"{string}\n",5.05,0.7,2.08\n' for str
         ("a.smi", "".join(f"ID-{place} {string}\n" for place, string in enumerate(CHAINS))),  # rdkit#1318
         ("a.smi", "".join(f"{string},{place}\n" for place, string in enumerate(CHAINS))),
         ("a.csv", "id,canonical_smiles,pIC50\n" + "".join(f"{n},{string},5\n" for n, string in enumerate(CHAINS))),
+        ("a.csv", '"smiles"\n' + "".join(f'"{string}"\n' for string in CHAINS)),
+        ("a.csv", "atom,structure\n" + "".join(f"C,{string}\n" for string in CHAINS)),
         ("a.txt", "# made by hand\n" + "\n".join(CHAINS)),
         ("a.tab", "\n".join(f"{string}\tbenz{place}" for place, string in enumerate(CHAINS))),
     ],
@@ -180,6 +182,13 @@ def test_bad_lines_are_listed(tmp_path: Path) -> None:
     ("name", "content", "sentence"),
     [
         ("a.smi", None, "a.smi cannot be read .No such file or directory.: smiles_file must name"),
+        ("a.smi", b"# a\n#b\n", "a.smi holds comments alone"),
+        (
+            "a.tsv",
+            b"smiles\tname\n" + b"CO\tn\n" * 9 + b'CN\t"n\n' + b"CO\tn\n" * 9,
+            "a quote in line 11 that does not end",
+        ),
+        ("a\0b", None, "cannot be read .embedded null byte.: smiles_file must"),
         ("a.smi", b" \n", "a.smi is empty: it must hold at least 20"),
         ("a.smi", b"CC(\nC1C\n", r"has 0 .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\): most lines"),
         ("a.smi", b"CO\n" + b"CC(\n" * 30, r"has 1 molecules and refused lines: 30, .* most lines are no molecules"),
@@ -218,7 +227,22 @@ def test_what_is_kept_is_said_and_a_bad_byte_in_a_name_costs_nothing(tmp_path: P
         assert sum(map(len, own(path))) == len(CHAINS) + 3
     (tmp_path / "b.smi").write_bytes("".join(f"{string} \u00e9\n" for string in CHAINS).encode("latin-1"))
     (tmp_path / "c.smi").write_bytes("\n".join(CHAINS).encode("utf-16"))
-    assert own(tmp_path / "b.smi") == own(tmp_path / "c.smi") == own(write(tmp_path / "d.smi", "\n".join(CHAINS)))
+    (tmp_path / "e.smi").write_bytes("\n".join(CHAINS).encode("utf-16-le"))
+    assert (
+        own(tmp_path / "e.smi")
+        == own(tmp_path / "b.smi")
+        == own(tmp_path / "c.smi")
+        == own(write(tmp_path / "d.smi", "\n".join(CHAINS)))
+    )
+
+
+def test_what_rdkit_cannot_read_is_refused_before_it(tmp_path: Path) -> None:
+    """Protects the process: letters that RDKit cuts in two, and rows of thousands, on which it crashes."""
+    odd = ["((" + "é" * 60, "C" * 20_000]
+    with pytest.warns(
+        UserWarning, match="refused lines: 2, .*a letter that no SMILES has.*longer than 2000 characters"
+    ):
+        own(write(tmp_path / "a.smi", "\n".join([*CHAINS, *odd])))
 
 
 def test_a_column_can_be_named(tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ END = tuple(bytes((2, 0x80, pitch, 0)) for pitch in (60, 62, 64))  # two ticks, 
         (b"\0\xff\x59\2\xee\0" + STRIKE[0] + END[0], [C, HOLD]),  # 18 flats: mido#235
         (b"\0\xf0\3abc" + STRIKE[0] + END[0] + STRIKE[1], [C, HOLD, D]),  # the last never ends: music21#600
         (STRIKE[0] + b"\2" + STRIKE[1][1:] + b"\2" + STRIKE[2][1:], [C, HOLD, D, HOLD, E]),  # none does
+        (b"\0\xf8\0\xf1\1\0\xf2\1\2" + STRIKE[0] + END[0], [C, HOLD]),  # of the system
         (STRIKE[0] + b"\2\x3e\x5a" + b"\2\x3e\0" + b"\1\x3c\0", [C, HOLD, D, HOLD]),  # running status
     ],
 )
@@ -268,6 +269,14 @@ def test_broken_events_cost_no_note(tmp_path: Path, track: bytes, events: list[i
     """Protects files after public bug reports: controllers above 127, keys that there are not, notes that never end."""
     (tmp_path / "a.mid").write_bytes(raw(track))
     assert midi.melody(tmp_path / "a.mid", least=(1, 1)).tolist() == events
+
+
+def test_a_track_without_an_end_keeps_its_last_note(tmp_path: Path) -> None:
+    """Protects tracks that lack the event that ends them, too: what is added there has a time of its own."""
+    track = STRIKE[0] + END[0] + STRIKE[1] + b"\0\x90\x40\x5a"
+    whole = raw(track)[:-4].replace((len(track) + 4).to_bytes(4), len(track).to_bytes(4))
+    (tmp_path / "a.mid").write_bytes(whole)
+    assert midi.melody(tmp_path / "a.mid", least=(1, 1)).tolist() == [C, HOLD, E]
 
 
 def test_a_byte_that_is_none_of_an_event_is_named(tmp_path: Path) -> None:
