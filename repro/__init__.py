@@ -1,5 +1,8 @@
 """Sequence Tutor, reproduced: an RNN learned from data is tuned by KL-control and stays near it."""
 
+import hashlib
+import re
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,13 @@ ROOMS = {
     "load_prior": "own_inputs", "fit": "own_inputs", "from_lstm": "own_inputs", "check": "own_inputs",
     "suggest_c": "own_inputs", "tune": "yours", "sample": "yours", "load": "yours",
 }  # fmt: skip
+
+
+def own_results(given: Mapping[str, object]) -> str:
+    """The folder of results with these settings, named after them, and by a digest where a name cannot hold them."""
+    words = "_".join(f"{name}={value}" for name, value in sorted(given.items()))
+    name = re.sub(r"[^\w.,=-]+", "-", words)[:80]
+    return f"{OWN_RESULTS}/{name}" + (f"-{hashlib.sha256(words.encode()).hexdigest()[:8]}" if name != words else "")
 
 
 def __getattr__(name: str) -> Any:

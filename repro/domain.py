@@ -4,6 +4,7 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Real
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from repro.own import digest
 
+INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = float(np.finfo(np.float32).max)  # float32 is what is learned from
 TRIED = 64  # strings that are tried alone where a reward fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
@@ -29,6 +31,7 @@ class Domain:
     vocabulary: tuple[str, ...] = ()  # the name of each token; V = len(vocabulary)
     horizon: int = 0  # T, the most tokens of a sequence
     end: int | None = None  # the token that ends a sequence and belongs to it; None: all sequences fill the horizon
+    invalid: float = -math.inf  # what a sequence earns that is none of the domain's, if there are such
     version: int = 1  # raised by hand when rewards or first inputs change: it is part of the name of every run
     measures_version: int = 1  # the same for what `measures` returns
 
@@ -85,6 +88,14 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
             f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}: give a finite number"
         )
     return given
+
+
+def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
+    """What a function pays for those of B strings that are whole, and `invalid` for the others, float (B,)."""
+    paid = np.full(len(strings), invalid, dtype=float)
+    if whole.any():
+        paid[whole] = worth(reward, [string for string, is_whole in zip(strings, whole, strict=True) if is_whole])
+    return paid
 
 
 def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:

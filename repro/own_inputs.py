@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from repro import ROOT, store
-from repro.domain import Domain, DomainError, Reward, alive, at_the_end, must_fit, rewards, worth
+from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, earned, must_fit, rewards
 from repro.evaluation import effective, importance, sampled
 from repro.kl_control import Policy
 from repro.own import digest
@@ -112,12 +112,12 @@ class Sequences(Strings):
 
     name = "sequences"
 
-    def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int) -> None:
-        """`horizon` counts the end token too; a string that has not ended there is rewarded as it stands."""
+    def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int, invalid: float = INVALID) -> None:
+        """`horizon` counts the end token too; a string that has not ended there earns `invalid`."""
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
         if len(set(self.vocabulary)) <= self.end or max(map(len, self.vocabulary)) > 1:
             raise DomainError(f"the alphabet is {alphabet!r}: it must be different single characters, without $")
-        self.horizon, self.reward = horizon, reward
+        self.horizon, self.reward, self.invalid = horizon, reward, invalid
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """The end token: before a string stands the end of another."""
@@ -125,8 +125,8 @@ class Sequences(Strings):
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """What the whole string is worth, at its last step, (B, T)."""
-        earned = worth(self.reward, [self.text(sequence) for sequence in sequences])
-        return at_the_end(earned, sequences, self.end)
+        strings, whole = [self.text(sequence) for sequence in sequences], (sequences == self.end).any(axis=1)
+        return at_the_end(earned(self.reward, strings, whole, self.invalid), sequences, self.end)
 
     def encode(self, strings: Sequence[str]) -> list[np.ndarray]:
         """Strings as sequences to learn from, each with its first input and its end."""
@@ -138,11 +138,8 @@ class Sequences(Strings):
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run; `reward` is None for a function without a name (`digest`)."""
-        return super().spec() | {
-            "tokens": list(self.vocabulary),
-            "horizon": self.horizon,
-            "reward": digest(self.reward),
-        }
+        mine = {"tokens": list(self.vocabulary), "horizon": self.horizon, "invalid": self.invalid}
+        return super().spec() | mine | {"reward": digest(self.reward)}
 
 
 def check(domain: Domain, prior: Prior) -> None:
@@ -155,9 +152,13 @@ def check(domain: Domain, prior: Prior) -> None:
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
     if not np.allclose(parts, paid):
         raise DomainError(f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
-    if np.ptp(paid.sum(axis=1)) == 0:
-        earned = f"all of {CHECKED} sequences of the prior earn {paid.sum(axis=1)[0]:g}"
-        raise DomainError(f"{earned}: a reward that the prior never sees differ cannot be learned from")
+    sums = paid.sum(axis=1)
+    if np.ptp(sums) == 0:
+        same = f"all of {CHECKED} sequences of the prior earn {sums[0]:g}"
+        raise DomainError(f"{same}: a reward that the prior never sees differ cannot be learned from")
+    if domain.invalid > (most := np.median(sums[sums != domain.invalid])):
+        more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
+        raise DomainError(f"{more}: give `invalid` a number below what others earn")
     for step in np.unique(np.linspace(1, domain.horizon - 1, CUTS).astype(int)) if domain.horizon > 1 else ():
         # the same beginnings with the ends of others
         mixed = np.concatenate([tokens[:, :step], np.roll(tokens[:, step:], 1, axis=0)], axis=1)

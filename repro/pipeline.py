@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from repro import OWN_RESULTS, PRESETS, ROOT
+from repro import PRESETS, ROOT, own_results
 
 
 class Notebook(NamedTuple):
@@ -70,7 +70,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
     add("-p", dest="given", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="a parameter for every notebook that has it; may be repeated")  # fmt: skip
-    add("--results", metavar="DIR", help="where results go (default: results/PRESET, or results/own with -p)")
+    add("--results", metavar="DIR", help="where results go (default: results/PRESET, or one of results/own with -p)")
     add("--fresh", action="store_true", help="ignore finished runs")
     add("--train-priors", action="store_true", help="ignore the shipped priors")
     add("--lab", action="store_true", help="open JupyterLab instead of running the notebooks")
@@ -90,7 +90,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     if unknown := [name for name, _ in options.given if name not in known]:
         refuse(f"no notebook chosen here has a parameter {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
     if options.results is not None or parameters.keys() - {"preset"}:  # changed settings go elsewhere, as in studies
-        parameters.setdefault("results", options.results or OWN_RESULTS)
+        parameters.setdefault("results", options.results or own_results(parameters))
     results = ROOT / f"results/{preset}"
     if "results" in parameters:
         from repro.settings import SettingsError, results_folder  # takes longer than `--list` may

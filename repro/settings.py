@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from repro import ROOT
+from repro.domain import INVALID
 from repro.kl_control import METHODS, Q
 
 TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
@@ -279,6 +280,7 @@ class MoleculeSettings:
     held_out: Count = 5_000  # ours: test molecules for the training curve, and as many for the reported scores
     tokeniser: Literal["regex", "characters"] = "regex"  # ours: an atom is one token; paper: characters
     smiles_file: str = ""  # a file of your own to learn from instead: one molecule per line, or a table
+    longest: Annotated[Count, Field(ge=2)] = 256  # ours: tokens of a molecule, whatever your file holds
     smiles_column: str = ""  # the table's column of molecules; when empty the one called like smiles, or that parses
 
 
@@ -290,4 +292,4 @@ class RewardWeights:
     sa: Number = 1.0  # times minus the SA score, -10 to -1
     logp: Number = 1.0  # times logP
     ring_penalty: Number = 1.0  # times the ring penalty, at most 0
-    invalid: Number = -2.0  # paid instead for an invalid or unfinished molecule
+    invalid: Number = INVALID  # paid instead for an invalid or unfinished molecule

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field
 
-from repro import OWN_RESULTS, PRESETS, ROOT
+from repro import PRESETS, ROOT, own_results
 from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.roads import ROADS
@@ -249,7 +249,7 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
 
     Parameters are the study's own fields and those of its parts, the prior's with the prefix `prior_`, those of the
     molecules' reward with `weight_`; values may be text, lists as "0,1". What is given holds for every method. Results
-    of changed settings go to OWN_RESULTS unless `results` says where. A SettingsError lists the names that exist.
+    of changed settings go to a folder of their own unless `results` says where. A SettingsError lists known names.
     """
     no_unknown_parameters()
     need(domain in STUDIES, f"domain is {domain!r}: it must be one of {', '.join(STUDIES)}")
@@ -260,7 +260,7 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     given = {name: value for name, value in parameters.items() if value is not None}
     unknown = sorted(given.keys() - names.keys())
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(names)}")
-    where = given.pop("results", OWN_RESULTS if given else f"results/{preset}")
+    where = given.pop("results", own_results(given | {"preset": preset}) if given else f"results/{preset}")
     made = kind(preset=cast(Any, preset), results=results_folder(where))
     # first what the preset changes
     for name, value in kind.presets.get(preset, {}).items():

@@ -17,7 +17,8 @@ import pytest
 
 from repro import ROOT, pipeline
 
-REPORT = """
+OWN = "results/own/c=1.0_preset=smoke"
+REPORT = f"""
 import os, sys, warnings
 import pandas as pd
 from pathlib import Path
@@ -27,7 +28,7 @@ print("python", os.path.samefile(sys.executable, INTERPRETER))
 print("c", repr(c), "preset", preset, "jobs", os.environ["REPRO_JOBS"], "threads", os.environ["OMP_NUM_THREADS"])
 print("fresh", float(os.environ["REPRO_FRESH_SINCE"]) > 0, "priors", os.environ["REPRO_TRAIN_PRIORS"])
 print("bars", "REPRO_NO_BARS" not in os.environ, "in", os.getcwd())
-report.write_frame(Path.cwd() / "results/own", "x", pd.DataFrame({"a": [1]}))
+report.write_frame(Path.cwd() / "{OWN}", "x", pd.DataFrame({{"a": [1]}}))
 """
 
 
@@ -67,7 +68,7 @@ def test_a_whole_run(repository: Path) -> None:
     kernel is ours though the machine has a misleading one, copies tell neither machine nor warnings, which are printed;
     what was written has its row; the end says how to go on and nothing else.
     """
-    output = repository / "results" / "own" / "notebooks"  # because a parameter is changed
+    output = repository / OWN / "notebooks"  # because a parameter is changed
     output.mkdir(parents=True)
     (output / "01_fails.ipynb").write_text("the good copy of yesterday", encoding="utf-8")
     kernel = repository / "jupyter" / "kernels" / "python3" / "kernel.json"
@@ -82,23 +83,23 @@ def test_a_whole_run(repository: Path) -> None:
     rows = printed.partition("\nnotebook ")[2].partition("\n\n")[0].splitlines()[1:]
     states = {"00_report": "ok", "01_fails.failed": "failed", "99_end": "ok"}
     assert [row.split()[2:] for row in rows] == [
-        [state, f"results/own/notebooks/{name}.ipynb"] for name, state in states.items()
+        [state, f"{OWN}/notebooks/{name}.ipynb"] for name, state in states.items()
     ]
     assert "00_report: <cell>:5: UserWarning: look" in printed
     assert "Verdicts" not in printed and printed.endswith("the same command goes on.\n")
-    assert "About 99_end" in (repository / "results" / "own" / "report.html").read_text(encoding="utf-8")
+    assert "About 99_end" in (repository / OWN / "report.html").read_text(encoding="utf-8")
 
     shown = {path.name: path.read_text(encoding="utf-8") for path in output.iterdir()}
     assert shown.pop("01_fails.ipynb") == "the good copy of yesterday"
     assert sorted(shown) == [f"{name}.ipynb" for name in states]
-    assert "ZeroDivisionError" in shown["01_fails.failed.ipynb"] and "smoke results/own\\n" in shown["99_end.ipynb"]
+    assert "ZeroDivisionError" in shown["01_fails.failed.ipynb"] and f"smoke {OWN}\\n" in shown["99_end.ipynb"]
     said = "".join(json.loads(shown["00_report.ipynb"])["cells"][3]["outputs"][0]["text"])
     assert said == "python True\nc '1.0' preset smoke jobs 3 threads 1\nfresh True priors 1\nbars False in .\n"
     for text in shown.values():
         personal = (str(repository), tempfile.gettempdir(), '"papermill"', '"execution"', "stderr")
         assert not [word for word in personal if word in text.replace(sys.executable, "")]  # stands in the source
     assert "code of `version 0.1.0` with c=1.0 preset=smoke." in shown["00_report.ipynb"]
-    row = (repository / "results" / "own" / "provenance.csv").read_text(encoding="utf-8").splitlines()[1]
+    row = (repository / OWN / "provenance.csv").read_text(encoding="utf-8").splitlines()[1]
     assert row.startswith("tables/x.csv,") and row.endswith(",00_report,c=1.0 preset=smoke,,version 0.1.0")
 
 
@@ -157,7 +158,7 @@ def test_only_selects_and_changes_go_elsewhere(root: Path) -> None:
     """Protects `--only`, whose numbers may be short or listed, and reference results from whatever changes a number."""
     for only, count in (("00", 1), ("2", 1), ("02_note_rnn.ipynb, 0", 2)):
         assert len(pipeline.find_notebooks(only)) == count
-    for arguments, place in (("", "laptop"), ("-p c 1", "own"), ("--preset smoke", "smoke"),
+    for arguments, place in (("", "laptop"), ("-p c 1", "own/c=1_preset=laptop"), ("--preset smoke", "smoke"),
                              ("-p c 1 --results results/mine", "mine")):  # fmt: skip
         assert pipeline.make_plan(arguments.split())[-1] == root / "results" / place
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from repro import OWN_RESULTS, PRESETS, ROOT, settings
+from repro import PRESETS, ROOT, own_results, settings
 from repro.authors import AuthorsSettings
 from repro.kl_control import METHODS
 from repro.path import PathSettings
@@ -23,13 +23,22 @@ def test_presets(domain: str) -> None:
     assert domain == "roads" or smoke.prior == laptop.prior == paper.prior  # the roads' are those of exact
     assert [made.results for made in (smoke, laptop, paper)] == [ROOT / "results" / preset for preset in PRESETS]
     changed = [study("laptop", domain, seeds=1, results=given).results for given in (None, "results/laptop")]
-    assert changed == [ROOT / OWN_RESULTS, laptop.results]  # the reference results stay, unless that is asked for
+    # the reference results stay, unless that is asked for
+    assert changed == [ROOT / "results/own/preset=laptop_seeds=1", laptop.results]
     assert study(domain=domain, **dict.fromkeys(known_names(STUDIES[domain]))) == laptop  # as in a parameters cell
     # the paper's values are the defaults, and both corpora differ in one rate alone
     tutor, music = TutorSettings(), study("laptop")
     assert (tutor.c, tutor.gamma, tutor.eta, tutor.clip, PriorSettings().cells) == (0.5, 0.5, 0.01, 5.0, 100)
     assert music.tutor == tutor and music.rebuilt_tutor == dataclasses.replace(tutor, learning_rate=3e-3)
     assert [len(study(preset).seeds_at(c)) for preset in ("laptop", "paper") for c in (0.5, 1.0)] == [5, 2, 10, 10]
+
+
+def test_own_experiments_have_a_folder_each() -> None:
+    """Protects own results from one another: other settings, another folder, inside of results/own, whatever is set."""
+    one, other = ({"smiles_file": f"../{'x' * 90}/{name}.smi", "c": "1"} for name in "ab")
+    folders = [own_results(given) for given in ({"c": 1}, {"c": 2}, {"c": "1/2"}, {"c": "1-2"}, one, other)]
+    assert folders[0] == "results/own/c=1" and len(set(folders)) == 6
+    assert all(len(folder) < 110 and folder.count("/") == 2 for folder in folders)
 
 
 def test_what_no_parameter_of_a_notebook_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,9 @@ def test_two_own_domains_have_two_names() -> None:
     domains = [repro.Sequences("01", ones, 8), repro.Sequences("01", ones, 9), repro.Sequences("ab", ones, 8),
                repro.Sequences("01", lambda strings: [1.0 for _ in strings], 8)]  # fmt: skip
     assert len({store.key_of(domain.spec()) for domain in domains}) == 4
+    cut, whole = np.array([0, 0, 0, 0]), np.array([1, 0, 2, 2])  # the end token is 2
+    paid = repro.Sequences("01", lambda strings: [float(len(s)) for s in strings], 4, invalid=-7)
+    assert paid.step_rewards(np.array([cut, whole])).tolist() == [[0, 0, 0, -7], [0, 0, 2, 0]]
     for alphabet in ("01$", "010", ["Cl", "C"]):
         with pytest.raises(DomainError, match="it must be different single characters, without"):
             repro.Sequences(alphabet, ones, 8)
@@ -183,6 +186,8 @@ class Wrong(Coins):
         (Wrong("constant"), "all of 64 sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
         (Wrong("random"), "is another when asked again: it must not be random"),
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
+        (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
+         "an invalid or unfinished string earns -2, more than most others"),
         (Wrong("huge"), r"the reward of '.*' is 1e\+300 at step .*: give a finite number"),
         (Bandit(), ""), (Coins(), ""),
     ],

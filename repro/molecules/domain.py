@@ -1,5 +1,6 @@
 """Molecules as a domain: SMILES strings under a reward at their end, the authors' of every token, or your own."""
 
+import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rdkit.Chem import Draw
 
-from repro.domain import Domain, DomainError, Reward, at_the_end, worth
+from repro.domain import INVALID, Domain, DomainError, Reward, at_the_end, earned
 from repro.molecules import scores
 from repro.molecules.data import END_INDEX, HORIZON, Vocabulary, before_end, ended
 from repro.molecules.reward import AuthorsReward, prefix_parts, terminal_parts
@@ -35,23 +36,27 @@ class Molecules(Domain):
 
     name = "molecules"
     end = END_INDEX
-    horizon = HORIZON
 
-    def __init__(
-        self, known: Vocabulary | Known, reward: RewardWeights | Reward | None = None, training: Training = None
-    ) -> None:
-        """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`)."""
+    def __init__(self, known: Vocabulary | Known, reward: RewardWeights | Reward | None = None,
+                 training: Training = None, invalid: float = INVALID, horizon: int = HORIZON) -> None:  # fmt: skip
+        """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`).
+
+        A function of yours is asked for valid, finished molecules alone; all other strings earn `invalid`, where a
+        RewardWeights does not say it. `horizon`: the most tokens of a molecule, the end included.
+        """
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
             raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
         self.coding = known if isinstance(known, Vocabulary) else Vocabulary(known.vocabulary, known.tokeniser)
         self.vocabulary = self.coding.tokens
         self.reward = RewardWeights() if reward is None else reward
-        self.training = training
+        self.training, self.horizon = training, horizon
+        self.invalid = invalid if callable(self.reward) else self.reward.invalid
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run; `reward` is None for a function without a name (`digest`)."""
         reward = digest(self.reward) if callable(self.reward) else asdict(self.reward)
-        return super().spec() | {"reward": reward, "horizon": self.horizon, "tokens": list(self.vocabulary)}
+        spec = super().spec() | {"reward": reward, "horizon": self.horizon, "tokens": list(self.vocabulary)}
+        return spec | ({"invalid": self.invalid} if callable(self.reward) else {})
 
     def scored(self, sequences: np.ndarray) -> pd.DataFrame:
         """The table of `scores.score` and smiles, one row per sequence of (B, T)."""
@@ -63,7 +68,9 @@ class Molecules(Domain):
         if isinstance(self.reward, RewardWeights):
             parts = terminal_parts(self.scored(sequences), ended(sequences), self.reward)
         else:
-            parts = {"reward": worth(self.reward, self.coding.decode(sequences))}
+            smiles = self.coding.decode(sequences)
+            whole = ended(sequences) & [scores.parse(string)[0] is not None for string in smiles]
+            parts = {"reward": earned(self.reward, smiles, whole, self.invalid)}
         return {name: at_the_end(values, sequences, self.end) for name, values in parts.items()}
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
@@ -111,9 +118,9 @@ class AuthorsMolecules(Molecules):
     name = "authors_molecules"
 
     def __init__(self, vocabulary: Vocabulary, authors: AuthorsReward | None = None, training: Training = None) -> None:
-        super().__init__(vocabulary, training=training)
         self.authors = authors or AuthorsReward()
-        self.horizon = self.authors.max_length
+        super().__init__(vocabulary, training=training, horizon=self.authors.max_length)
+        self.invalid = -math.inf
 
     def spec(self) -> dict[str, object]:
         """As of `Molecules`, with the weights of the authors' reward."""

@@ -215,14 +215,22 @@ def test_a_bad_file_gets_a_clear_sentence(tmp_path: Path, name: str, content: by
         own(tmp_path / name)
 
 
+def test_the_horizon_follows_the_data() -> None:
+    """Protects long molecules, as peptides: 99 of 100 can be written, up to `longest`; others are counted."""
+    peptides = ["C" * length for length in range(101, 201)]
+    assert data.horizon(peptides, MoleculeSettings()) == (200, 1)
+    assert data.horizon(peptides, MoleculeSettings(longest=150)) == (150, 51)
+    assert data.horizon(["CO"], MoleculeSettings()) == (data.HORIZON, 0)
+
+
 def test_what_is_kept_is_said_and_a_bad_byte_in_a_name_costs_nothing(tmp_path: Path) -> None:
     """Protects from what a reader would not expect of its file: salts, numbered atoms, what no policy can write;
     wildcards are no molecules; a name in another coding does not matter.
     """
-    odd = ["CO.Cl", "[CH3:1]O", "C" * 80, "*CC"]
+    odd = ["CO.Cl", "[CH3:1]O", "C" * 300, "*CC"]
     path = write(tmp_path / "a.smi", "\n".join([*CHAINS, *odd]))
     words = ("refused lines: 1, .*a wildcard is no molecule.", "salts or mixtures: 1", "with numbered atoms: 1",
-             "longer than the 71 tokens that a policy can write: 1")  # fmt: skip
+             "longer than the 255 tokens that a policy can write: 1")  # fmt: skip
     with pytest.warns(UserWarning, match="; ".join(words)):
         assert sum(map(len, own(path))) == len(CHAINS) + 3
     (tmp_path / "b.smi").write_bytes("".join(f"{string} \u00e9\n" for string in CHAINS).encode("latin-1"))

@@ -43,20 +43,22 @@ def test_the_terminal_reward_stands_at_the_end_and_nowhere_else() -> None:
 
 
 def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
-    """Protects users' rewards: any function from strings to numbers will do, also one that sorts what it gets; a value
-    that is no number names its molecule, a wrong shape both shapes.
+    """Protects users' rewards: any function from strings to numbers will do, also one that sorts what it gets; it sees
+    valid, finished molecules alone; a value that is no number names its molecule, a wrong shape both shapes.
     """
 
-    def paid(own: Reward) -> list[float]:
-        return Molecules(VOCABULARY, reward=own).step_rewards(tokens(SMILES)).sum(axis=1).tolist()
+    def paid(own: Reward, steps: int | None = None) -> list[float]:
+        domain = Molecules(VOCABULARY, reward=own, invalid=-9)
+        return domain.step_rewards(tokens(SMILES)[:, :steps]).sum(axis=1).tolist()
 
-    assert paid(lambda smiles: [len(s) for s in smiles]) == [3, 8, 3, 1]
-    assert paid(lambda smiles: smiles.sort() or np.arange(4, dtype=np.float32)) == [0, 1, 2, 3]
-    with pytest.raises(DomainError, match="4 strings has 2 values: it gets a list of strings and returns one number"):
+    assert paid(lambda smiles: [len(s) for s in smiles]) == [3, 8, -9, 1]
+    assert paid(lambda smiles: [len(s) for s in smiles], steps=3) == [-9, -9, -9, 1]  # nothing else has ended
+    assert paid(lambda smiles: smiles.sort() or np.arange(3, dtype=np.float32)) == [0, 1, -9, 2]
+    with pytest.raises(DomainError, match="3 strings has 2 values: it gets a list of strings and returns one number"):
         paid(lambda smiles: np.zeros(2))
     for bad in ("high", None, math.inf, math.nan):
-        with pytest.raises(DomainError, match=f"the reward of 'CC\\(' is {bad}: give a finite number"):
-            paid(lambda smiles, bad=bad: [0, 1, bad, 0])
+        with pytest.raises(DomainError, match=f"the reward of 'N' is {bad}: give a finite number"):
+            paid(lambda smiles, bad=bad: [0, 1, bad])
     with pytest.raises(DomainError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
         Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
