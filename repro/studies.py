@@ -218,8 +218,19 @@ class RoadStudy(Sweep):
                          "paper": {"seeds": reported(10), "further_seeds": 10}}  # fmt: skip
 
 
+@validated
+class OwnStudy(Study):
+    """Data, rewards and rules of your own."""
+
+    seeds: Seeds = reported(1)
+    steps: Count = 120  # of each tuning: about half a minute of one core for molecules
+
+    presets: ClassVar = {"smoke": {"seeds": (0,), "steps": 3}, "paper": {"seeds": reported(10)}}
+
+
 STUDIES: dict[str, type[Study]] = {
     "music": MusicStudy, "fronts": FrontStudy, "molecules": MoleculeStudy, "exact": ExactStudy, "roads": RoadStudy,
+    "own": OwnStudy,
 }  # fmt: skip
 
 
