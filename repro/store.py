@@ -212,13 +212,12 @@ def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return frame
 
 
-def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[Any], Any] = json.load) -> T:
+def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[bytes], Any] = json.loads) -> T:
     """What a file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
     if not path.exists():
         return empty
     try:
-        with path.open(encoding="utf-8") as file:
-            found = read(file)
+        found = read(path.read_bytes())
         if type(found) is type(empty) and whole(found):
             return found
         problem = "it holds something else"

@@ -38,13 +38,12 @@ COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
 SOUND_RATE = 8_000  # samples per second of the page: melodies have nothing above 4 kHz that could be heard
 AUDIO_RATE = 16_000  # samples per second
-OURS = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose "
-TABLES = (
-    ("music", "as_notated", "Table 1", f"{OURS}Note RNN learned from other songs.", table_1),
-    ("molecules", "terminal", "Table 2", f"{OURS}numbers were recalled (unverified) and are of other data.", table_2),
-)
+TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (unverified)": ("molecules", "terminal", table_2)}
+TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose RNN learned from other data."
 REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
-SEEN = r"^## What we see.*\n((?s:.+?))(?=\n## |\Z)"
+NOT_LEAD = re.compile(r"\A(?:.*\n\n)?(?:[#|$*-].*)?", re.DOTALL)  # all but the last paragraph, if it is plain prose
+NOT_CAPTION = re.compile(r"\A(?!\*[^*\s]).*|\n\n.*", re.DOTALL)  # all but the first, if it begins in italics
+SEEN = r"^## What we see.*\n([^\0]+?)(?=\n## |\n\0|\Z)"  # to the end of its cell
 WIDTH = 1904  # pixels of a figure: twice the column of the page, so that it is sharp on fine displays
 
 
@@ -181,7 +180,7 @@ def write_page(results: Path) -> Path:
         found=found(results, rows),
         note=verdicts.NOTE,
         verdicts=verdicts.as_html(rows),
-        tables={title: (note, table.to_html(border=0)) for title, (note, table) in tables(results).items()},
+        tables=tables(results),
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "",
         markdown=mistune.create_markdown(escape=True, plugins=["table"]),
@@ -218,37 +217,27 @@ def chapter(path: Path) -> dict[str, Any]:
     prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
     # the last cell of a good copy tells how it was made; its links lead out of notebooks/, where the page lies
     made = prose.pop().replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
-    title, seen = (re.search(each, "\n\n".join(prose), re.MULTILINE) for each in (r"^# (.+)$", SEEN))
-    heading, lead, told = "", "", False
+    title, seen = (re.findall(each, "\n\0\n".join(prose), re.MULTILINE) for each in (r"^# (.+)$", SEEN))
+    heading, lead = "", ""
     shown: dict[str, dict[str, str]] = {}  # by content, for a notebook may show a figure twice
     for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=False):
         outputs = cell.get("outputs", ())
         heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
-        blocks = text.split("\n\n")
-        if text:  # what stands first below an output is about that, unless it ends with a colon
-            lead = _sentence(blocks[-1]) if len(blocks) > told or text.endswith(":") else ""
+        lead = NOT_LEAD.sub("", text) if text else lead
         for output in outputs:
             kind, content = _seen_or_heard(output.get("data", {}))
             if content and content not in shown:
-                data, caption = small_sound(content) if kind == "wav" else content, _sentence(below.split("\n\n")[0])
+                data, caption = small_sound(content) if kind == "wav" else content, NOT_CAPTION.sub("", below)
                 shown[content] = {"kind": kind, "data": data, "heading": heading, "lead": lead, "caption": caption}
-                lead = ""
-        told, lead = bool(outputs), "" if outputs else lead
-    return {"title": title[1] if title else path.stem, "link": link, "made": made,
-            "seen": seen[1] if seen else "", "shown": list(shown.values())}  # fmt: skip
-
-
-def _sentence(block: str) -> str:
-    """A block of Markdown, if it is no heading, table, formula or list."""
-    return "" if block.startswith(("#", "|", "$$", "* ", "- ")) else block
+        lead = "" if outputs else lead
+    return {"title": "".join(title[:1]) or path.stem, "link": link, "made": made, "seen": "".join(seen[:1]),
+            "shown": list(shown.values())}  # fmt: skip
 
 
 def _seen_or_heard(data: Mapping[str, Any]) -> tuple[str, str]:
     """Kind (png or wav) and content (base64) of one output; "" where it is neither a figure nor a sound."""
     sound = SOUND.search("".join(data.get("text/html", "")))
-    if sound:
-        return "wav", sound[1]
-    return "png", "".join(data.get("image/png", "")).replace("\n", "")
+    return ("wav", sound[1]) if sound else ("png", "".join(data.get("image/png", "")).replace("\n", ""))
 
 
 def small_sound(wav: str) -> str:
@@ -264,32 +253,30 @@ def write_verdicts(results: Path) -> Path:
     """Writes VERDICTS.md: the ledger, and the tables where their runs were measured."""
     rows = verdicts.read_ledger(results)
     lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    for title, (note, table) in tables(results).items():
-        lines += ["", f"## {title}", "", note, "", _as_markdown(table)]
+    for title, text in tables(results).items():
+        lines += ["", f"## {title}", "", text]
     store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
     return results / "VERDICTS.md"
 
 
-def tables(results: Path) -> dict[str, tuple[str, pd.DataFrame]]:
-    """Tables 1 and 2 at every temperature that was measured: a note and the texts, by title."""
+def tables(results: Path) -> dict[str, str]:
+    """Tables 1 and 2 at every temperature that was measured, as Markdown with a note, by title."""
     made = {}
-    for domain, experiment, title, note, texts in TABLES:
-        frame = verdicts.read_table(results, domain).query("experiment == @experiment")
+    for title, (domain, experiment, texts) in TABLES.items():
+        frame = verdicts.read_table(results, domain).query(f"experiment == '{experiment}'")
         prior = frame[frame["method"] == "prior"]
         for c, ours in frame.dropna(subset="c").groupby("c"):
-            made[f"{title} at c = {c:g}"] = note, texts(pd.concat([prior, ours]))
+            made[f"{title} at c = {c:g}"] = f"{TABLE_NOTE}\n\n{_as_markdown(texts(pd.concat([prior, ours])))}"
     return made
 
 
 def _as_markdown(table: pd.DataFrame) -> str:
     """A line per metric: ours with its interval above the paper's."""
-    models = list(dict.fromkeys(model for model, _ in table.columns))
-    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
-    for metric, row in table.iterrows():
-        texts = {(model, whose): text if whose == "ours" else f"*{text}*" for (model, whose), text in row.items() if text}
-        cells = ["<br>".join(text for (who, _), text in texts.items() if who == model) for model in models]
-        lines.append(f"| {str(metric).replace('|', '\\|')} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    theirs = {name: "*" + table[name] + "*" for name in table if name[1] != "ours"}
+    texts = pd.DataFrame({**table, **theirs}).replace("**", "")
+    cells = texts.T.groupby(level=0, sort=False).agg(lambda each: "<br>".join(filter(None, each))).T
+    rows = [["", *cells.columns], ["---"] * (1 + cells.shape[1]), *([metric, *row] for metric, row in cells.T.items())]
+    return "\n".join("| " + " | ".join(text.replace("|", r"\|") for text in row) + " |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
 
 import html
+import io
 import json
 import math
 import re
@@ -48,15 +49,12 @@ def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
 def read_table(results: Path, name: str) -> pd.DataFrame:
     """A table of the folder, or none of its rows."""
     empty = pd.DataFrame(columns=[*RUN, "metric", "value", "variant", "form", "gamma"])
-    return store.results_in(results / "tables" / f"{name}.csv", empty, _has_values, pd.read_csv)
-
-
-def _has_values(table: pd.DataFrame) -> bool:
-    """Whether every run is named and every value a number; a table by form has a column per measure instead."""
-    if "form" in table:
-        return True
-    names = table[["variant" if "variant" in table else "experiment", "seed", "metric"]]
-    return bool(names.notna().all(axis=None)) and {table["value"].dtype.kind, table.get("c", names["seed"]).dtype.kind} <= {*"if"}
+    types = {"c": float, "seed": int, "value": float}  # anything else there is damage, as is a row without its metric
+    return store.results_in(
+        results / "tables" / f"{name}.csv", empty,
+        lambda table: "form" in table or table["metric"].notna().all() and table.columns[0] in (RUN[0], "variant"),
+        lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
+    )  # fmt: skip
 
 
 def trained_with_g(results: Path) -> str:
@@ -163,11 +161,8 @@ PASSES = {
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-    return store.results_in(
-        results / "claims.json", [],
-        lambda rows: all("".join([row["id"], row["says"], row["experiment"], *cells(row)]) for row in rows),
-        lambda file: json.load(file, object_hook=_with_nan),
-    )  # fmt: skip
+    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=_with_nan)
+    return store.results_in(file, [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows), loads)
 
 
 def read_runs(results: Path) -> dict[str, dict[str, Any]]:
