@@ -206,7 +206,7 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     from repro import store
     from repro.book import report, verdicts
 
-    print(f"Running {len(notebooks)} notebooks into {store.shown(results)}: finished runs are read, others are made.")
+    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
         for number, notebook in enumerate(notebooks, start=1):
