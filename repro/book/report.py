@@ -38,7 +38,7 @@ COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
 SOUND_RATE = 8_000  # samples per second of the page: melodies have nothing above 4 kHz that could be heard
 AUDIO_RATE = 16_000  # samples per second
-TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (unverified)": ("molecules", "terminal", table_2)}
+TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (paper unverified)": ("molecules", "terminal", table_2)}
 TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose RNN learned from other data."
 REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
 NOT_LEAD = re.compile(r"\A(?:.*\n\n)?(?:[#|$*-].*)?", re.DOTALL)  # all but the last paragraph, if it is plain prose
@@ -198,7 +198,7 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
     text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
     alt, file, caption, text = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)[0]
     data = base64.b64encode((results / file).read_bytes()).decode()
-    plain = re.sub(r"\[`([^]]+)`\]\(.*?\)", r"\1", text)
+    plain = re.sub(r"\[`([^]]+)`\]\(.*?\)", r"notebook \1", text)
     answers = dict(re.findall(r"^\| (.+\?) \|.*\| (.+) \|$", plain, re.MULTILINE))
     return {"picture": {"data": data, "alt": alt, "caption": caption}, "text": text, "answers": answers}
 

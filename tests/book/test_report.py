@@ -141,7 +141,7 @@ def test_readme_and_verdicts_say_what_the_results_say(tmp_path: Path) -> None:
     assert report.write_verdicts(tmp_path / "laptop").read_text(encoding="utf-8") == committed
     assert "| reproduced" in committed and "## Table 1 at c = 0.5" in committed
     tables = [line for line in committed.splitlines() if line.startswith("|") or line.startswith("## Table 2")]
-    table_2 = tables[tables.index("## Table 2 (unverified) at c = 0.25") + 1 :]
+    table_2 = tables[tables.index("## Table 2 (paper unverified) at c = 0.25") + 1 :]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in table_2} == {8} and "<br>*30.3 %* |" in table_2[2]
 
 
