@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set-up in one command: makes .venv, installs what pyproject.toml declares under the pins of constraints.txt, and hands
 # over to repro.pipeline, which reads the options. For bash 3.2 and POSIX tools, so that it also runs on an old macOS.
-set -eu
+set -eu -o pipefail
 unset PYTHONPATH PYTHONHOME PYTHONSTARTUP # what they name would stand before this repository's own
 export PYTHONNOUSERSITE=1
 CDPATH='' cd -- "$(dirname -- "$0")"
@@ -40,14 +40,30 @@ make_conda() {
     echo '*' >.conda/.gitignore
 }
 
+# Shows what pip says as a dot per package and its errors whole; the file holds everything.
+dots() {
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >&3
+        case $line in
+            Collecting*) printf . ;;
+            Installing*) printf ' installing ' ;;
+            ERROR*) printf '\n%s' "$line" ;;
+        esac
+    done 3>"$1"
+    echo
+}
+
 # The stamp names what was installed and where; it is written last, so that an interrupted set-up is taken up again.
 set_up() {
     stamp=$({ echo "$PWD" && cat pyproject.toml constraints.txt environment.yml; } | cksum)
     [ ! -x "$home/bin/python" ] || [ "$(cat "$home/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    echo "Set-up takes 2 to 4 minutes, once, and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build" \
+        "on Linux; the notebooks then take about six minutes with the shipped numbers, a few with tiny runs (--preset" \
+        "smoke), hours on two cores with all policies trained anew (--fresh)."
     rm -f "$home/stamp"
     find_python "$home/bin/python" && "$python" -m pip --version >/dev/null 2>&1 || "make_${home#.}"
-    "$home/bin/python" -m pip install -c constraints.txt -e '.[test]' ||
-        fail "the installation failed; the lines above say why. The next start takes it up again."
+    "$home/bin/python" -m pip install -c constraints.txt -e '.[test]' 2>&1 | dots "$home/pip.log" ||
+        fail "the installation failed; $home/pip.log says why. The next start takes it up again."
     echo "$stamp" >"$home/stamp"
 }
 
@@ -68,8 +84,5 @@ elif [ -n "$answer" ] || [ "$home" = .venv ]; then
     fail "no Python 3.11 or newer was found; install one, or use --conda."
 fi
 
-echo "Set-up takes 2 to 4 minutes and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build on Linux;" \
-    "the notebooks then take about six minutes with the shipped numbers, hours on two cores with all policies trained" \
-    "anew (--fresh), a few minutes with --preset smoke."
 set_up
 exec "$home/bin/python" -m repro.pipeline "$@"

@@ -21,10 +21,11 @@ from repro import PRESETS, ROOT, own_results
 
 
 class Notebook(NamedTuple):
-    """A source notebook, its first heading, and the names assigned in its cell tagged `parameters`."""
+    """A source notebook, its first heading, what it found, and the names assigned in its cell tagged `parameters`."""
 
     path: Path
     title: str
+    finding: str  # the first sentence under "What we see", about the results of preset laptop
     parameters: tuple[str, ...]
 
 
@@ -38,10 +39,11 @@ def read_notebook(path: Path) -> Notebook:
     """Reads what the command line needs to know of a notebook, with the standard library alone."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    heading = re.search(r"^#+\s*(.+)$", prose, re.MULTILINE)
+    title = "".join(re.findall(r"^#+\s*(.+)$", prose, re.MULTILINE)[:1])
     tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     names = re.findall(r"^(\w+) *(?::[^=\n]+)?=(?!=)", "\n".join(tagged[:1]), re.MULTILINE)
-    return Notebook(path, heading[1] if heading else "", tuple(names))
+    seen = re.findall(r"^## What we see.*\n+(?:\* )?(.+?[.!?])(?=\s|\*|$)", prose, re.MULTILINE)
+    return Notebook(path, title, seen[0].replace("**", "") if seen else title, tuple(names))
 
 
 def find_notebooks(only: str | None = None) -> list[Notebook]:
@@ -108,8 +110,8 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     return options, notebooks, parameters, results
 
 
-def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Path) -> str:
-    """Executes a notebook; returns "ok" or "failed" and its copy: NAME.failed.ipynb leaves the earlier copy alone."""
+def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Path) -> tuple[str, list[str]]:
+    """Executes a notebook; returns why it failed or "", and its warnings; NAME.failed.ipynb leaves the copy alone."""
     import papermill
     from traitlets.config import Config
 
@@ -126,23 +128,22 @@ def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Pa
     last = (f"Made by the code of `{code}` with {given or 'the default parameters'}. Files that this notebook wrote, "
             f"with their digests and experiments, are listed in [{report.INDEX}](../{report.INDEX}).")  # fmt: skip
     plain = Config(KernelManager={"transport_encryption": "auto"})  # otherwise each kernel warns of plain text
+    quiet = ["--log-level=50"]  # otherwise a kernel that is told to end may log an error
     try:
         # A loaded notebook, not its path: papermill would take braces in a path for parameters to fill in.
         notebook = papermill.iorw.load_notebook_node(str(source))
-        papermill.execute_notebook(notebook, made, parameters, cwd=ROOT, kernel_name="python3", language="python",
-                                   progress_bar=False, start_timeout=300, config=plain)  # fmt: skip
-        for line in write_copy(made, good, last).splitlines():
-            print(f"    {name}: {line}", flush=True)
+        papermill.execute_notebook(notebook, made, parameters, cwd=ROOT, kernel_name="python3", extra_arguments=quiet,
+                                   language="python", progress_bar=False, start_timeout=300, config=plain)  # fmt: skip
+        warnings = write_copy(made, good, last).splitlines()
         report.record(results, name, given, journal, code)
-        return f"ok      {store.shown(good)}"
+        return "", warnings
     except Exception as error:  # whatever went wrong with this one, the others still run
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or type(error).__name__
         if message == "Kernel died":
             message = "its kernel died: it was killed, or there was too little memory"
-        print(f"    {name}: {message.splitlines()[-1]}", flush=True)
         if made.exists():
             write_copy(made, bad)
-        return f"failed  {store.shown(bad) if bad.exists() else 'nothing was written'}"
+        return f"failed: {message.splitlines()[-1]}", [f"{store.shown(bad)} shows where"] * bad.exists()
 
 
 def commit(root: Path) -> str:
@@ -201,34 +202,33 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
 
 
 def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: Path) -> int:
-    """Runs notebooks, telling when each starts and ends, then shows verdicts and report; returns the exit code."""
+    """Runs notebooks, a line for each, then tells what was found and where the report is; returns the exit code."""
     from repro import store
     from repro.book import report, verdicts
 
-    rows = [f"\n{'notebook':30}minutes  state"]
+    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
+    failed = False
     with tempfile.TemporaryDirectory() as scratch:
         for number, notebook in enumerate(notebooks, start=1):
-            place, start = f"[{number}/{len(notebooks)}] {notebook.path.stem}", time.monotonic()
-            print(f"{place} starts", flush=True)
+            start, name = time.monotonic(), notebook.path.stem
+            print(f"[{number}/{len(notebooks)}] {name:24}", end="", flush=True)
             given = {key: value for key, value in parameters.items() if key in notebook.parameters}
             try:
-                state = run_one(notebook.path, given, results, Path(scratch))
+                problem, notes = run_one(notebook.path, given, results, Path(scratch))
             except KeyboardInterrupt:
-                state = "interrupted"
-            rows.append(f"{notebook.path.stem:30}{(time.monotonic() - start) / 60:7.1f}  {state}")
-            print(f"{place}: {state}", flush=True)
-            if state == "interrupted":
-                print("\n".join(rows), flush=True)
+                print("interrupted", flush=True)
                 return 130  # the exit code that shells expect after Ctrl-C
-    print("\n".join(rows), flush=True)
-    failed = any("  failed" in row for row in rows)
+            told = problem or (notebook.finding if results == report.REFERENCE else notebook.title)
+            print(f"{(time.monotonic() - start) / 60:5.1f} min  {told}", *notes, sep="\n    ", flush=True)
+            failed |= bool(problem)
     try:
-        page = report.write_page(results)
+        page, rows = report.write_page(results), verdicts.read_ledger(results)
         if failed:
-            print("\nThe copies of what failed show where. Finished runs are kept: the same command goes on.")
+            print("\nFinished runs are kept: the same command goes on.")
         else:
-            print(f"\nVerdicts\n\n{verdicts.as_text(verdicts.read_ledger(results)) or 'none yet: run notebook 99'}")
-            print(f"\nThe report: {store.shown(page)}", flush=True)
+            print("", *map("\n    ".join, report.found(results, rows).get("answers", {}).items()), sep="\n")
+            print(f"\nVerdicts: {verdicts.counts(rows) if rows else 'none yet, run notebook 99'}.")
+            print(f"The report: {store.shown(page)}", flush=True)
     except Exception as error:  # whatever the report meets, hours of runs end with their own exit code
         print(f"\nThe report was not written: {type(error).__name__}: {error}", flush=True)
     return int(failed)

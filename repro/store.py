@@ -212,16 +212,16 @@ def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return frame
 
 
-def results_in(path: Path, empty: Any, whole: Callable[[Any], bool], **how: Any) -> Any:
-    """What a JSON file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
+def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[bytes], Any] = json.loads) -> T:
+    """What a file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
     if not path.exists():
         return empty
     try:
-        read = json.loads(path.read_bytes(), **how)
-        if type(read) is type(empty) and whole(read):
-            return read
+        found = read(path.read_bytes())
+        if type(found) is type(empty) and whole(found):
+            return found
         problem = "it holds something else"
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         problem = type(error).__name__
     aside = path.with_name(f"{path.name}.damaged")
     os.replace(path, aside)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,9 @@ REPORT = f"""
 import os, sys, warnings
 import pandas as pd
 from pathlib import Path
+from ipykernel.kernelapp import IPKernelApp
 from repro.book import report
+IPKernelApp.instance().log.error("KeyboardInterrupt caught in kernel")
 warnings.warn("look")
 print("python", os.path.samefile(sys.executable, INTERPRETER))
 print("c", repr(c), "preset", preset, "jobs", os.environ["REPRO_JOBS"], "threads", os.environ["OMP_NUM_THREADS"])
@@ -66,7 +69,7 @@ def start(root: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
 def test_a_whole_run(repository: Path) -> None:
     """Protects `run_all.sh`: a failure stops nothing and leaves the earlier copy, parameters and options arrive, the
     kernel is ours though the machine has a misleading one, copies tell neither machine nor warnings, which are printed;
-    what was written has its row; the end says how to go on and nothing else.
+    what was written has its row; a notebook is a line, the end says how to go on, and no kernel's log is shown.
     """
     output = repository / OWN / "notebooks"  # because a parameter is changed
     output.mkdir(parents=True)
@@ -76,22 +79,26 @@ def test_a_whole_run(repository: Path) -> None:
     kernel.write_text('{"argv": ["false"], "display_name": "Another", "language": "python"}', encoding="utf-8")
     arguments = ["--preset", "smoke", "--jobs", "3", "-p", "c", "1.0", "--fresh", "--train-priors"]
     process = start(repository, *arguments, JUPYTER_PATH=str(repository / "jupyter"))
-    printed, _ = process.communicate(timeout=300)
+    printed, errors = process.communicate(timeout=300)
 
     assert process.returncode == 1
-    assert "[2/3] 01_fails starts" in printed and "ZeroDivisionError" in printed
-    rows = printed.partition("\nnotebook ")[2].partition("\n\n")[0].splitlines()[1:]
-    states = {"00_report": "ok", "01_fails.failed": "failed", "99_end": "ok"}
-    assert [row.split()[2:] for row in rows] == [
-        [state, f"{OWN}/notebooks/{name}.ipynb"] for name, state in states.items()
+    assert re.sub(r" +[\d.]+ min", " MINUTES", printed).splitlines() == [
+        f"Notebooks to run: 3. Results: {OWN}. Finished runs are read, others made.",
+        "[1/3] 00_report MINUTES  About 00_report",
+        "    <cell>:7: UserWarning: look",
+        '      warnings.warn("look")',
+        "[2/3] 01_fails MINUTES  failed: ZeroDivisionError: division by zero",
+        f"    {OWN}/notebooks/01_fails.failed.ipynb shows where",
+        "[3/3] 99_end MINUTES  About 99_end",
+        "",
+        "Finished runs are kept: the same command goes on.",
     ]
-    assert "00_report: <cell>:5: UserWarning: look" in printed
-    assert "Verdicts" not in printed and printed.endswith("the same command goes on.\n")
+    assert "caught" not in errors
     assert "About 99_end" in (repository / OWN / "report.html").read_text(encoding="utf-8")
 
     shown = {path.name: path.read_text(encoding="utf-8") for path in output.iterdir()}
     assert shown.pop("01_fails.ipynb") == "the good copy of yesterday"
-    assert sorted(shown) == [f"{name}.ipynb" for name in states]
+    assert sorted(shown) == ["00_report.ipynb", "01_fails.failed.ipynb", "99_end.ipynb"]
     assert "ZeroDivisionError" in shown["01_fails.failed.ipynb"] and f"smoke {OWN}\\n" in shown["99_end.ipynb"]
     said = "".join(json.loads(shown["00_report.ipynb"])["cells"][3]["outputs"][0]["text"])
     assert said == "python True\nc '1.0' preset smoke jobs 3 threads 1\nfresh True priors 1\nbars False in .\n"
@@ -111,7 +118,7 @@ def test_an_end_in_the_middle_leaves_nothing_half_written(repository: Path, how:
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text("the good copy of yesterday", encoding="utf-8")
     process = start(repository, "--only", "50", "--results", "results/middle")
-    assert process.stdout is not None and "starts" in process.stdout.readline()
+    assert process.stdout is not None and "Notebooks to run: 1" in process.stdout.readline()
     time.sleep(4)
     process.send_signal(how)
     printed = process.communicate(timeout=120)[0]
@@ -161,6 +168,14 @@ def test_only_selects_and_changes_go_elsewhere(root: Path) -> None:
     for arguments, place in (("", "laptop"), ("-p c 1", "own/c=1_preset=laptop"), ("--preset smoke", "smoke"),
                              ("-p c 1 --results results/mine", "mine")):  # fmt: skip
         assert pipeline.make_plan(arguments.split())[-1] == root / "results" / place
+
+
+def test_a_line_tells_what_a_notebook_found(root: Path) -> None:
+    """Protects the terminal: the finding is the first sentence under "What we see", whole and without marks."""
+    found = {notebook.path.stem: notebook.finding for notebook in pipeline.find_notebooks()}
+    assert found["01_exact_optimum"] == "Psi and G end at the optimum, in every seed."
+    assert found["10_roads"].startswith("At c = .5, on brackets and tones, ")
+    assert not [each for each in found.values() if len(each) > 200 or each[-1] not in ".!?" or "*" in each]
 
 
 def test_lab_and_test_become_another_program(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from scipy.signal import resample_poly
 
 from repro import ROOT, store
 from repro.book import verdicts
-from repro.book.tables import table_1
+from repro.book.tables import table_1, table_2
 from repro.music import events
 from repro.runs import Results
 
@@ -38,9 +38,12 @@ COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
 SOUND_RATE = 8_000  # samples per second of the page: melodies have nothing above 4 kHz that could be heard
 AUDIO_RATE = 16_000  # samples per second
-TABLE_NOTE = (
-    "Ours, means over seeds with the 95 % interval; in italics, the paper, whose Note RNN learned from other songs."
-)
+TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (paper unverified)": ("molecules", "terminal", table_2)}
+TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose RNN learned from other data."
+REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
+NOT_LEAD = re.compile(r"\A(?:.*\n\n)?(?:[#|$*-].*)?", re.DOTALL)  # all but the last paragraph, if it is plain prose
+NOT_CAPTION = re.compile(r"\A(?!\*[^*\s]).*|\n\n.*", re.DOTALL)  # all but the first, if it begins in italics
+SEEN = r"^## What we see.*\n([^\0]+?)(?=\n## |\n\0|\Z)"  # to the end of its cell
 WIDTH = 1904  # pixels of a figure: twice the column of the page, so that it is sharp on fine displays
 
 
@@ -49,9 +52,8 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
     twice = frame[frame.duplicated(KEY)]
     if len(twice):
         raise ValueError(f"the table has {tuple(twice[KEY].iloc[0])} twice")
-    path = results / "tables" / f"{domain}.csv"
-    if path.exists():
-        before = pd.read_csv(path)
+    before = verdicts.read_table(results, domain)
+    if len(before):
         frame = pd.concat([before[~before["experiment"].isin(frame["experiment"])], frame])
     return write_frame(results, domain, frame.sort_values(KEY)[[*KEY, "value"]])
 
@@ -174,58 +176,68 @@ def write_page(results: Path) -> Path:
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
         name=results.name,
-        count=len({row["says"] for row in rows}),
-        counts=verdicts.counts(rows),
+        counts=verdicts.counts(rows) if rows else "",
+        found=found(results, rows),
         note=verdicts.NOTE,
-        commits=sorted({row["rules_commit"] for row in rows if row["rules_commit"]}),
         verdicts=verdicts.as_html(rows),
+        tables=tables(results),
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "",
-        markdown=mistune.create_markdown(escape=True),
+        markdown=mistune.create_markdown(escape=True, plugins=["table"]),
     )
     store.write(results / "report.html", text.encode())
     write_verdicts(results)
     return results / "report.html"
 
 
-def chapter(path: Path) -> dict[str, Any]:
-    """An executed notebook for the page: title, link, made (commit, parameters), shown; or that it is damaged.
+def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
+    """What README.md says of these results, with their numbers: `picture`, `text` (Markdown), `answers` by question."""
+    if results != REFERENCE or not rows:
+        return {}
+    text = verdicts.with_numbers((ROOT / "README.md").read_text(encoding="utf-8"), rows)
+    text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
+    alt, file, caption, text = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)[0]
+    data = base64.b64encode((results / file).read_bytes()).decode()
+    plain = re.sub(r"\[`([^]]+)`\]\(.*?\)", r"notebook \1", text)
+    answers = dict(re.findall(r"^\| (.+\?) \|.*\| (.+) \|$", plain, re.MULTILINE))
+    return {"picture": {"data": data, "alt": alt, "caption": caption}, "text": text, "answers": answers}
 
-    `shown`: each figure and sound once, with kind (png or wav), data (base64), heading above and caption below it.
+
+def chapter(path: Path) -> dict[str, Any]:
+    """An executed notebook for the page: title, link, made (commit, parameters), seen, shown; or that it is damaged.
+
+    `seen`: what stands under "What we see". `shown`: each figure and sound once, with kind (png or wav), data (base64),
+    heading and last sentence above (`lead`), caption below.
     """
     link = f"notebooks/{quote(path.name)}"
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError):
-        return {"title": f"{path.stem} is damaged and was left out", "link": link, "made": "", "shown": []}
+        return {"title": f"{path.stem} is damaged and was left out", "link": link, "made": "", "seen": "", "shown": []}
     prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
-    title = re.search(r"^# (.+)$", "\n".join(prose), re.MULTILINE)
     # the last cell of a good copy tells how it was made; its links lead out of notebooks/, where the page lies
-    made = prose[-1].replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
-    heading = ""
+    made = prose.pop().replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
+    title, seen = (re.findall(each, "\n\0\n".join(prose), re.MULTILINE) for each in (r"^# (.+)$", SEEN))
+    heading, lead = "", ""
     shown: dict[str, dict[str, str]] = {}  # by content, for a notebook may show a figure twice
-    for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=True):
+    for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=False):
+        outputs = cell.get("outputs", ())
         heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
-        for output in cell.get("outputs", ()):
+        lead = NOT_LEAD.sub("", text) if text else lead
+        for output in outputs:
             kind, content = _seen_or_heard(output.get("data", {}))
             if content and content not in shown:
-                data = small_sound(content) if kind == "wav" else content
-                shown[content] = {"kind": kind, "data": data, "heading": heading, "caption": _caption(below)}
-    return {"title": title[1] if title else path.stem, "link": link, "made": made, "shown": list(shown.values())}
+                data, caption = small_sound(content) if kind == "wav" else content, NOT_CAPTION.sub("", below)
+                shown[content] = {"kind": kind, "data": data, "heading": heading, "lead": lead, "caption": caption}
+        lead = "" if outputs else lead
+    return {"title": "".join(title[:1]) or path.stem, "link": link, "made": made, "seen": "".join(seen[:1]),
+            "shown": list(shown.values())}  # fmt: skip
 
 
 def _seen_or_heard(data: Mapping[str, Any]) -> tuple[str, str]:
     """Kind (png or wav) and content (base64) of one output; "" where it is neither a figure nor a sound."""
     sound = SOUND.search("".join(data.get("text/html", "")))
-    if sound:
-        return "wav", sound[1]
-    return "png", "".join(data.get("image/png", "")).replace("\n", "")
-
-
-def _caption(prose: str) -> str:
-    """The first paragraph that is no heading, table or formula."""
-    paragraphs = prose.strip().split("\n\n")
-    return next((each for each in paragraphs if not each.startswith(("#", "|", "$$"))), "")
+    return ("wav", sound[1]) if sound else ("png", "".join(data.get("image/png", "")).replace("\n", ""))
 
 
 def small_sound(wav: str) -> str:
@@ -238,32 +250,35 @@ def small_sound(wav: str) -> str:
 
 
 def write_verdicts(results: Path) -> Path:
-    """Writes VERDICTS.md: the ledger and, where melodies were measured, Table 1 at every temperature."""
+    """Writes VERDICTS.md: the ledger, and the tables where their runs were measured."""
     rows = verdicts.read_ledger(results)
     lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    if (path := results / "tables" / "music.csv").exists():
-        frame = pd.read_csv(path).query("experiment == 'as_notated'")
-        prior = frame[frame["method"] == "prior"]
-        for c, ours in frame.dropna(subset="c").groupby("c"):
-            lines += ["", f"## Table 1 at c = {c:g}", "", TABLE_NOTE, "", _table_1_markdown(pd.concat([prior, ours]))]
+    for title, text in tables(results).items():
+        lines += ["", f"## {title}", "", text]
     store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
     return results / "VERDICTS.md"
 
 
-def _table_1_markdown(ours: pd.DataFrame) -> str:
-    """Table 1, a line per metric: ours with its interval above the paper's."""
-    table = table_1(ours)
-    models = list(dict.fromkeys(model for model, _ in table.columns))
-    lines = [f"| | {' | '.join(models)} |", f"|---|{'---|' * len(models)}"]
-    for metric, row in table.iterrows():
-        cells = []
-        for model in models:
-            theirs = row.get((model, "paper"))
-            cells.append(row[model, "ours"] + (f"<br>*{theirs}*" if theirs else ""))
-        lines.append(f"| {metric} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def tables(results: Path) -> dict[str, str]:
+    """Tables 1 and 2 at every temperature that was measured, as Markdown with a note, by title."""
+    made = {}
+    for title, (domain, experiment, texts) in TABLES.items():
+        frame = verdicts.read_table(results, domain).query(f"experiment == '{experiment}'")
+        prior = frame[frame["method"] == "prior"]
+        for c, ours in frame.dropna(subset="c").groupby("c"):
+            made[f"{title} at c = {c:g}"] = f"{TABLE_NOTE}\n\n{_as_markdown(texts(pd.concat([prior, ours])))}"
+    return made
+
+
+def _as_markdown(table: pd.DataFrame) -> str:
+    """A line per metric: ours with its interval above the paper's."""
+    theirs = {name: "*" + table[name] + "*" for name in table if name[1] != "ours"}
+    texts = pd.DataFrame({**table, **theirs}).replace("**", "")
+    cells = texts.T.groupby(level=0, sort=False).agg(lambda each: "<br>".join(filter(None, each))).T
+    rows = [["", *cells.columns], ["---"] * (1 + cells.shape[1]), *([metric, *row] for metric, row in cells.T.items())]
+    return "\n".join("| " + " | ".join(text.replace("|", r"\|") for text in row) + " |" for row in rows)
 
 
 if __name__ == "__main__":
-    readme, ledger = ROOT / "README.md", verdicts.read_ledger(ROOT / "results" / "laptop")
+    readme, ledger = ROOT / "README.md", verdicts.read_ledger(REFERENCE)
     store.write(readme, verdicts.with_numbers(readme.read_text(encoding="utf-8"), ledger).encode())

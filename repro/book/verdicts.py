@@ -1,6 +1,8 @@
 """The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
 
 import html
+import io
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +23,6 @@ TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, l
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
 SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
-NEEDED = {"id", "says", "domain", "experiment", "sentence", "paper", "verdict", "size", "before", "unit"}  # of an entry
 
 
 def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
@@ -34,7 +35,7 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
 
 def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
     """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
-    tables = {name: _read(results, name) for name in at}
+    tables = {name: read_table(results, name) for name in at}
     runs = read_runs(results)
     of_g = trained_with_g(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
@@ -45,16 +46,20 @@ def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
     return entries
 
 
-def _read(results: Path, name: str) -> pd.DataFrame:
+def read_table(results: Path, name: str) -> pd.DataFrame:
     """A table of the folder, or none of its rows."""
-    path = results / "tables" / f"{name}.csv"
-    columns = [*RUN, "metric", "value", "variant", "form", "gamma"]
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+    empty = pd.DataFrame(columns=[*RUN, "metric", "value", "variant", "form", "gamma"])
+    types = {"c": float, "seed": int, "value": float}  # anything else there is damage, as is a row without its metric
+    return store.results_in(
+        results / "tables" / f"{name}.csv", empty,
+        lambda table: "form" in table or table["metric"].notna().all() and table.columns[0] in (RUN[0], "variant"),
+        lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
+    )  # fmt: skip
 
 
 def trained_with_g(results: Path) -> str:
     """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
-    own, step, schedule = (_read(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
+    own, step, schedule = (read_table(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
     ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
     texts: list[str] = []
     every: list[float] = []
@@ -99,17 +104,17 @@ def _distinct(metrics: Mapping[str, float]) -> float:
 
 def all_runs(results: Path, c: float) -> pd.DataFrame:
     """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    music, molecules = _read(results, "music"), _read(results, "molecules")
+    music, molecules = read_table(results, "music"), read_table(results, "molecules")
     tables = [music, molecules]
     of_rebuilt, of_notated = (
         music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
     )
     for name in ("trained_prior", "trained_prior_one_step", SCHEDULE):
         # in these tables the variant tells models apart: several of them are G
-        runs = _read(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
+        runs = read_table(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
         if len(runs):
             tables += [frame.assign(experiment=name, c=c) for frame in (runs, of_rebuilt)]
-    forms = _read(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
+    forms = read_table(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
     for gamma, own in forms.groupby("gamma"):
         means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
         name = f"music in the path form, gamma {gamma:g}"
@@ -156,8 +161,8 @@ PASSES = {
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-    file, whole = results / "claims.json", lambda rows: all(row.keys() >= NEEDED for row in rows)
-    return store.results_in(file, [], whole, object_hook=_with_nan)
+    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=_with_nan)
+    return store.results_in(file, [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows), loads)
 
 
 def read_runs(results: Path) -> dict[str, dict[str, Any]]:
@@ -250,11 +255,6 @@ def shown(rows: pd.DataFrame) -> Styler:
     """Rows of `ledger` as a notebook shows them."""
     texts = pd.DataFrame([cells(entry) for entry in rows.to_dict("records")], columns=COLUMNS)
     return texts.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
-
-
-def as_text(entries: Sequence[Entry]) -> str:
-    """The ledger for a terminal: a line of counts per group."""
-    return "\n".join(f"{name}: {counts(group)}" for name, group in grouped(entries).items())
 
 
 def as_markdown(entries: Sequence[Entry]) -> str:

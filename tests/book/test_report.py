@@ -135,11 +135,26 @@ def test_readme_and_verdicts_say_what_the_results_say(tmp_path: Path) -> None:
     renewed = verdicts.with_numbers(changed, rows)
     assert renewed.startswith(readme) and not renewed.endswith("-->9 %<!-- / -->")
     committed = (LAPTOP / "VERDICTS.md").read_text(encoding="utf-8")
-    for name in ("claims.json", "tables/music.csv"):
+    for name in ("claims.json", "tables/music.csv", "tables/molecules.csv"):
         (tmp_path / "laptop" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(LAPTOP / name, tmp_path / "laptop" / name)
     assert report.write_verdicts(tmp_path / "laptop").read_text(encoding="utf-8") == committed
     assert "| reproduced" in committed and "## Table 1 at c = 0.5" in committed
+    tables = [line for line in committed.splitlines() if line.startswith("|") or line.startswith("## Table 2")]
+    table_2 = tables[tables.index("## Table 2 (paper unverified) at c = 0.25") + 1 :]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in table_2} == {8} and "<br>*30.3 %* |" in table_2[2]
+
+
+def test_the_page_begins_with_what_readme_found() -> None:
+    """Protects the first screen: README's picture and ten questions, with the numbers of the ledger at hand; a ledger
+    that was made elsewhere, or none, has no answers of ours.
+    """
+    rows = verdicts.read_ledger(LAPTOP)
+    found = report.found(LAPTOP, [row | {"levels": "as here"} if row["id"] == "tonic" else row for row in rows])
+    assert len(found["answers"]) == 10 and found["answers"]["Does KL-control stay nearer to the prior?"] == "Yes."
+    assert all("[" not in answer and "claim" not in answer for answer in found["answers"].values())
+    assert "Q and Psi as here; 38.4 %" in found["text"] and found["picture"]["alt"].startswith("Reward against")
+    assert report.found(ROOT / "results" / "own", rows) == report.found(LAPTOP, []) == {}
 
 
 SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="  # one sample at 8 kHz
@@ -167,11 +182,11 @@ def results(tmp_path: Path) -> Path:
     folder = tmp_path / HOSTILE
     (folder / "notebooks").mkdir(parents=True)
     cells = [
-        said(f"# Title {HOSTILE}"), said("## First figure\n\nprose above"),
+        said(f"# Title {HOSTILE}"), said("## First figure\n\nearlier prose\n\nprose above"),
         shows({"image/png": PIXEL, "text/plain": "<Figure>"}),
         said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More of it.\n\nNot this."),
         shows({"text/html": f'<script>alert(1)</script><source src="data:audio/wav;base64,{SILENCE}">'}),
-        shows({"image/png": PIXEL}), said("## Another heading\n\nNot a caption."),
+        shows({"image/png": PIXEL}), said(f"## What we see, and more\n\n**Seen.** {HOSTILE}"), said("Not seen."),
         said(f"Made by the code of `abc` with c={HOSTILE}. See [x](../provenance.csv).", id="provenance"),
     ]  # fmt: skip
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "02_<b>.ipynb")
@@ -184,21 +199,24 @@ def results(tmp_path: Path) -> Path:
 
 def test_what_users_name_is_escaped(results: Path) -> None:
     """Protects readers of somebody's page: names of folders, notebooks and parameters are text and never tags; a
-    damaged copy costs its own chapter, and a failed notebook is none. A caption is the first paragraph below; a picture
-    shown twice is there once.
+    damaged copy costs its own chapter, and a failed notebook is none. A caption begins in italics below, and is the alt
+    text; the last paragraph above leads in; a picture shown twice is there once.
     """
     assert '"low": null' in (results / "claims.json").read_text(encoding="utf-8")  # JSON knows no NaN
     text = report.write_page(results).read_text(encoding="utf-8")
     assert "<img src=x" not in text and "<script" not in text and "javascript:" not in text
     assert text.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
+    assert 'alt="First figure: Made from two runs &lt;img' in text and "<summary>All rows</summary>" in text
     assert 'href="notebooks/02_%3Cb%3E.ipynb"' in text and 'href="provenance.csv"' in text
     assert "03_damaged is damaged and was left out" in text and "04_bad" not in text
     assert "No claim has been judged here yet" in report.write_page(results / "nothing").read_text(encoding="utf-8")
-    figure, sound = report.chapter(results / "notebooks" / "02_<b>.ipynb")["shown"]
+    chapter = report.chapter(results / "notebooks" / "02_<b>.ipynb")
+    figure, sound = chapter["shown"]
+    assert chapter["title"] == f"Title {HOSTILE}" and chapter["seen"].strip() == f"**Seen.** {HOSTILE}"
     caption = figure.pop("caption")
-    assert figure == {"kind": "png", "data": PIXEL, "heading": "First figure"}
+    assert figure == {"kind": "png", "data": PIXEL, "heading": "First figure", "lead": "prose above"}
     assert caption.startswith("*Made from **two** runs") and "Not this" not in caption
-    assert sound == {"kind": "wav", "data": SILENCE, "heading": "First figure", "caption": ""}
+    assert sound == {"kind": "wav", "data": SILENCE, "heading": "First figure", "lead": "Not this.", "caption": ""}
 
 
 def test_the_committed_page_stands_alone() -> None:
@@ -206,13 +224,23 @@ def test_the_committed_page_stands_alone() -> None:
     text = (LAPTOP / "report.html").read_text(encoding="utf-8")
     places = {unquote(place) for place in re.findall(r'(?:src|href)="([^"]{0,200})', text)}
     links = {place for place in places if not place.startswith(("data:", "#"))}
-    assert links == {"provenance.csv", *(f"notebooks/{path.name}" for path in (LAPTOP / "notebooks").glob("*.ipynb"))}
-    assert "url(" not in text and "@import" not in text and text.index('id="verdicts"') < text.index("<figure>")
+    copies = {f"notebooks/{path.name}" for path in (LAPTOP / "notebooks").glob("*.ipynb")}
+    assert links == {"provenance.csv", "VERDICTS.md", "report.html", *copies} and len(text) < 7_000_000
+    assert "url(" not in text and "@import" not in text and not re.search('alt="(: |")', text)
+    order = ("<figure>", "What we found</h2>", 'id="chapter-1"', 'id="table-1"', "<details>")
+    places = [text.index(word) for word in order]
+    assert places == sorted(places)
+    seen = {path.stem: report.chapter(path)["seen"] for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert (
+        all(seen.values()) and [name for name, text in seen.items() if "$" in text] == []
+    )  # no formula is drawn there
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_opens_in_a_browser(chromium: Any, width: int) -> None:
-    """Protects what people see: no request, no complaint, no broken image, no sideways scrolling; sounds play."""
+    """Protects what people see: no request, no complaint, no broken image, no sideways scrolling; sounds play, a figure
+    that is tapped grows, and is as before when tapped again.
+    """
     faults: list[str] = []
     with chromium.new_page(viewport={"width": width, "height": 900}) as opened:
         opened.on("console", lambda message: faults.append(message.text))
@@ -220,9 +248,37 @@ def test_the_page_opens_in_a_browser(chromium: Any, width: int) -> None:
         opened.on("request", lambda request: faults.append(request.url) if request.url[:4] == "http" else None)
         opened.goto((LAPTOP / "report.html").as_uri())
         seen, sounds = opened.evaluate(SEEN), opened.evaluate(HEARD)
+        sizes = []
+        for _ in range(3):
+            sizes.append(opened.locator("figure img").first.bounding_box()["width"])
+            opened.locator("figure label").first.click()
     assert faults == [] and (seen["broken"], seen["scripts"]) == (0, 0)
     assert seen["images"] >= 20 and seen["wide"] <= width and len(sounds) >= 3 and min(sounds) > 1
-    assert "Is it true?" in seen["text"] and "not reproduced" in seen["text"]
+    assert "Are the rules learned?" in seen["text"] and "not reproduced" in seen["text"]
+    assert sizes[0] == sizes[2] <= width and sizes[1] >= 960
+
+
+def test_what_was_mistyped_is_named(tmp_path: Path) -> None:
+    """Protects VERDICTS.md and the page from words of pandas: a table or a ledger that nobody can tell is set aside."""
+    row = json.loads((LAPTOP / "claims.json").read_text(encoding="utf-8"))[0]
+    table = "experiment,method,c,seed,metric,value\nas_notated,psi,0.5,100,"
+    damages = {
+        "tables/music.csv": [
+            f"{table}repeated,no\n",
+            table,
+            table.replace("0.5", "half") + "kl,1\n",
+            "a,b\n1,2\n",
+            "\0",
+        ],
+        "claims.json": [json.dumps([row | wrong]) for wrong in ({"ours": "x"}, {"verdict": 1}, {"levels": 2})],
+    }
+    for name, contents in damages.items():
+        for content in contents:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(content, encoding="utf-8")
+            with pytest.warns(UserWarning, match=f"{Path(name).name} is damaged .* set aside") as said:
+                report.write_page(tmp_path)
+            assert len(said) == 1 and not (tmp_path / name).exists(), content
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": {"curve": []}}', '{"a": 1}', "null", '{"a": {"experim'])
