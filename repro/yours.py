@@ -9,7 +9,7 @@
 import dataclasses
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,13 @@ from repro.molecules.domain import Molecules
 from repro.music.domain import Music
 from repro.own_inputs import Prior, Strings
 from repro.path import PathSettings
+from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
-from repro.settings import TutorSettings, changed, need
+from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
+
+METHODS_AND_ROADS = METHODS | ROADS
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,14 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
          seed: int = 0, form: Literal["path", "paper"] = "path", **settings: Any) -> Yours:  # fmt: skip
     """Tunes the prior towards the domain's reward by KL-control; `c` divides the reward: the smaller, the further away.
 
-    `form` is "path" (path-consistent, stable on long sequences) or "paper"; a step plays a batch and learns from it.
-    `settings` are those of `PathSettings` or `TutorSettings`. What is not given has the values that were tuned for
-    melodies or for molecules, or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate`
-    suits a larger one.
+    `method` is one of the paper's, or of `ROADS`; `form`, of the paper's, is "path" (path-consistent, stable on long
+    sequences) or "paper"; a step plays a batch and learns from it. `settings` are those of `PathSettings`,
+    `TutorSettings` or `RoadSettings`. What is not given has the values that were tuned for melodies or for molecules,
+    or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
-    need(method in METHODS, f"method is {method!r}: it must be one of {', '.join(METHODS)}")
+    need(method in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
+    need(form == "path" or method in METHODS, f"form is 'paper': {method} learns from whole sequences alone")
     base = _defaults(domain, form, method)
     length = "steps" if form == "path" else "rounds"
     need(length not in settings, f"{length} is not a setting here: give steps")
@@ -122,7 +126,7 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
     if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
         raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
-    policy = Policy(record.rnn(), prior.rnn, METHODS[spec["settings"]["method"]])
+    policy = Policy(record.rnn(), prior.rnn, METHODS_AND_ROADS[spec["settings"]["method"]])
     return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
@@ -144,8 +148,13 @@ class Saved(Strings):
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
 
 
-def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings:
-    """Settings that were tuned on domains of this kind, all without a discount."""
+def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:
+    """Settings that were tuned on domains of this kind, all without a discount; a road has those of Psi there."""
+    if method in ROADS:
+        of_psi, road = dataclasses.asdict(_defaults(domain, form, "psi")), ROADS[method]
+        shared = {field.name: of_psi[field.name] for field in dataclasses.fields(cast(Any, EpisodicSettings))}
+        own = {"replayed": shared["replayed"] * road.from_memory, "pool": 3_200 * (road.z == "prior")}
+        return RoadSettings(method=method, **shared | own)
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):

@@ -13,9 +13,12 @@ from torch import nn
 import repro
 from repro import own_inputs, store, yours
 from repro.domain import Domain, DomainError, worth
+from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
+from repro.roads import ROADS
 from repro.settings import SettingsError
 
+POOL = {"a2po": {"pool": 8}}
 COINS = Prior(uniform_rnn(3), Coins.vocabulary)
 
 
@@ -59,6 +62,18 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
         repro.load("twos")
 
 
+@pytest.mark.parametrize("road", ROADS)
+def test_every_road_may_be_taken(road: str) -> None:
+    """Protects `method`: what notebook 10 compares is there for own strings and molecules, saved and read too."""
+    domain = repro.Sequences("01", ones, 5)
+    prior = Prior(uniform_rnn(3), domain.vocabulary)
+    tuned = repro.tune(domain, prior, road, c=1.0, steps=2, episodes=4, replayed=0, **POOL.get(road, {}))
+    tuned.save(road)
+    assert repro.load(road, domain).sample(5).equals(tuned.sample(5))
+    made = yours._defaults(repro.Molecules(Vocabulary.of(["CO"], "regex")), "path", road)
+    assert (made.method, made.episodes, made.replayed > 0) == (road, 16, ROADS[road].from_memory)
+
+
 def test_two_own_domains_have_two_names() -> None:
     """Protects from another reward's results: alphabet, horizon and reward are part of a run's name."""
     domains = [repro.Sequences("01", ones, 8), repro.Sequences("01", ones, 9), repro.Sequences("ab", ones, 8),
@@ -94,7 +109,8 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
     assert len(heard) == 7
     for given, sentence in (
         ({"form": "paths"}, "form is 'paths': it must be path or paper"),
-        ({"method": "dpg"}, "method is 'dpg': it must be one of q, psi, g"),
+        ({"method": "ppo"}, "method is 'ppo': it must be one of q, psi, g, rl_only, tb, tb_var"),
+        ({"method": "tb", "form": "paper"}, "form is 'paper': tb learns from whole sequences alone"),
         ({"form": "paper", "precision": "auto"}, "unknown setting precision; the settings are method, c, gamma"),
         ({"form": "paper", "rounds": 7}, "rounds is not a setting here: give steps"),
     ):  # fmt: skip
