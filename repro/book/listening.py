@@ -28,8 +28,8 @@ from repro.runs import Run
 from repro.settings import need
 from repro.store import VERSIONS, Record
 
-MELODIES = 32  # that every model has at hand: four a sheet
-SHEETS = MELODIES // 4  # at most, of five models
+MELODIES = 32  # of every model: four on each sheet of five models
+SHEETS = MELODIES // 4  # at most
 SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
 PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFont
 MOST_BYTES = 1_000_000  # of a file of ratings
@@ -71,14 +71,15 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
     the sides exchanged.
     """
     need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
-    known = [str(count) for count in range(1, SHEETS + 1)]
+    known = map(str, range(1, SHEETS + 1))
     need(str(sheets) in known, f"sheets is {sheets!r}: it must be a whole number from 1 to {SHEETS}")
-    rng, rows = np.random.default_rng(int(seed)), []
+    rng, rows, places = np.random.default_rng(int(seed)), list[list[Any]](), np.arange(len(models))
     takes = {name: iter(rng.permutation(np.asarray(own))) for name, own in models.items()}
     names = (f"c{number:06x}" for number in rng.choice(16**6, 2 * MELODIES * len(models), replace=False))
     clips: dict[str, list[list[int]]] = {}
     for sheet in range(int(sheets)):
-        places = rng.permutation(len(models)) if sheet % 2 == 0 else places
+        if sheet % 2 == 0:
+            rng.shuffle(places)
         pairs = list(itertools.combinations(range(len(models)), 2))
         for place in rng.permutation(len(pairs)):
             one, other = pairs[place]
@@ -93,16 +94,14 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
 
 def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
     """The page as HTML: it plays the notes on the piano of a SoundFont, or plucked where there is none."""
-    sampled_piano = sound_font.is_file()
+    font = sound_font.name if sound_font.is_file() else ""
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
-            "bank": list(_piano(sound_font) if sampled_piano else _plucked())}  # fmt: skip
-    return TEMPLATES.get_template("listening.html.jinja").render(
-        data=data, font=sound_font.name if sampled_piano else "", rater=FORMS["rater"]
-    )
+            "bank": list(_piano(sound_font) if font else _plucked())}  # fmt: skip
+    return TEMPLATES.get_template("listening.html.jinja").render(data=data, font=font, rater=FORMS["rater"])
 
 
-def _tone(lowest: int, root: float, rate: int, loop: tuple[int, int], wave: np.ndarray) -> dict[str, Any]:
+def _tone(lowest: int, root: float, rate: int, loop: list[int], wave: np.ndarray) -> dict[str, Any]:
     """A sampled tone for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
     coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
     return {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
@@ -111,25 +110,26 @@ def _tone(lowest: int, root: float, rate: int, loop: tuple[int, int], wave: np.n
 def _plucked() -> Iterator[dict[str, Any]]:
     for pitch in range(LOWEST_MIDI, HIGHEST_MIDI + 1, 6):
         wave = to_audio([pitch + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7], PLUCKED_RATE)
-        yield _tone(pitch, pitch + 2, PLUCKED_RATE, (0, 0), wave)
+        yield _tone(pitch, pitch + 2, PLUCKED_RATE, [0, 0], wave)
 
 
 def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
     """The tones of a SoundFont's first program that melodies need (SoundFont 2.04, section 7)."""
     parts = dict(_chunks(sound_font.read_bytes()))
     presets = np.frombuffer(parts[b"phdr"], "S20, <u2, <u2, <u2, S12")  # name, program, bank, bag
-    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")  # name, start, end, loop, loop's end, rate
+    # name, start, end, loop's start and end, rate
+    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")
     sounds = np.frombuffer(parts[b"smpl"], "<i2") / 32768
     first = np.flatnonzero((presets["f1"] == 0) & (presets["f2"] == 0))[0]
     (instrument,) = (zone[41] for zone in _zones(parts, b"p", presets["f3"], first) if 41 in zone)
     last = None
     for zone in _zones(parts, b"i", np.frombuffer(parts[b"inst"], "S20, <u2")["f1"], instrument):
-        lowest, highest = zone.get(43, 0) & 255, zone.get(43, 0) >> 8  # keys
+        lowest, highest = zone.get(43, 0) & 255, zone.get(43, 0) >> 8
         if highest >= LOWEST_MIDI and lowest <= HIGHEST_MIDI and zone[53] != last:
             last = zone[53]
             _, start, end, *loop, rate, _ = headers[last].tolist()
-            root = zone[58] - zone.get(52, 0) / 100  # key and cents at which it sounds as it was recorded
-            yield _tone(lowest, root, rate, (loop[0] - start, loop[1] - start), sounds[start:end])
+            loop = [end_of - start for end_of in loop]
+            yield _tone(lowest, zone[58] - zone.get(52, 0) / 100, rate, loop, sounds[start:end])
 
 
 def _chunks(riff: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -142,8 +142,12 @@ def _chunks(riff: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -> Iterator[dict[int, int]]:
-    """The generators of each zone of a preset (p) or an instrument (i), by number."""
-    starts, generators = np.frombuffer(parts[of + b"bag"], "<u2, <u2")["f0"], np.frombuffer(parts[of + b"gen"], "<u2, <i2")
+    """The generators of each zone of a preset (p) or an instrument (i), by number.
+
+    41: its instrument, 43: its keys, 52: cents, 53: its sample, 58: the key at which that sounds as recorded.
+    """
+    starts = np.frombuffer(parts[of + b"bag"], "<u2, <u2")["f0"]
+    generators = np.frombuffer(parts[of + b"gen"], "<u2, <i2")
     for bag in range(bags[index], bags[index + 1]):
         yield dict(generators[starts[bag] : starts[bag + 1]].tolist())
 
