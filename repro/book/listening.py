@@ -122,9 +122,9 @@ def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
     sounds = np.frombuffer(parts[b"smpl"], "<i2") / 32768
     first = np.flatnonzero((presets["f1"] == 0) & (presets["f2"] == 0))[0]
     (instrument,) = (zone[41] for zone in _zones(parts, b"p", presets["f3"], first) if 41 in zone)
-    last = None
+    last = -1
     for zone in _zones(parts, b"i", np.frombuffer(parts[b"inst"], "S20, <u2")["f1"], instrument):
-        lowest, highest = zone.get(43, 0) & 255, zone.get(43, 0) >> 8
+        highest, lowest = divmod(zone.get(43, 0), 256)
         if highest >= LOWEST_MIDI and lowest <= HIGHEST_MIDI and zone[53] != last:
             last = zone[53]
             _, start, end, *loop, rate, _ = headers[last].tolist()
@@ -167,10 +167,8 @@ def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]
     kept: dict[str, pd.DataFrame] = {}
     for path, frame in sorted(read, key=lambda entry: -len(entry[1])):
         rater = frame["rater"].iloc[0]
-        if rater in kept:
+        if kept.setdefault(rater, frame) is not frame:
             left_out.append(f"{printable(path.name)} is a duplicate: the ratings of {rater} are read from another file")
-        else:
-            kept[rater] = frame
     columns = [*COLUMNS, "sheet", "first_model", "second_model"]
     return pd.concat([pd.DataFrame(columns=columns), *kept.values()], ignore_index=True), left_out
 
