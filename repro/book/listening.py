@@ -88,8 +88,7 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
             heard = {clip: model for model, clip in zip(pair, names, strict=False)}
             rows.append([sheet, str(len(rows) + 1), *heard, *pair])
             clips |= {clip: np.transpose(notes(next(takes[model]))).tolist() for clip, model in heard.items()}
-    return Listening(pd.DataFrame(rows, columns=["sheet", *PAIR, "first_model", "second_model"]),
-                     dict(sorted(clips.items())))  # fmt: skip
+    return Listening(pd.DataFrame(rows, columns=["sheet", *PAIR, "first_model", "second_model"]), clips)
 
 
 def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
