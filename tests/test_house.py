@@ -14,7 +14,7 @@ from repro import ROOT
 ORDER = """own | domain rnn | kl_control | settings | store prior evaluation | tutor | path authors
 | roads exact | studies | music/ molecules/ | runs | experiments bench | fronts own_inputs | yours
 | book/paper | book/tables book/claim | book/claims book/rule | book/plots book/verdicts | book/melodies book/molecules
-| book/report | pipeline"""
+| book/report book/listening | pipeline"""
 PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}
 PACKAGES = tuple(name for name in PLACES if name.endswith("/"))
 TEXTS = {path.relative_to(ROOT / "repro").with_suffix("").as_posix(): path.read_text(encoding="utf-8")

@@ -135,7 +135,7 @@ OTHERS = (
           untestable="its corpus of 30,000 MIDI songs is private", notebook="02_note_rnn", rules="music"),
     Claim("listening", "listeners prefer Q, Psi and G to the Note RNN, and Q and Psi to G", source="Figure 3",
           paper="H(3) = 109.48; chosen 64, 74 and 41 times against 13", untestable="it needs listeners",
-          notebook="99_verdicts"),
+          notebook="13_listening_study"),
 )
 # comments that are others than those of the same row on tunes as notated, by id of that
 ON_REBUILT = {RANDOM_PLAY.id: f"{MISTAKEN}; log p of uniform play is -5.69 under the rebuilt Note RNN"}

@@ -61,15 +61,15 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
 def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
     """Writes any other table, as it is, into tables/NAME.csv."""
     text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-    return _write(results, f"tables/{name}.csv", text.encode())
+    return write_file(results, f"tables/{name}.csv", text.encode())
 
 
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     """Writes figures/NAME.svg (places to .01 point) and .png (256 colours), and returns the latter for the notebook."""
     source = f"figures/{name}, settings and commit in {INDEX}"
-    _write(results, f"figures/{name}.svg", _svg(figure, name, source).encode())
+    write_file(results, f"figures/{name}.svg", _svg(figure, name, source).encode())
     png = _png(figure, source)
-    _write(results, f"figures/{name}.png", png)
+    write_file(results, f"figures/{name}.png", png)
     return Shown(png, width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
 
 
@@ -95,16 +95,16 @@ def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         midi = Path(folder) / "melody.mid"
         events.to_midi(melody, midi)
-        _write(results, f"audio/{name}.mid", midi.read_bytes())
+        write_file(results, f"audio/{name}.mid", midi.read_bytes())
     wav = io.BytesIO()
     wavfile.write(wav, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
-    return _write(results, f"audio/{name}.wav", wav.getvalue())
+    return write_file(results, f"audio/{name}.wav", wav.getvalue())
 
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Writes the whole ledger into claims.json; what is not a number becomes null, as JSON wants it."""
     plain = json.loads(json.dumps([dict(row) for row in rows]), parse_constant=lambda _: None)
-    return _write(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
+    return write_file(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
 def write_runs(results: Path, *experiments: Results, **records: Sequence[store.Record]) -> Path:
@@ -128,12 +128,13 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         if MAPPED not in run["experiments"]:
             run.pop("probabilities", None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
-    return _write(results, path.name, text.encode(), list(made))
+    return write_file(results, path.name, text.encode(), list(made))
 
 
-def _write(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
+def write_file(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
+    """Writes any file of a results folder, and notes it where a pipeline listens."""
     store.write(results / name, content)
-    if journal := os.environ.get("REPRO_JOURNAL"):  # where the pipeline listens: what belongs to the notebook it runs
+    if journal := os.environ.get("REPRO_JOURNAL"):  # what belongs to the notebook that it runs
         with open(journal, "a", encoding="utf-8") as file:
             file.write(json.dumps({"results": str(results), "file": name, "experiments": experiments}) + "\n")
     return results / name

@@ -1,0 +1,198 @@
+"""The listening study: a page of blinded pairs that stands alone, and the ratings that come back from it.
+
+Every pair of models is heard equally often, and over two sheets each side of it. A rater hears one sheet, chosen by a
+checksum of the rater's code. Which clip is whose stands nowhere: it is recomputed from the seed.
+"""
+
+import base64
+import csv
+import hashlib
+import itertools
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pretty_midi
+
+from repro import store
+from repro.book.verdicts import TEMPLATES
+from repro.evaluation import sampled
+from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
+from repro.music.midi import printable
+from repro.runs import Run
+from repro.settings import need
+from repro.store import VERSIONS, Record
+
+MELODIES = 32  # of every model: four on each sheet of five models
+SHEETS = MELODIES // 4  # at most
+SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
+PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFont
+MOST_BYTES = 1_000_000  # of a file of ratings
+FORMS = {  # of the cells of a file of ratings, and how they are asked for
+    "rater": (r"\w{1,20}", "1 to 20 letters and digits"),
+    "preference": (r"-?[12]|0", "a whole number from -2 (the first is much better) to 2"),
+    "seconds": (r"\d{1,9}(\.\d+)?", "a number of seconds"),
+}
+PAIR = ["pair", "first", "second"]  # what names a pair: its number, and two clips
+COLUMNS = ["study", "rater", *PAIR, "preference", "seconds"]
+
+
+def melodies(run: Run) -> Record:
+    """MELODIES samples of a finished policy; its numbers are `melodies`, so that a clone needs no network."""
+    policy = store.key_of(run.task.spec) if run.trained else run.task.prior.weights_digest
+    spec = {"policy": policy, "melodies": MELODIES, "version": VERSIONS["evaluation"]}
+    return store.finished(spec, lambda: ({"melodies": sampled(
+        run.task.domain, run.policy(), MELODIES, run.label["seed"])[1].tolist()}, {}))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A study: `pairs` (sheet, PAIR, first_model, second_model), and by clip its notes (begin, end, MIDI pitch)."""
+
+    pairs: pd.DataFrame
+    clips: dict[str, list[list[int]]]
+
+    @property
+    def digest(self) -> str:
+        """What names the study in its ratings."""
+        heard = self.pairs[["sheet", *PAIR]].to_numpy().tolist()
+        return "s" + hashlib.sha256(json.dumps([heard, self.clips]).encode()).hexdigest()[:11]
+
+
+def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Listening:
+    """Pairs of models, each with its melodies (MELODIES, T); the seed draws clips, sides, order and the clips' names.
+
+    A sheet has every pair of models once; of an odd number of models each is first equally often. The next sheet has
+    the sides exchanged.
+    """
+    need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
+    known = map(str, range(1, SHEETS + 1))
+    need(str(sheets) in known, f"sheets is {sheets!r}: it must be a whole number from 1 to {SHEETS}")
+    rng, rows, places = np.random.default_rng(int(seed)), list[list[Any]](), np.arange(len(models))
+    takes = {name: iter(rng.permutation(np.asarray(own))) for name, own in models.items()}
+    names = (f"c{number:06x}" for number in rng.choice(16**6, 2 * MELODIES * len(models), replace=False))
+    clips: dict[str, list[list[int]]] = {}
+    for sheet in range(int(sheets)):
+        if sheet % 2 == 0:
+            rng.shuffle(places)
+        pairs = list(itertools.combinations(range(len(models)), 2))
+        for place in rng.permutation(len(pairs)):
+            one, other = pairs[place]
+            sides = (one, other) if (one + other + sheet) % 2 else (other, one)
+            pair = [list(models)[places[side]] for side in sides]
+            heard = {clip: model for model, clip in zip(pair, names, strict=False)}
+            rows.append([sheet, str(len(rows) + 1), *heard, *pair])
+            clips |= {clip: np.transpose(notes(next(takes[model]))).tolist() for clip, model in heard.items()}
+    return Listening(pd.DataFrame(rows, columns=["sheet", *PAIR, "first_model", "second_model"]), clips)
+
+
+def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
+    """The page as HTML: it plays the notes on the piano of a SoundFont, or plucked where there is none."""
+    font = sound_font.name if sound_font.is_file() else ""
+    data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
+            "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
+            "bank": list(_piano(sound_font) if font else _plucked())}  # fmt: skip
+    return TEMPLATES.get_template("listening.html.jinja").render(data=data, font=font, rater=FORMS["rater"])
+
+
+def _tone(lowest: int, root: float, rate: int, loop: list[int], wave: np.ndarray) -> dict[str, Any]:
+    """A sampled tone for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
+    coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
+    return {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
+
+
+def _plucked() -> Iterator[dict[str, Any]]:
+    for pitch in range(LOWEST_MIDI, HIGHEST_MIDI + 1, 6):
+        wave = to_audio([pitch + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7], PLUCKED_RATE)
+        yield _tone(pitch, pitch + 2, PLUCKED_RATE, [0, 0], wave)
+
+
+def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
+    """The tones of a SoundFont's first program that melodies need (SoundFont 2.04, section 7)."""
+    parts = dict(_chunks(sound_font.read_bytes()))
+    presets = np.frombuffer(parts[b"phdr"], "S20, <u2, <u2, <u2, S12")  # name, program, bank, bag
+    # name, start, end, loop's start and end, rate
+    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")
+    sounds = np.frombuffer(parts[b"smpl"], "<i2") / 32768
+    first = np.flatnonzero((presets["f1"] == 0) & (presets["f2"] == 0))[0]
+    (instrument,) = (zone[41] for zone in _zones(parts, b"p", presets["f3"], first) if 41 in zone)
+    last = -1
+    for zone in _zones(parts, b"i", np.frombuffer(parts[b"inst"], "S20, <u2")["f1"], instrument):
+        highest, lowest = divmod(zone.get(43, 0), 256)
+        if highest >= LOWEST_MIDI and lowest <= HIGHEST_MIDI and zone[53] != last:
+            last = zone[53]
+            _, start, end, *loop, rate, _ = headers[last].tolist()
+            loop = [end_of - start for end_of in loop]
+            yield _tone(lowest, zone[58] - zone.get(52, 0) / 100, rate, loop, sounds[start:end])
+
+
+def _chunks(riff: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 12
+    while at < len(riff):
+        name, size = struct.unpack_from("<4sI", riff, at)
+        if name != b"LIST":
+            yield name, riff[at + 8 : at + 8 + size]
+        at += 12 if name == b"LIST" else 8 + size + size % 2  # a list is walked through
+
+
+def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -> Iterator[dict[int, int]]:
+    """The generators of each zone of a preset (p) or an instrument (i), by number.
+
+    41: its instrument, 43: its keys, 52: cents, 53: its sample, 58: the key at which that sounds as recorded.
+    """
+    starts = np.frombuffer(parts[of + b"bag"], "<u2, <u2")["f0"]
+    generators = np.frombuffer(parts[of + b"gen"], "<u2, <i2")
+    for bag in range(bags[index], bags[index + 1]):
+        yield dict(generators[starts[bag] : starts[bag + 1]].tolist())
+
+
+def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:
+    """The ratings in a folder's CSV files (COLUMNS and the models), and a sentence for each file that is left out.
+
+    Of several files of one rater the one with the most ratings counts.
+    """
+    need(folder.is_dir(), f"ratings is {str(folder)!r}: it must be a folder with the CSV files that the page gave")
+    read, left_out = [], []
+    for path in sorted(file for file in folder.iterdir() if file.suffix.lower() == ".csv"):
+        try:
+            read.append((path, _checked(path, made)))
+        except ValueError as error:
+            left_out.append(f"{printable(path.name)} {error}")
+    kept: dict[str, pd.DataFrame] = {}
+    for path, frame in sorted(read, key=lambda entry: -len(entry[1])):
+        rater = frame["rater"].iloc[0]
+        if kept.setdefault(rater, frame) is not frame:
+            left_out.append(f"{printable(path.name)} is a duplicate: the ratings of {rater} are read from another file")
+    columns = [*COLUMNS, "sheet", "first_model", "second_model"]
+    return pd.concat([pd.DataFrame(columns=columns), *kept.values()], ignore_index=True), left_out
+
+
+def _checked(path: Path, made: Listening) -> pd.DataFrame:
+    """The ratings of one file, of one rater; ValueError: what is wrong with it."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"has more than {MOST_BYTES:,} bytes")
+        frame = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"cannot be read as CSV ({type(error).__name__})") from None
+    if missing := [name for name in COLUMNS if name not in frame]:
+        raise ValueError(f"has no column {missing[0]}: the page gives {', '.join(COLUMNS)}")
+    frame = frame[COLUMNS]
+    if frame.empty:
+        raise ValueError("has no ratings")
+    if len(other := frame.loc[frame["study"] != made.digest, "study"]):
+        raise ValueError(f"is of another study, {printable(other.iloc[0])[:20]!r}: this one is {made.digest}")
+    for name, (form, words) in FORMS.items():
+        if len(bad := frame.loc[~frame[name].str.fullmatch(form), name]):
+            raise ValueError(f"has the {name} {printable(bad.iloc[0])[:20]!r}: it must be {words}")
+    if frame["rater"].nunique() > 1:
+        raise ValueError("has several raters: the page gives a file for each")
+    known = frame.merge(made.pairs, on=PAIR)
+    if len(known) < len(frame) or frame["pair"].duplicated().any():
+        raise ValueError("has a pair that is not in this study, or one twice")
+    return known.astype({"preference": int, "seconds": float})

@@ -1,0 +1,162 @@
+"""The listening study: blinded, balanced, alone; operated in a browser; and what comes back is checked."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from repro import ROOT
+from repro.book import listening
+from repro.settings import SettingsError
+
+MODELS = ("prior", "q", "psi", "g", "gentle")
+HOSTILE = "<img src=x onerror=alert(1)>.sf2"
+LEVELS = """async () => Promise.all(Object.keys(study.clips).slice(0, 12).map(async clip => {
+    const wave = (await rendered(clip)).getChannelData(0);
+    return [loudness(wave), wave.reduce((most, value) => Math.max(most, Math.abs(value)), 0)]; }))"""
+
+
+def made(seed: int = 0, sheets: int = listening.SHEETS) -> listening.Listening:
+    rng = np.random.default_rng(5)
+    return listening.study({name: rng.integers(0, 38, (listening.MELODIES, 32)) for name in MODELS}, seed, sheets)
+
+
+def test_every_two_models_meet_as_often_on_either_side() -> None:
+    """Protects from a favoured side: each ordered pair of models equally often, each model first equally often on every
+    sheet, no clip twice; a seed is a study, another one another.
+    """
+    pairs = made().pairs
+    assert set(pairs.value_counts(["first_model", "second_model"])) == {4} and len(pairs) == 80
+    assert set(pairs.value_counts(["sheet", "first_model"])) == {2}
+    assert pairs[["first", "second"]].stack().is_unique and set(pairs["sheet"].value_counts()) == {10}
+    assert made().digest == made().digest != made(1).digest
+    for bad in ({"seed": "x"}, {"seed": -1}, {"sheets": 9}, {"sheets": "none"}):
+        with pytest.raises(SettingsError, match="it must be a whole number from"):
+            made(**bad)
+
+
+def test_the_page_stands_alone_and_names_no_model(tmp_path: Path) -> None:
+    """Protects the blinding and readers without network: the same bytes for a seed, no address, no model, no order of
+    clips that tells one; a SoundFont's name is text and never a tag; without a SoundFont the page says so.
+    """
+    text = listening.page(made())
+    assert text == listening.page(made()) and len(text) < 200_000
+    assert not re.search(r"https?:|//\w+\.|src=|@import|url\(", text)
+    data = json.loads(re.search(r'id="study">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+    told = re.sub(r'"wave": "[^"]*"', "", text).lower()
+    assert not [name for name in ("note rnn", "prior", "psi", "gentle", "first_model") if name in told]
+    assert list(data["clips"]) == sorted(data["clips"]) and all(len(pair) == 4 for pair in data["pairs"])
+    (tmp_path / HOSTILE).write_bytes(listening.SOUND_FONT.read_bytes())
+    assert HOSTILE not in (page := listening.page(made(), tmp_path / HOSTILE)) and "&lt;img src=x" in page
+    assert "there was no SoundFont" in listening.page(made(), tmp_path / "none") and "there was no" not in text
+
+
+def answered(study: listening.Listening, rater: str, count: int = 10, **other: Any) -> pd.DataFrame:
+    own = study.pairs[:count].assign(study=study.digest, rater=rater, preference=1, seconds=9.5, **other)
+    return own[listening.COLUMNS]
+
+
+def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
+    """Protects the analysis: malformed, foreign and duplicated files each get one sentence and lose no other file; the
+    fullest file of a rater counts; tables saved by a spreadsheet are read.
+    """
+    study = made()
+    answered(study, "ann", 4).to_csv(tmp_path / "ann_early.csv", index=False)
+    answered(study, "ann").to_csv(tmp_path / "ann_late.csv", index=False)
+    answered(study, "bob").to_csv(tmp_path / "BOB.CSV", index=False, sep=";", encoding="utf-8-sig")
+    two = pd.concat([answered(study, "c", 1)] * 2)
+    bad = {
+        "foreign": (answered(made(1), "c"), "is of another study, 's"), "twice": (two, "or one twice"),
+        "seven": (answered(study, "c").assign(preference=7), "has the preference '7': it must be a whole"),
+        "name": (answered(study, "<b>x</b>"), "has the rater '<b>x</b>': it must be 1 to 20 letters"),
+        "pair": (answered(study, "c").assign(first="c1"), "has a pair that is not in this study"),
+        "column": (answered(study, "c").drop(columns="seconds"), "has no column seconds"),
+        "none": (answered(study, "c", 0), "has no ratings"),
+        "nan": (two.assign(seconds="nan"), "has the seconds 'nan'"),
+        "several": (pd.concat([answered(study, "c"), answered(study, "d")]), "has several raters"),
+    }  # fmt: skip
+    for name, (frame, _) in bad.items():
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    for name, content in {
+        "empty": b"",
+        "bytes": b"\xff\xfe\x00\x01",
+        "quote": b'study,rater\n"' + b"x" * 200_000,
+    }.items():
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    (tmp_path / "folder.csv").mkdir()
+    read, left_out = listening.read_ratings(tmp_path, study)
+    assert read["rater"].value_counts().to_dict() == {"ann": 10, "bob": 10} and set(read["preference"]) == {1}
+    assert read["second_model"].tolist() == 2 * study.pairs["second_model"][:10].tolist()
+    said = {sentence.split(" ", 1)[0].removesuffix(".csv"): sentence for sentence in left_out}
+    assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early"} and len(left_out) == len(said)
+    assert not [name for name, (_, words) in bad.items() if words not in said[name]]
+    assert "is a duplicate: the ratings of ann" in said["ann_early"]
+    with pytest.raises(SettingsError, match="it must be a folder"):
+        listening.read_ratings(tmp_path / "nowhere", study)
+    assert listening.read_ratings(tmp_path / "folder.csv", study)[0].empty
+
+
+def test_the_papers_counts_go_through_the_notebooks_code() -> None:
+    """Protects the analysis: as it stands in the notebook it finds the paper's differences in the paper's counts."""
+    cells = json.loads((ROOT / "notebooks" / "13_listening_study.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    space: dict[str, Any] = {"NAMES": dict.fromkeys(MODELS)}
+    for start in ("import dataclasses", "CHOSEN = ", "def compared"):
+        exec(next(text for text in code if text.startswith(start)).split("\n\nchanged")[0], space)
+    whole, table = space["compared"](space["heard"]["the paper's counts"])
+    # by hand: of 384 scores half are wins, 48 expected per model and 13, 64, 74, 41 seen
+    assert whole.statistic == pytest.approx(383 / 384 * (35**2 + 16**2 + 26**2 + 7**2) / (96 / 4))
+    significant = {pair for pair, (_, p) in table.items() if p < 0.05}
+    assert significant == {("prior", "q"), ("prior", "psi"), ("prior", "g"), ("q", "g"), ("psi", "g")}
+    pairs = made().pairs[:10]
+    own = space["scores"](pairs, np.arange(10) - 5)
+    assert sum(map(sum, own.values())) == 0 and {len(each) for each in own.values()} == {4}
+    assert -5 in own[pairs["second_model"][0]] and 5 in own[pairs["first_model"][0]]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_rater_answers_in_a_browser(chromium: Any, tmp_path: Path, width: int) -> None:
+    """Protects raters and their answers: ten pairs by keys alone, a reload in the middle, a download that the reader
+    takes; nothing is asked of the network, nothing is too wide, and all clips are equally loud.
+    """
+    study, faults = made(), list[str]()
+    (tmp_path / "index.html").write_text(listening.page(study), encoding="utf-8")
+    given = [1, 2, 3, 4, 5, 5, 4, 3, 2, 1]
+    with chromium.new_page(viewport={"width": width, "height": 900}) as page:
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: faults.append(request.url) if request.url[:4] == "http" else None)
+        page.goto((tmp_path / "index.html").as_uri())
+        page.fill("#rater", "no name!")
+        page.keyboard.press("Enter")
+        assert page.is_visible("#start")
+        page.fill("#rater", "ann")
+        page.keyboard.press("Enter")
+        for place, answer in enumerate(given, start=1):
+            page.wait_for_function(f"document.getElementById('where').textContent === 'Pair {place} of 10'")
+            page.keyboard.press(str(answer))  # nothing has been heard yet
+            assert page.is_disabled("#next")
+            page.keyboard.press("a")
+            page.wait_for_selector("#play0.heard[aria-pressed=true]")
+            page.keyboard.press("b" if place % 2 else "Space")
+            if place % 2 == 0:  # stops the first; once more plays the second
+                page.keyboard.press("Space")
+            page.wait_for_selector("#play1.heard[aria-pressed=true]")
+            page.keyboard.press(str(answer))
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            page.keyboard.press("Enter")
+            if place == 5:
+                page.reload()
+        page.wait_for_selector("#end:not([hidden])")
+        with page.expect_download() as waiting:
+            page.click("#download")
+        waiting.value.save_as(tmp_path / waiting.value.suggested_filename)
+        levels = np.array(page.evaluate(LEVELS))
+    read, left_out = listening.read_ratings(tmp_path, study)
+    assert faults == [] and left_out == [] and set(read["rater"]) == {"ann"} and read["sheet"].nunique() == 1
+    assert read["preference"].tolist() == [answer - 3 for answer in given] and (read["seconds"] > 0).all()
+    assert np.ptp(levels[:, 0]) < 1e-4 and levels[:, 1].min() > 0.1 and levels[:, 1].max() < 1
