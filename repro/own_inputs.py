@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from repro import ROOT, store
-from repro.domain import Domain, DomainError, Reward, alive, at_the_end, must_fit, rewards, worth
+from repro.domain import Domain, DomainError, Reward, alive, at_the_end, digest, must_fit, rewards, worth
 from repro.evaluation import effective, importance, sampled
 from repro.kl_control import Policy
-from repro.own import digest
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, changed

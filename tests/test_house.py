@@ -11,9 +11,9 @@ import nbformat
 from repro import ROOT
 
 # Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
-ORDER = """own | domain rnn | kl_control | settings | store prior evaluation | tutor | path authors
+ORDER = """domain rnn | kl_control | settings | store prior evaluation | tutor | path authors
 | roads exact | studies | music/ molecules/ | runs | experiments bench | fronts own_inputs | yours
-| book/paper | book/tables book/claim | book/claims book/rule | book/plots book/verdicts | book/melodies book/molecules
+| book/paper | book/tables | book/rule book/plots | book/claims | book/verdicts | book/melodies book/molecules
 | book/report | pipeline"""
 PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}
 PACKAGES = tuple(name for name in PLACES if name.endswith("/"))
@@ -58,7 +58,7 @@ def test_imports_walk_down() -> None:
     assert {place(name) for name in MODULES} == set(PLACES)
     pairs = {(place(one), place(other)) for one, tree in MODULES.items() for other in imported(tree)}
     assert {(one, other) for one, other in pairs if PLACES[one] <= PLACES[other] and one != other} == set()
-    assert {other for one, other in pairs if one in PACKAGES and one != other} <= {"domain", "own", "settings"}
+    assert {other for one, other in pairs if one in PACKAGES and one != other} <= {"domain", "settings"}
 
 
 def test_figures_know_neither_files_nor_training_and_few_rooms_write() -> None:

@@ -9,8 +9,8 @@ import math
 from dataclasses import replace
 from functools import partial
 
-from repro.book.claim import KL_CONTROL, Claim, Quantity, Values, above, least, most
 from repro.book.paper import TABLE_1_WANTED
+from repro.book.rule import KL_CONTROL, Claim, Quantity, Values, above, least, most
 from repro.music.events import NUM_EVENTS
 from repro.studies import ROAD_NAMES
 
