@@ -33,12 +33,13 @@ class Domain:
     vocabulary: tuple[str, ...] = ()  # the name of each token; V = len(vocabulary)
     horizon: int = 0  # T, the most tokens of a sequence
     end: int | None = None  # the token that ends a sequence and belongs to it; None: all sequences fill the horizon
+    first: int = 0  # the token that primes the RNN and is no part of the sequence
     version: int = 1  # raised by hand when rewards or first inputs change: it is part of the name of every run
     measures_version: int = 1  # the same for what `measures` returns
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The tokens (count,) that prime the RNN, by default token 0; they are no part of the sequence."""
-        return np.zeros(count, dtype=np.int64)
+        """The tokens (count,) that prime the RNN: by default `first` for all."""
+        return np.full(count, self.first)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone.

@@ -52,23 +52,17 @@ def evaluate(
     if domain.end is None:
         by_step = {name: np.sum([walk[name].sum(dim=0).numpy() for walk in walks], axis=0) / count for name in compared}
         metrics |= {name: float(value.mean()) for name, value in by_step.items()}
-        metrics["log_p_last"] = float(by_step["log_p"][-1])
-        metrics["task_reward"] = reward
+        metrics |= {"log_p_last": float(by_step["log_p"][-1]), "task_reward": reward}
         numbers["by_step"] = {name: value.round(6).tolist() for name, value in by_step.items()}
-        numbers["probabilities"] = _mean_probabilities(policy, shifted(first, torch.from_numpy(tokens))[:MAPPED, :-1])
+        inputs = shifted(first, torch.from_numpy(tokens))[:MAPPED, :-1]
+        sums = [policy.log_probabilities(part).exp().double().sum(dim=0).T for part in inputs.split(BATCH)]
+        numbers["probabilities"] = (torch.stack(sums).sum(dim=0) / len(inputs)).numpy().round(6).tolist()
     else:
-        metrics |= {name: float(totals[name].mean()) for name in compared}
-        metrics["task_reward"] = reward
+        metrics |= {name: float(totals[name].mean()) for name in compared} | {"task_reward": reward}
         # J(pi) = E_pi[r / c] - KL(pi || p)
         metrics["objective"] = reward / c - metrics["kl"]
     earned = np.sum(list(parts.values()), axis=0).sum(axis=1)
     return numbers, Sample(tokens, totals["log_p"], totals["log_pi"], earned)
-
-
-def _mean_probabilities(policy: Policy, inputs: Tensor) -> list[list[float]]:
-    """The policy's probability of every token at every step, (V, T): means over inputs (B, T)."""
-    sums = [policy.log_probabilities(part).exp().double().sum(dim=0).T for part in inputs.split(BATCH)]
-    return (torch.stack(sums).sum(dim=0) / len(inputs)).numpy().round(6).tolist()
 
 
 def sampled(domain: Domain, policy: Policy, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -159,11 +153,8 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
     optimum = np.exp(np.minimum(sample.log_p + reward - log_z, 0.0))  # p*(x), at most 1 whatever the estimate of Z
     # bounded away from 1 and 0, where the logarithm and the quotient have no value
     distinct = -np.expm1(among * np.log1p(-np.minimum(optimum, 1 - 1e-12))) / np.maximum(optimum, 1e-300)
-    estimates = {
-        "log_z": log_z,
-        "effective": effective(weight),
-        "unique": float((weight * distinct).sum() / among),
-    }
+    unique = float((weight * distinct).sum() / among)
+    estimates = {"log_z": log_z, "effective": effective(weight), "unique": unique}
     for name, value in values.items():
         known = ~np.isnan(value)
         estimates[name] = float(np.average(value[known], weights=weight[known]))

@@ -31,13 +31,9 @@ class Enumerable(Domain):
     vocabulary: tuple[str, ...]
     horizon: int
     rules: Callable[[np.ndarray], dict[str, np.ndarray]]
-    first: int  # the token that primes every sequence
+    first: int
     chain: tuple[tuple[float, ...], ...] = ()  # p(next token | token), (V, V); a row a token
-    end: int | None = None  # the token that ends a sequence: the last of the vocabulary
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The same token (count,) for all, so that there is one tree."""
-        return np.full(count, self.first)
+    end: int | None = None  # the last of the vocabulary
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """The sum of the rules, (B, T)."""
@@ -131,8 +127,7 @@ class Exact:
     """A domain of one priming token, its prior and a temperature, written out in full."""
 
     def __init__(self, domain: Domain, prior: SequenceRNN, c: float) -> None:
-        self.domain, self.prior, self.tokens = domain, prior, len(domain.vocabulary)
-        self.end = domain.end
+        self.domain, self.prior, self.tokens, self.end = domain, prior, len(domain.vocabulary), domain.end
         if self.end not in (None, self.tokens - 1):
             raise ValueError(f"the end token of {domain.name} is {self.end}: it must be the last, {self.tokens - 1}")
         self.alive = self.tokens - (self.end is not None)  # A: the tokens that go on
@@ -157,9 +152,7 @@ class Exact:
         outputs = network(torch.from_numpy(longest)).double()
         # the prefixes of length t are the beginnings of every A^(T - 1 - t)-th of the longest
         levels = [outputs[:: self.alive ** (outputs.shape[1] - 1 - t), t] for t in range(outputs.shape[1])]
-        if method is None:
-            return [level.log_softmax(dim=1) for level in levels]
-        return self._normalised(method, levels)
+        return [level.log_softmax(dim=1) for level in levels] if method is None else self._normalised(method, levels)
 
     def values(self, method: str, gamma: float = 1.0) -> Table:
         """Q*, Psi*, G* or those of RL only, by backward dynamic programming; nothing has a value after the end."""

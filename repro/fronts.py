@@ -35,9 +35,8 @@ def melodies(study: FrontStudy) -> Results:
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
-    lines: list[
-        tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]
-    ] = [  # prior, form, method, and each combination of the rest
+    # prior, form, method, and each combination of the rest
+    lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         ("folk", "paper", "psi", ends, study.c, study.seeds),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "path", "psi", ends, study.c, first),
@@ -150,11 +149,15 @@ def front(points: pd.DataFrame) -> np.ndarray:
 
     Between two points lie the coins that play one policy or the other: their reward is the mean, their KL at most that.
     """
+
+    def slope(left: np.ndarray, right: np.ndarray) -> float:
+        return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)
+
     hull: list[np.ndarray] = []
     for point in points.sort_values(["kl", "reward"])[["kl", "reward"]].to_numpy(float):
         if hull and point[1] <= hull[-1][1]:
             continue  # more KL for no more reward
-        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
+        while len(hull) > 1 and slope(hull[-2], hull[-1]) <= slope(hull[-1], point):
             hull.pop()
         hull.append(point)
     return np.array(hull)
@@ -165,7 +168,3 @@ def hypervolume(points: pd.DataFrame, most: float) -> float:
     kl, reward = front(points).T
     places = np.unique(np.clip([*kl, 0.0, most], 0.0, most))
     return float(np.trapezoid(np.interp(places, kl, reward) - reward[0], places))
-
-
-def _slope(left: np.ndarray, right: np.ndarray) -> float:
-    return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)

@@ -114,13 +114,10 @@ class Sequences(Strings):
     def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int) -> None:
         """`horizon` counts the end token too; a string that has not ended there is rewarded as it stands."""
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
+        self.first = self.end  # before a string stands the end of another
         if len(set(self.vocabulary)) <= self.end or max(map(len, self.vocabulary)) > 1:
             raise DomainError(f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.horizon, self.reward = horizon, reward
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The end token: before a string stands the end of another."""
-        return np.full(count, self.end)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """What the whole string is worth, at its last step, (B, T)."""

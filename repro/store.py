@@ -106,30 +106,28 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
     `make` returns the numbers and the networks, "" for the policy or prior and "prior." for one trained along; with
     `with_weights` a record without its networks does not do.
     """
-    if None in spec.get("domain", {}).values():
+    key, named = key_of(spec), None not in spec.get("domain", {}).values()
+    if not named:
         warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)
-        return _keep(spec, *make(), written=False)
-    return find(key_of(spec), with_weights) or _keep(spec, *make())
+    if named and (found := find(key, with_weights)):
+        return found
+    numbers, networks = make()
+    return keep(cache_folder() / "runs" / f"{key}.json" if named else None, {"spec": spec} | numbers, networks)
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
     """The finished run with this key: this machine's own first, then those that are shipped."""
     since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
-    own = cache_folder() / "runs" / f"{key}.json"
+    own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
     if own.exists() and own.stat().st_mtime >= since:
         record = _read(own, with_weights)
         if record is not None and record.key == key:
             return record
-    path = _shipped_networks().get(key)
-    if path is not None:
-        # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
-        ignored = os.environ.get("REPRO_TRAIN_PRIORS") if path.parent.name == "priors" else since
-        record = None if ignored else _read(path, with_weights)
-        if record is not None:
-            return record
-    if with_weights or since:
-        return None
-    numbers = shipped_numbers().get(key)
+    # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
+    ignored = os.environ.get("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
+    if shipped and not ignored and (record := _read(shipped, with_weights)):
+        return record
+    numbers = None if with_weights or since else shipped_numbers().get(key)
     return None if numbers is None else Record(key, numbers)
 
 
@@ -176,11 +174,6 @@ def _read(path: Path, with_weights: bool) -> Record | None:
         warnings.warn(f"{shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
         return None
     return Record(key, numbers, weights)
-
-
-def _keep(spec: Spec, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN], written: bool = True) -> Record:
-    path = cache_folder() / "runs" / f"{key_of(spec)}.json"
-    return keep(path if written else None, {"spec": spec} | numbers, networks)
 
 
 def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:

@@ -133,11 +133,11 @@ class Saved(Strings):
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
-        self.first = np.array(spec["first"])
+        self.firsts = np.array(spec["first"])
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Any of those that were seen when the policy was saved."""
-        return generator.choice(self.first, size=count)
+        return generator.choice(self.firsts, size=count)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """Not at hand."""

@@ -5,10 +5,10 @@ mean. *Partly*: more than half of the seeds pass; the verdict says what is missi
 whether the paper's number lies where one further seed of ours would.
 """
 
-import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,23 +27,9 @@ ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot
 REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
 WITHIN, OUTSIDE, NO_SIZE = "within", "outside", "not judged"
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
-# With which commit thresholds came, before their reported seeds were first run or, if `after_runs`, first judged. What
-# the rule asks of the interval and of the number of seeds came last; it can only lower a verdict.
-RULES_COMMITS = {
-    "music": "db5d189 Rules, measures, corpus, KL-control and its training loop",
-    "molecules": "87d6ba5 Molecules: corpus, dueling form, episodes that end, experiments and the rules of their "
-    "verdicts; MIDI and SMILES files of one's own; the exact optimum",
-    "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
-    "problems",
-    "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
-    "the claims",
-    "roads": "68fed94 Rows on the roads: what is judged, by which threshold; ten roads on the shared loop, their "
-    "bench; settings of the authors' schedule beside it",
-    "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
-}
-# Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first
-# settings on those seeds, as claims.json had them, or worked out from its tables where a row was added later.
-FIRST_VERDICTS = json.loads(Path(__file__).with_name("first_verdicts.json").read_text(encoding="utf-8"))
+_HISTORY = tomllib.loads(Path(__file__).with_name("history.toml").read_text(encoding="utf-8"))
+RULES_COMMITS: dict[str, str] = _HISTORY["commits"]
+FIRST_VERDICTS: dict[str, dict[str, float]] = _HISTORY["first_verdicts"]
 
 
 class Quantity(NamedTuple):
@@ -101,18 +87,6 @@ class Claim:
     def margin(self, value: float) -> float:
         """How far a value lies inside the threshold; below 0 it misses it."""
         return min(value - self.at_least, self.at_most - value)
-
-
-def _of(choose: Callable[[Iterable[float]], float], *methods: str) -> Number:
-    return lambda value: choose(value(method) for method in methods)
-
-
-least, most = partial(_of, min), partial(_of, max)  # the lowest and the highest value among methods
-
-
-def above(words: str, one: Number, other: Number, levels: str = "") -> Quantity:
-    """How far one number lies above another."""
-    return Quantity(words, lambda value: one(value) - other(value), levels)
 
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:

@@ -42,15 +42,12 @@ FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
-
-
 TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
     "salts or mixtures": lambda smiles: "." in smiles,
     "with numbered atoms": lambda smiles: re.search(r":\d+\]", smiles) is not None,
     f"longer than the {HORIZON - 1} tokens that a policy can write": lambda smiles: (
-        len(smiles) >= HORIZON and len(split(smiles, "regex")) >= HORIZON
-    ),
-}
+        len(split(smiles, "regex")) >= HORIZON),
+}  # fmt: skip
 
 
 class CorpusError(RuntimeError):
@@ -260,12 +257,12 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
 def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
     """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
     names = [name.strip().lower() for name in rows[0][1]]
-    like = [place for place, name in enumerate(names) if "smiles" in name]
+    like = [name for name in names if "smiles" in name]
     named = named.strip()
     if named and named.lower() not in names:
         raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
     if named or like:
-        column, first = names.index(named.lower() if named else min(names, key=_unlike_smiles)), 1
+        column, first = names.index(named.lower() or min(like, key=lambda name: name != "smiles")), 1
     else:
         seen = rows[1:SEEN] or rows
         good = [sum(_is_molecule(row, place) for _, row in seen) for place in range(len(names))]
@@ -274,10 +271,6 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterat
         first = int(max(good) > 0 and not _is_molecule(rows[0][1], column))  # a heading
     for number, row in rows[first:]:
         yield number, "".join(row[column : column + 1])
-
-
-def _unlike_smiles(name: str) -> tuple[bool, bool]:
-    return name != "smiles", "smiles" not in name
 
 
 def _is_molecule(row: list[str], place: int) -> bool:

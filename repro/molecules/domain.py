@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,18 +94,6 @@ def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], step
     return dict(zip(PARTS, rewards, strict=True))
 
 
-class Known(Protocol):
-    """A prior of molecules: the tokens that it knows, and how strings are cut into them."""
-
-    @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The end token first."""
-
-    @property
-    def tokeniser(self) -> str:
-        """Regex or characters."""
-
-
 class Molecules(Domain):
     """SMILES strings under a reward that a finished molecule earns: by its scores, or a function of B strings."""
 
@@ -113,9 +101,7 @@ class Molecules(Domain):
     end = END_INDEX
     horizon = HORIZON
 
-    def __init__(
-        self, known: Vocabulary | Known, reward: RewardWeights | Reward | None = None, training: Training = None
-    ) -> None:
+    def __init__(self, known: Any, reward: RewardWeights | Reward | None = None, training: Training = None) -> None:
         """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`)."""
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
             raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
