@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from repro.book.paper import TABLE_1, TABLE_1_WANTED
+from repro.book.paper import TABLE_1, TABLE_1_NAMES, TABLE_1_WANTED
 from repro.book.plots import Panel, curves, dots, new_figure, styled
-from repro.book.tables import MUSIC_ROWS, Row
+from repro.book.tables import MUSIC_ROWS
 from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC, name as pitch
 
 UNIFORM = np.log(NUM_EVENTS)  # nats per event: the entropy of uniform play, and the loss of a uniform model
@@ -55,12 +55,10 @@ def figure_2(frame: pd.DataFrame, uniform: float, paper: pd.DataFrame | None = N
 
 def table_1(table: pd.DataFrame) -> Figure:
     """Table 1 as dots, ours beside the paper's: shares above, autocorrelations below."""
-    rows: dict[str, dict[str, Row]] = {"share (%)": {}, "autocorrelation (-1 to 1)": {}}
-    for metric, wanted in TABLE_1_WANTED.items():
-        row = MUSIC_ROWS[metric]
-        row = row._replace(name=f"{row.name}\n({'0' if wanted == '0' else 'more'} wanted)")
-        rows["share (%)" if row.fraction else "autocorrelation (-1 to 1)"][metric] = row
-    return dots([(table, part, label) for label, part in rows.items()], paper=TABLE_1)
+    rows = {metric: MUSIC_ROWS[metric]._replace(name=f"{name}\n({TABLE_1_WANTED[metric].replace('up', 'more')} wanted)")
+            for metric, name in TABLE_1_NAMES.items()}  # fmt: skip
+    shares, others = ({metric: row for metric, row in rows.items() if row.fraction == kind} for kind in (True, False))
+    return dots([(table, shares, "share (%)"), (table, others, "autocorrelation (-1 to 1)")], paper=TABLE_1)
 
 
 @styled()

@@ -117,7 +117,7 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] 
             draw(units="seed", estimator=None, **({"lw": 0.7, "alpha": 0.4} if mean else {"lw": 1.2, "ls": look.line}))
             if mean:
                 draw(errorbar=interval if band else None, err_kws={"alpha": 0.2, "lw": 0}, lw=2.2, ls=look.line)
-        extra |= _levels(ax, panel, looks) | _points(ax, panel, methods, looks)
+        extra |= _yardsticks(ax, panel, methods, looks)
         if panel.frame[panel.x].max() > 2_000:
             places = MaxNLocator(max(5, 12 // columns), steps=[1, 2, 5])
             ax.xaxis.set(major_formatter=EngFormatter(sep=""), major_locator=places)
@@ -130,29 +130,18 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] 
     return figure
 
 
-def _levels(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> dict[str, Line2D]:
-    """Draws a panel's levels; returns a handle for the legend by label."""
+def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, Look]) -> dict[str, Line2D]:
+    """Draws a panel's levels and points; returns a handle for the legend by label."""
     handles = {}
     for label, level in panel.levels.items():
+        style: dict[str, Any] = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
         if isinstance(level, Mapping):
-            style: dict[str, Any] = {"color": "#444444", "lw": 1.4, "ls": ":"}
-            for method, value in level.items():
-                colour = looks[method].colour if method in looks else style["color"]
-                ax.axhline(value, **{**style, "color": colour})
-        else:
-            style = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
-            ax.axhline(level, **style)
+            style = {"color": "#444444", "lw": 1.4, "ls": ":"}
+        for method, value in level.items() if isinstance(level, Mapping) else [("", level)]:
+            ax.axhline(value, **{**style, **({"color": looks[method].colour} if method in looks else {})})
         handles[label] = Line2D([], [], label=label, **style)
-    return handles
-
-
-def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, Look]) -> dict[str, Line2D]:
-    """Draws a panel's points; returns a handle for the legend by label."""
-    handles = {}
     for index, (label, points) in enumerate(panel.points.items()):
-        style: dict[str, Any] = {"ls": "", "clip_on": False}
-        if index == 0:
-            style |= {"mfc": "none", "ms": 4.5, "alpha": 0.75}
+        style = {"ls": "", "clip_on": False} | ({} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75})
         for method in methods:
             own, look = points[points["method"] == method], look_of(method, looks)
             if len(own):
@@ -172,17 +161,10 @@ def _dress(ax: Axes, panel: Panel, grid: Any) -> None:
     threshold, values = panel.bend, panel.frame[panel.y]
     if threshold is None or (threshold and np.nanmax(np.abs(values)) <= 3 * threshold):
         return
-    locator: Any
-    if threshold:
-        ax.set_yscale("symlog", linthresh=threshold)
-        locator = SymmetricalLogLocator(base=10, linthresh=threshold, subs=(1, 3))
-        words = f"logarithmic beyond \u00b1{threshold:g}"
-    else:
-        ax.set_yscale("log")
-        locator = LogLocator(subs=(1, 3))
-        words = "logarithmic"
-    ax.yaxis.set(major_locator=locator, major_formatter="{x:,g}")
-    ax.set_ylabel(f"{panel.ylabel}\n({words})")
+    symmetric = SymmetricalLogLocator(base=10, linthresh=threshold or 1, subs=(1, 3))
+    ax.set_yscale("symlog" if threshold else "log", **({"linthresh": threshold} if threshold else {}))
+    ax.yaxis.set(major_locator=symmetric if threshold else LogLocator(subs=(1, 3)), major_formatter="{x:,g}")
+    ax.set_ylabel(f"{panel.ylabel}\n(logarithmic{f' beyond ±{threshold:g}' if threshold else ''})")
 
 
 @styled()

@@ -94,10 +94,8 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
 
     `table` may hold other experiments too: the claim's own rows are chosen here.
     """
-    own = table[table["experiment"] == claim.experiment]
-    numbers: list[float] = []
-    asked: set[str] = set()
-    verdict = f"{UNTESTABLE}: {claim.untestable}"
+    own, verdict = table[table["experiment"] == claim.experiment], f"{UNTESTABLE}: {claim.untestable}"
+    numbers, asked = list[float](), set[str]()
     try:
         numbers, asked = measured(claim, own, c)
     except KeyError as missing:
@@ -108,15 +106,24 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     if numbers:
         verdict = _verdict(claim, numbers, low, high)
     predicted = _predicted(claim, own, c, asked)
+    # whether the paper's number of every method that was judged lies where one further seed of ours would
+    within = all(low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items())
     passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
+    # with the first settings, where they were changed after the reported seeds had been seen
+    first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
+    before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
+    if before and (table["experiment"] == fresh).any():  # the same claim on seeds that no setting has seen
+        entry = judge(replace(claim, experiment=fresh), table, c)
+        confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
     return {
         "id": claim.id, "says": claim.says or claim.id, "domain": claim.domain,
         "experiment": claim.experiment if claim.quantity else "", "sentence": claim.sentence, "source": claim.source,
         "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
         "levels": _levels(claim, own, c, mean), "seeds": len(numbers), "rule": claim.rule,
         "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
-        "size": _size(claim, predicted), "predicted": predicted, "passes_too": passes_too, "before": _before(claim),
-        "confirmed": _confirmed(claim, table, c), "notebook": claim.notebook, "comment": claim.comment,
+        "size": (WITHIN if within else OUTSIDE) if predicted else NO_SIZE, "predicted": predicted,
+        "passes_too": passes_too, "before": before, "confirmed": confirmed, "notebook": claim.notebook,
+        "comment": claim.comment,
     }  # fmt: skip
 
 
@@ -127,16 +134,13 @@ def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) ->
     passed = [claim.margin(number) >= 0 for number in numbers]
     if math.isnan(sum(numbers)) or sum(passed) <= len(passed) / 2:  # NaN: a share of nothing
         return NOT_REPRODUCED
-    if not all(passed):
-        return f"{PARTLY}: seeds disagree"
-    if len(numbers) < 3:
-        return f"{PARTLY}: too few seeds ({len(numbers)})"
     touches = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that may be "the same"
-    if touches or claim.margin(low) < 0 or claim.margin(high) < 0:
-        return f"{PARTLY}: interval crosses"
-    if claim.trust == "U":
-        return f"{PARTLY}: direction agrees, the paper's number is unverified"
-    return REPRODUCED
+    missing = {
+        "seeds disagree": not all(passed), f"too few seeds ({len(numbers)})": len(numbers) < 3,
+        "interval crosses": touches or claim.margin(low) < 0 or claim.margin(high) < 0,
+        "direction agrees, the paper's number is unverified": claim.trust == "U",
+    }  # fmt: skip
+    return next((f"{PARTLY}: {what}" for what, is_missing in missing.items() if is_missing), REPRODUCED)
 
 
 def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
@@ -205,31 +209,6 @@ def _predicted(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> 
     return bounds
 
 
-def _size(claim: Claim, predicted: dict[str, list[float]]) -> str:
-    """Whether the paper's number of every method that was judged lies where one further seed of ours would."""
-    if not predicted:
-        return NO_SIZE
-    paper = TABLE_1[claim.metric]
-    return WITHIN if all(low <= paper[method] <= high for method, (low, high) in predicted.items()) else OUTSIDE
-
-
-def _before(claim: Claim) -> dict[str, Any]:
-    """Verdict and number with the first settings, where they were changed after the reported seeds had been seen."""
-    for verdict, rows in FIRST_VERDICTS.items():
-        if claim.id in rows:
-            return {"verdict": verdict, "ours": rows[claim.id]}
-    return {}
-
-
-def _confirmed(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """The same claim on seeds that no setting has seen, EXPERIMENT_fresh, where they were run."""
-    fresh = f"{claim.experiment}_fresh"
-    if not _before(claim) or not (table["experiment"] == fresh).any():
-        return {}
-    entry = judge(replace(claim, experiment=fresh), table, c)
-    return {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
-
-
 def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
     """Our means by method in the form of the paper's numbers; "" where a method of the sentence was not run."""
     if claim.quantity is None or math.isnan(mean):
@@ -246,12 +225,9 @@ def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
 def number(value: float, unit: str = "") -> str:
     """One value as text: percent or points with the decimals that it needs, or three significant digits."""
     if not unit:
-        if float(value).is_integer():
-            return f"{value:g}"
         # "#" keeps trailing zeros, which are digits too: 1.80; from 100 on it would leave a point behind the last
-        return f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
+        whole = float(value).is_integer()
+        return f"{value:g}" if whole else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
     percent = abs(100 * value)
-    decimals = 1 if percent == 0 or percent >= 1 else 2
-    if 0 < percent < 0.01:
-        decimals = 4
+    decimals = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4
     return f"{100 * value:.{decimals}f} {unit}"
