@@ -71,11 +71,9 @@ def learned(study: ExactStudy) -> Results:
 
 
 def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c.
-
-    exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
-    holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form.
-    """
+    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c."""
+    # exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
+    # holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form
     last, truths = curves[curves["step"] == curves["step"].max()], [solved(each.name, study.c) for each in PROBLEMS]
     names = ["domain", "form", "method", "gamma", "seed", "kl", "objective"]
     start = [(each.domain.name, "path", "prior", 1.0, 0, each.kl_to_optimum(each.log_prior),
@@ -95,8 +93,8 @@ def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
 # paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by the
 # mean of both KL (tests/tune_roads.py, results/roads_tuning.csv). Eleven take the largest rate tried.
 _FORMS = {
-    "psi": (EXACT_PATH, 0.1), "g": (replace(EXACT_PATH, method="g"), 0.1), "q": (replace(EXACT_PATH, method="q"), 0.1),
-    "psi_paper": (EXACT_TUTOR, 0.1), "g_paper": (replace(EXACT_TUTOR, method="g", start="zero_head"), 0.1),
+    "psi": EXACT_PATH, "g": replace(EXACT_PATH, method="g"), "q": replace(EXACT_PATH, method="q"),
+    "psi_paper": EXACT_TUTOR, "g_paper": replace(EXACT_TUTOR, method="g", start="zero_head"),
 }  # fmt: skip
 _ROADS: dict[str, tuple[float, dict[str, Any]]] = {
     "tb": (0.1, {"replayed": 64}), "tb_var": (0.1, {"replayed": 64}), "tbrm": (0.1, {"replayed": 64}),
@@ -111,15 +109,14 @@ def at_rate(settings: Any, rate: float) -> Any:
     return replace(settings, learning_rate=rate, **({} if alone else {"head_learning_rate": rate}))
 
 
-TUNED: dict[str, PolicySettings] = {name: at_rate(form, rate) for name, (form, rate) in _FORMS.items()} | {
+TUNED: dict[str, PolicySettings] = {name: at_rate(form, 0.1) for name, form in _FORMS.items()} | {
     name: at_rate(RoadSettings(method=name, episodes=64, **more), rate) for name, (rate, more) in _ROADS.items()
 }
 
 
 def roads(study: RoadStudy) -> Results:
     """Every road on every problem, at every temperature, from its seeds."""
-    tasks = [task for name in study.roads for task in on_road(name, TUNED[name], study)]
-    return runs.finish_all("roads", tasks)
+    return runs.finish_all("roads", [task for name in study.roads for task in on_road(name, TUNED[name], study)])
 
 
 def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any) -> list[Task]:
@@ -137,10 +134,7 @@ def _distances(learner: Learner, number: int) -> Row:
     truth = solved(learner.domain.name, learner.settings.c)
     table = truth.policy_of(learner.method, learner.policy)
     return {
-        "step": number,
-        "kl": truth.kl_to_optimum(table),
-        "forward_kl": truth.kl_from_optimum(table),
-        "total_variation": truth.total_variation(table),
-        "objective": truth.objective(table),
+        "step": number, "kl": truth.kl_to_optimum(table), "forward_kl": truth.kl_from_optimum(table),
+        "total_variation": truth.total_variation(table), "objective": truth.objective(table),
         "log_z_error": learner.log_z - truth.log_z,
-    }
+    }  # fmt: skip

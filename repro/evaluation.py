@@ -104,11 +104,9 @@ def visited(
     log_policy = policy.log_probabilities(inputs, log_acting)
     taken = tokens.unsqueeze(-1)
     steps = {
-        "log_p": log_prior.gather(-1, taken).squeeze(-1),
-        "log_pi": log_policy.gather(-1, taken).squeeze(-1),
-        "kl": kl_control.kl_divergence(log_policy, log_prior),
-        "entropy": kl_control.entropy(log_policy),
-    }
+        "log_p": log_prior.gather(-1, taken).squeeze(-1), "log_pi": log_policy.gather(-1, taken).squeeze(-1),
+        "kl": kl_control.kl_divergence(log_policy, log_prior), "entropy": kl_control.entropy(log_policy),
+    }  # fmt: skip
     if compare_acting:
         steps["log_p_trained"] = log_acting.gather(-1, taken).squeeze(-1)
         steps["kl_trained"] = kl_control.kl_divergence(log_policy, log_acting)
@@ -117,8 +115,8 @@ def visited(
 
 @torch.no_grad()
 def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> float:
-    """Log p of uniform play under a prior, -(ln V + KL(U || p)), nats per step: the mean over all V tokens at the
-    states of `count` sequences (T,) that are drawn uniformly. A uniform *model* has -ln V instead."""
+    """Log p of uniform play under a prior, -(ln V + KL(U || p)), nats per step; a uniform *model* has -ln V instead."""
+    # the mean over all V tokens at the states of `count` sequences (T,) that are drawn uniformly
     torch.set_num_threads(1)
     generator = np.random.default_rng([seed, SAMPLING_SEED])
     first = domain.first_inputs(count, generator)

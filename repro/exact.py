@@ -64,10 +64,8 @@ class Enumerable(Domain):
 
 
 def bracket_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """Strings of atoms and brackets (B, T): a bracket without its partner costs 1, a branch around something pays 1.
-
-    What stays open costs at the last step; so does a string that does not end.
-    """
+    """Strings of atoms and brackets (B, T): a bracket without its partner costs 1, a branch around something pays 1."""
+    # what stays open costs at the last step; so does a string that does not end
     _, opening, closing, end = range(4)
     belongs = alive(torch.from_numpy(sequences), end)
     last, tokens = last_steps(belongs).numpy(), np.where(belongs.numpy(), sequences, end)

@@ -145,10 +145,8 @@ def finished(results: Results) -> pd.DataFrame:
 
 
 def front(points: pd.DataFrame) -> np.ndarray:
-    """The most reward for at most so much KL, (N, 2) with rising kl and reward: the upper concave hull of the points.
-
-    Between two points lie the coins that play one policy or the other: their reward is the mean, their KL at most that.
-    """
+    """The most reward for at most so much KL, (N, 2), kl and reward rising: the upper concave hull of the points."""
+    # between two points lie the coins that play one policy or the other: reward is the mean, KL at most that
 
     def slope(left: np.ndarray, right: np.ndarray) -> float:
         return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)

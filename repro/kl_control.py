@@ -153,10 +153,8 @@ def bellman_loss(values: Tensor, actions: Tensor, target: Tensor) -> Tensor:
 def step_errors(
     method: Q, reward: Tensor, log_prior: Tensor, log_policy: Tensor, best: Tensor, value: Tensor, gamma: float
 ) -> Tensor:
-    """delta_t of every step, (B, T) as all arguments; what lies after the end has to be zero in them.
-
-    From r_t / c (less the centre), log p and log pi of the actions taken, max_a log pi(a|s) and V(s).
-    """
+    """delta_t of every step, (B, T) as all arguments, in which what lies after the end has to be zero."""
+    # from r_t / c (less the centre), log p and log pi of the actions taken, max_a log pi(a|s) and V(s)
     following = pad(method.path_value(value, best)[:, 1:], (0, 1))
     # delta_t = r_t + kept_t + gamma V_{t+1} - V_t
     return reward + method.kept(log_prior, log_policy) + gamma * following - value

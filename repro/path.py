@@ -248,10 +248,7 @@ class PathTutor(Episodic):
         self.make_optimiser(learning(self.value), settings.value_learning_rate)
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
-        """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.
-
-        Returns the means of the new ones, and log w = R / c + sum(log p - log pi) of all.
-        """
+        """One gradient step on whole episodes, the first `new` of them new: V and the centre follow these alone."""
         settings, mask = self.settings, episodes["alive"]
         tokens, hidden, outputs = self.forward(episodes["inputs"], new)  # V leaves the policy's own network alone
         walk = self.walk(episodes, outputs)
@@ -267,6 +264,7 @@ class PathTutor(Episodic):
             best = walk.log_policy.amax(dim=-1) * mask
             delta = step_errors(self.method, reward, walk.log_p, walk.log_pi, best, value, settings.gamma)
             goal = walk.log_pi + value + path_errors(delta, settings.gamma * settings.trace)
+            # log w = R / c + sum(log p - log pi)
             log_weights = beta * earned + (walk.log_p - walk.log_pi).sum(dim=1)
         # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / loss_scale
         self.descend(0.5 * (goal - walk.log_pi - value).square().sum(dim=1).mean() / settings.loss_scale)

@@ -20,11 +20,9 @@ POOL = 64  # batches of whole sequences that are sorted by length together
 
 
 class Wholes:
-    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding.
+    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding."""
 
-    The loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length.
-    """
-
+    # the loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length
     def __init__(self, sequences: Sequence[np.ndarray]) -> None:
         self.sizes = np.array([len(sequence) for sequence in sequences])
         self.starts = np.cumsum(self.sizes) - self.sizes

@@ -69,10 +69,8 @@ def reinforce_kl(batch: Batch) -> Tensor:
 
 
 def reinforce_kl_loss(batch: Batch) -> Tensor:
-    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477).
-
-    1/2 (S - P)^2 in its place would hold exactly (2510.01555).
-    """
+    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477)."""
+    # 1/2 (S - P)^2 in its place would hold exactly (2510.01555)
     log_pi = batch.log_pi.sum(dim=1)
     return -(advantage(batch.earned) * log_pi).mean() + (log_pi - batch.log_p.sum(dim=1)).mean()
 

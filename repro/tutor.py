@@ -180,11 +180,8 @@ class Regression(Learner):
         steps = visited(self.acting, self.original, first, tokens, self.compare_acting or self.settings.train_prior)
         del steps["log_pi"]
         reward = rewards(self.domain, self.games)
-        row = self.domain.watch(self.games) | {
-            "task_reward": float(reward.sum(axis=1).mean()),
-            "environment_steps": self.environment_steps,
-            "loss": self.loss,
-        }
+        row = self.domain.watch(self.games) | {"task_reward": float(reward.sum(axis=1).mean())}
+        row |= {"environment_steps": self.environment_steps, "loss": self.loss}
         if self.domain.end is None:
             row |= {name: value.mean().item() for name, value in steps.items()}
             row["log_p_last"] = steps["log_p"][:, -1].mean().item()

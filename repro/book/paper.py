@@ -24,10 +24,8 @@ DRAWN: dict[str, str] = _PAPER["drawn"]
 
 
 def figure_2a() -> pd.DataFrame:
-    """D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note).
-
-    Their evaluation keeps the last step of each composition; where another curve hides a point there is none.
-    """
+    """D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note)."""
+    # their evaluation keeps the last step of each composition; where another curve hides a point there is none
     return pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
 
 

@@ -141,7 +141,8 @@ def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[s
             ax.axhline(value, **{**style, **({"color": looks[method].colour} if method in looks else {})})
         handles[label] = Line2D([], [], label=label, **style)
     for index, (label, points) in enumerate(panel.points.items()):
-        style = {"ls": "", "clip_on": False} | ({} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75})
+        style = {"ls": "", "clip_on": False}
+        style |= {} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75}
         for method in methods:
             own, look = points[points["method"] == method], look_of(method, looks)
             if len(own):
@@ -171,10 +172,8 @@ def _dress(ax: Axes, panel: Panel, grid: Any) -> None:
 def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns: int = 1, height: float = 0.65,
          paper: Mapping[str, Mapping[str, float]] = {}, names: dict[str, str] | None = None,
          published: str = "paper") -> Figure:  # fmt: skip
-    """Ours as dots with intervals, the paper's (by metric and model) hollow; a model that only it has comes last.
-
-    Each panel: a table (columns method, seed, metric, value), its metrics with their rows, and its x label.
-    """
+    """Ours as dots with intervals, the paper's (by metric and model) hollow; a model that only it has comes last."""
+    # each panel: a table (columns method, seed, metric, value), its metrics with their rows, and its x label
     sizes = [max(len(rows) for _, rows, _ in panels[at : at + columns]) for at in range(0, len(panels), columns)]
     size = (10.5, 0.6 + sum(height * size + 0.6 for size in sizes))
     figure, axes = new_figure(len(sizes), columns, size, height_ratios=sizes)
@@ -233,10 +232,7 @@ def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: f
 
 @styled()
 def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Figure:
-    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy.
-
-    The rows of each run come in the order of time; a level is drawn, upright, only where a run comes near it.
-    """
+    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy."""
     figure, axes = new_figure(1, len(panels), (5.7 * len(panels), 5.9))
     methods = ["prior", *present([panel.frame for panel in panels])]
     for ax, panel, start in zip(axes.flat, panels, starts, strict=True):
@@ -244,7 +240,7 @@ def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Fig
         # G may start as the square of the prior, far below all others: first evaluations do not set the limits
         _paths(ax, panel, start, frame[frame.groupby(["method", "seed"]).cumcount() > 0], 0.07)
         for label, level in panel.levels.items():
-            if frame[panel.x].max() > 0.8 * level:
+            if frame[panel.x].max() > 0.8 * level:  # a run comes near it
                 ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
                 ax.set_xlim(right=max(ax.get_xlim()[1], 1.07 * level))
                 ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)

@@ -90,10 +90,7 @@ class Claim:
 
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict.
-
-    `table` may hold other experiments too: the claim's own rows are chosen here.
-    """
+    """One entry of the ledger, from a table that may hold other experiments too: mean, interval, rule, verdict."""
     own, verdict = table[table["experiment"] == claim.experiment], f"{UNTESTABLE}: {claim.untestable}"
     numbers, asked = list[float](), set[str]()
     try:
@@ -144,10 +141,8 @@ def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) ->
 
 
 def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
-    """The claim's number in every seed (that has both c, if it needs two) and the methods that it asks for.
-
-    instead: a method whose values stand for those of Q, Psi and G. A KeyError says what is missing.
-    """
+    """The claim's number in every seed, and the methods that it asks for; a KeyError says what is missing."""
+    # instead: a method whose values stand for those of Q, Psi and G; seeds are those that have both c, if it needs two
     if claim.quantity is None:
         return [], set()
     if table.empty:

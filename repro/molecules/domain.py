@@ -69,10 +69,8 @@ def length_penalty(length: int, weights: AuthorsReward) -> float:
 
 
 def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], steps: int, of: AuthorsReward) -> Parts:
-    """The parts of the authors' reward of every token given those before it, each float (B, T), 0 after the end.
-
-    Every prefix is parsed. `sequences` are B lists of tokens, or strings, that an end token follows where `ended` (B,).
-    """
+    """The parts of the authors' reward of every token given those before it, each float (B, T), 0 after the end."""
+    # every prefix is parsed; sequences are B lists of tokens, or strings, that an end token follows where `ended` (B,)
     rewards = np.zeros((len(PARTS), len(sequences), steps))
     for row, (tokens, finished) in enumerate(zip(sequences, ended, strict=True)):
         prefix, run = "", 0

@@ -75,11 +75,8 @@ def read(settings: TuneSettings) -> pd.DataFrame:
     if not set(SPLITS) <= set(table["split"]):
         need = "at least 3 that open differently are needed, one each to learn from, to validate and to test"
         raise ValueError(f"{found}, and {need}; {left_out}")
-    said = (
-        [left_out] * bool(len(refused))
-        + told[:LISTED]
-        + [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
-    )
+    said = [*[left_out] * bool(len(refused)), *told[:LISTED]]
+    said += [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
     if said:
         warnings.warn(f"{found}; {'; '.join(said)}", stacklevel=2)
     return table
