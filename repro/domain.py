@@ -150,7 +150,7 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
 
 def digest(own: object) -> str | None:
     """A name for what is your own, its text, code and all that it uses; None if a part has none, as a state."""
-    # two functions on one line differ in their compiled code alone; that differs by version of Python, which makes runs anew
+    # two functions on one line differ in compiled code alone; that differs by version of Python, which makes runs anew
     try:
         return hashlib.sha256(repr(_named(own, ())).encode()).hexdigest()[:20]
     except (OSError, TypeError, ValueError, AttributeError, KeyError, RecursionError):  # no text, or of no kind below

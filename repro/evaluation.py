@@ -125,16 +125,12 @@ def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> 
     return float(prior(inputs).log_softmax(dim=-1).double().mean())
 
 
-def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Log Z = log E_pi[ w(x) ], and the weights (B,), normalised to 1."""
+def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray, float]:
+    """Log Z = log E_pi[ w(x) ], the weights (B,), normalised to 1, and how many samples would tell as much (Kish)."""
     largest = log_weights.max()
     weight = np.exp(log_weights - largest)
-    return float(np.log(weight.mean()) + largest), weight / weight.sum()
-
-
-def effective(weight: np.ndarray) -> float:
-    """How many samples of the optimum would tell as much as these with weights that sum to 1 (Kish)."""
-    return float(1 / np.square(weight).sum())
+    normalised = weight / weight.sum()
+    return float(np.log(weight.mean()) + largest), normalised, float(1 / np.square(normalised).sum())
 
 
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -145,14 +141,14 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
     expected share of different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
     """
     reward = sample.task_reward / c
-    log_z, weight = importance(sample.log_p + reward - sample.log_pi)
+    log_z, weight, effective = importance(sample.log_p + reward - sample.log_pi)
     # n distinct = sum_x 1 - (1 - p*(x))^n = E_p*[ (1 - (1 - p*(x))^n) / p*(x) ]
     among = len(reward)
     optimum = np.exp(np.minimum(sample.log_p + reward - log_z, 0.0))  # p*(x), at most 1 whatever the estimate of Z
     # bounded away from 1 and 0, where the logarithm and the quotient have no value
     distinct = -np.expm1(among * np.log1p(-np.minimum(optimum, 1 - 1e-12))) / np.maximum(optimum, 1e-300)
     unique = float((weight * distinct).sum() / among)
-    estimates = {"log_z": log_z, "effective": effective(weight), "unique": unique}
+    estimates = {"log_z": log_z, "effective": effective, "unique": unique}
     for name, value in values.items():
         known = ~np.isnan(value)
         estimates[name] = float(np.average(value[known], weights=weight[known]))

@@ -117,11 +117,9 @@ def _among_pool(
 
 
 def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generator) -> tuple[float, float]:
-    """Mean reward and KL (nats per sequence) of one of n drawn from p with probability in proportion to exp(r / c).
-
-    The distribution is p(x) E[ n w(x) / (w(x) + w_2 + ... + w_n) ], w = exp(r / c); both are estimated from the rewards
-    of a pool of sequences of p, over GROUPS groups.
-    """
+    """Mean reward and KL (nats per sequence) of one of n drawn from p with probability in proportion to exp(r / c)."""
+    # The distribution is p(x) E[ n w(x) / (w(x) + w_2 + ... + w_n) ], w = exp(r / c); both are estimated from the
+    # rewards of a pool of sequences of p, over GROUPS groups.
     groups = reward[generator.integers(len(reward), size=(GROUPS, n))]
     log_weight = groups / c
     share = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))

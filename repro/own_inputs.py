@@ -11,7 +11,7 @@ from torch import nn
 
 from repro import ROOT, store
 from repro.domain import Domain, DomainError, Reward, alive, at_the_end, digest, must_fit, rewards, worth
-from repro.evaluation import effective, importance, sampled
+from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
@@ -164,21 +164,18 @@ def check(domain: Domain, prior: Prior) -> None:
 
 
 def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed: int = 0) -> float:
-    """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), from its samples.
-
-    DomainError where so few samples say so much that the answer would be a guess.
-    """
+    """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), by its samples."""
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
     low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):
         middle = (low + high) / 2
-        log_z, weight = importance(reward / math.exp(middle))
+        log_z, weight, effective = importance(reward / math.exp(middle))
         # KL(p* || p) = E_p*[r / c] - log Z
         distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
     if distance < 0.9 * kl:
         raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
-    if effective(weight) < FEWEST:
-        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective(weight):.0f}"
+    if effective < FEWEST:  # the answer would be a guess
+        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
         raise DomainError(f"{enough}: ask for less, or take more")
     return math.exp(middle)

@@ -70,7 +70,7 @@ class Stepper:
 
 
 def draw(scores: Tensor, uniform: Tensor) -> Tensor:
-    """Draws one token per row of scores (B, V), from their softmax; the same number of `uniform` (B,) gives the same."""
+    """Draws one token per row of scores (B, V), from their softmax; equal numbers of `uniform` (B,) draw alike."""
     cumulative = scores.softmax(dim=1).cumsum(dim=1)
     # the last entry is 1 up to rounding; scaling by it keeps every draw inside the vocabulary
     threshold = (uniform * cumulative[:, -1]).unsqueeze(1)

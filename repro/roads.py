@@ -76,11 +76,9 @@ def reinforce_kl_loss(batch: Batch) -> Tensor:
 
 
 def grpo(batch: Batch) -> Tensor:
-    """Means over the tokens of each sequence of - A log pi + c k3, A = (R - mean) / std, k3 = p / pi - log(p / pi) - 1.
-
-    One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped. The gradient of k3 is that
-    of KL(p || pi); for one step and large groups the optimum is p(x) / (1 - A(x) / c), whatever the reward is worth.
-    """
+    """Means over tokens of each sequence of - A log pi + c k3, A = (R - mean) / std, k3 = p / pi - log(p / pi) - 1."""
+    # One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped. The gradient of k3 is
+    # that of KL(p || pi); for one step and large groups the optimum is p(x) / (1 - A(x) / c), whatever the reward is.
     log_ratio = (batch.log_p - batch.log_pi) * batch.alive
     k3 = log_ratio.exp() - log_ratio - 1
     normalised = (batch.earned - batch.earned.mean()) / (batch.earned.std() + 1e-4)

@@ -35,6 +35,8 @@ class Learner:
     prior: SequenceRNN  # the one that it plays with
     acting: Policy  # how the policy is read off both
     steps: int  # how often `train` calls `step`
+    step: Callable[[], None]  # plays and learns once
+    row: Callable[[], Row]  # a row of the training curve
     first_row = 0  # the step of the first row of the curve
     loss = math.nan  # of the last gradient step
     log_z = math.nan  # what it takes log Z to be, where it says so
@@ -45,14 +47,6 @@ class Learner:
         self.domain, self.settings, self.seed, self.method = domain, settings, seed, settings.mathematics
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
-
-    def step(self) -> None:
-        """Plays and learns once."""
-        raise NotImplementedError
-
-    def row(self) -> Row:
-        """A row of the training curve."""
-        raise NotImplementedError
 
     def diverged(self, last: Row) -> Row:
         """The last row of a run whose loss is no number any more; by default an error that says what to lower."""
@@ -129,6 +123,7 @@ class Replay:
 class Regression(Learner):
     """What the paper's form and the authors' schedule share: networks, a target network, and one gradient step."""
 
+    residual: Callable[[dict[str, Tensor]], Tensor]  # the loss of a batch
     compare_acting = False  # whether rows compare with the prior that the policy plays with too
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
@@ -143,10 +138,6 @@ class Regression(Learner):
         # correction and PyTorch after it; their optimiser takes all variables
         self.adam = torch.optim.Adam(learning(*self.trained), lr=settings.learning_rate, fused=True)
         self.acting, self.environment_steps = Policy(self.policy, self.prior, self.method), 0
-
-    def residual(self, batch: dict[str, Tensor]) -> Tensor:
-        """The loss of a batch."""
-        raise NotImplementedError
 
     def update(self, batch: dict[str, Tensor]) -> None:
         """One gradient step, then one step of the target network's moving average."""

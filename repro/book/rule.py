@@ -27,9 +27,9 @@ ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot
 REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
 WITHIN, OUTSIDE, NO_SIZE = "within", "outside", "not judged"
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
-_HISTORY = tomllib.loads(Path(__file__).with_name("history.toml").read_text(encoding="utf-8"))
-RULES_COMMITS: dict[str, str] = _HISTORY["commits"]
-FIRST_VERDICTS: dict[str, dict[str, float]] = _HISTORY["first_verdicts"]
+LEDGER = tomllib.loads(Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8"))
+RULES_COMMITS: dict[str, str] = LEDGER["commits"]
+FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
 
 
 class Quantity(NamedTuple):

@@ -18,10 +18,8 @@ IDENTIFIERS = ("experiment", "method", "c", "metric")  # averaging over several 
 
 
 def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -> tuple[float, float, float]:
-    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value.
-
-    limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there.
-    """
+    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
+    # limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there
     sample = _checked(values)
     mean = float(sample.mean())
     half = float(_half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size)))

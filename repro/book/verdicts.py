@@ -14,13 +14,16 @@ from pandas.io.formats.style import Styler
 from repro import store
 from repro.book.claims import CLAIMS
 from repro.book.paper import METHOD_NAMES, methods_in
-from repro.book.rule import ORDER, judge, number
+from repro.book.rule import LEDGER, ORDER, judge, number
 
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
 SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
+COLUMNS: list[str] = LEDGER["columns"]
+NOTE: str = LEDGER["note"]
+GROUPS: dict[str, list[str]] = LEDGER["groups"]
 NEEDED = {"id", "says", "domain", "experiment", "sentence", "paper", "verdict", "size", "before", "unit"}  # of an entry
 
 
@@ -126,28 +129,6 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*RUN, "distinct", "entropy", "alarm"])
 
 
-GROUPS = {
-    "Music, from folk tunes as notated": ("as_notated", "forgetting", ""),
-    "Music, from a corpus with the statistics of the paper's": ("rebuilt",),
-    "Reward against KL, without and with the paper's discount": ("front_gamma_1", "front_gamma_0.5"),
-    "Molecules, in the path-consistent form, which is ours": ("terminal",),
-    "Molecules, with the paper's update": ("terminal_plain",),
-    "Problems small enough to write out in full": ("exact",),
-    "Other roads to the same optimum": ("roads",),
-}
-COLUMNS = ("the paper says", "verdict", "paper", "ours", "tested: our number, mean over seeds [95 % interval]")
-NOTE = (
-    "†: the threshold was set after runs of this experiment had been seen. ‡: settings were changed after the results "
-    "of the reported seeds had been seen; the verdict before stands beside it. Size: whether the paper's number lies "
-    "where one further seed of ours would. Unverified: recalled, not checked against the document, so that only the "
-    "direction is judged. a -> b / c: the prior, then the tuned models."
-)
-PASSES = {
-    "prior": "the untuned prior passes too",
-    "rl_only": "RL only passes too: about the reward, not about KL-control",
-}
-
-
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
 
@@ -202,7 +183,8 @@ def remarks(entry: Entry) -> str:
         parts.append(f"before: {before['verdict']}, {number(before['ours'], unit)}")
     if fresh:
         parts.append(f"on {fresh['seeds']:g} fresh seeds: {fresh['verdict']}, {estimate({'unit': unit, **fresh})}")
-    return "; ".join([*parts, *(PASSES[method] for method in entry["passes_too"]), *filter(None, [entry["comment"]])])
+    parts += [LEDGER["passes"][method] for method in entry["passes_too"]]
+    return "; ".join([*parts, *filter(None, [entry["comment"]])])
 
 
 def predicted(entry: Entry) -> str:

@@ -20,12 +20,10 @@ PARTS = ("quality", "validity", "length", "carbons")  # of the authors' reward
 
 @dataclass(frozen=True)
 class AuthorsReward:
-    """The authors' reward of every token; the L tokens of a sequence include its end token, if there is one.
+    """The authors' reward of every token; the L tokens of a sequence include its end token, if there is one."""
 
-    The values are those of their final run, which multiplies by .35: c = 2.857. The quality of a valid prefix is
-    logp logP + ring_penalty (ring penalty) + qed QED - sa (SA score).
-    """
-
+    # The values are those of their final run, which multiplies by .35: c = 2.857. The quality of a valid prefix is
+    # logp logP + ring_penalty (ring penalty) + qed QED - sa (SA score).
     logp: float = 3.0  # authors' code
     ring_penalty: float = 5.0  # authors' code
     qed: float = 50.0  # authors' code, final run (40 in their earlier training script)

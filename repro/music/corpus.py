@@ -43,10 +43,8 @@ _VOICE = re.compile(r"(?m)^V:\s*(\w+)|\[V:\s*(\w+)")
 
 
 def read(settings: TuneSettings) -> pd.DataFrame:
-    """One row per tune read, in the order of the files: collection, title, split, events and `dropped`, a reason or "".
-
-    MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError.
-    """
+    """One row per tune read, in the order of the files: collection, title, split, events, `dropped` (why, or "")."""
+    # MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError
     rows, seen, told = [], set(), list[str]()
     for collection, title, tune in _tunes(settings):
         try:
