@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro import kl_control
 from repro.domain import Domain, alive
-from repro.kl_control import Policy
+from repro.kl_control import Policy, entropy, kl_divergence
 from repro.rnn import SequenceRNN, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
@@ -105,11 +104,11 @@ def visited(
     taken = tokens.unsqueeze(-1)
     steps = {
         "log_p": log_prior.gather(-1, taken).squeeze(-1), "log_pi": log_policy.gather(-1, taken).squeeze(-1),
-        "kl": kl_control.kl_divergence(log_policy, log_prior), "entropy": kl_control.entropy(log_policy),
+        "kl": kl_divergence(log_policy, log_prior), "entropy": entropy(log_policy),
     }  # fmt: skip
     if compare_acting:
         steps["log_p_trained"] = log_acting.gather(-1, taken).squeeze(-1)
-        steps["kl_trained"] = kl_control.kl_divergence(log_policy, log_acting)
+        steps["kl_trained"] = kl_divergence(log_policy, log_acting)
     return steps
 
 
@@ -136,10 +135,10 @@ def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray, float]:
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
 
-    The nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x) and the better the
-    estimates. Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the
-    expected share of different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
+    Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the expected share of
+    different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
     """
+    # the nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x)
     reward = sample.task_reward / c
     log_z, weight, effective = importance(sample.log_p + reward - sample.log_pi)
     # n distinct = sum_x 1 - (1 - p*(x))^n = E_p*[ (1 - (1 - p*(x))^n) / p*(x) ]

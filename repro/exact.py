@@ -212,8 +212,7 @@ class Exact:
 
     def _filled(self, prefixes: np.ndarray) -> np.ndarray:
         """Prefixes (B, t) to the horizon (B, T), with end tokens or, where there are none, with token 0."""
-        missing = self.domain.horizon - prefixes.shape[1]
-        return np.pad(prefixes, ((0, 0), (0, missing)), constant_values=self.end or 0)
+        return np.pad(prefixes, ((0, 0), (0, self.domain.horizon - prefixes.shape[1])), constant_values=self.end or 0)
 
     def _rewards(self, length: int) -> Tensor:
         """r_T of every token after every prefix of a length, (A^length, V): it depends on no later token."""

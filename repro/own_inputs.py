@@ -76,13 +76,11 @@ def from_lstm(
         raise DomainError(f"the network is {lstm}: a prior is one LSTM layer in one direction")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
-    sizes = {
-        "reads so many tokens": (read, tokens),
-        "embeds into so many numbers": (width, lstm.input_size),
-        "scores so many tokens": (linear.out_features, tokens),
-        "has a head over so many cells": (linear.in_features, cells),
-    }
-    for what, (given, wanted) in sizes.items():
+    for what, given, wanted in (
+        ("reads so many tokens", read, tokens), ("embeds into so many numbers", width, lstm.input_size),
+        ("scores so many tokens", linear.out_features, tokens),
+        ("has a head over so many cells", linear.in_features, cells),
+    ):  # fmt: skip
         if given != wanted:
             raise DomainError(f"the network {what}: {given}; it must be {wanted}")
     rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
@@ -134,11 +132,8 @@ class Sequences(Strings):
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run; `reward` is None for a function without a name (`digest`)."""
-        return super().spec() | {
-            "tokens": list(self.vocabulary),
-            "horizon": self.horizon,
-            "reward": digest(self.reward),
-        }
+        tokens = list(self.vocabulary)
+        return super().spec() | {"tokens": tokens, "horizon": self.horizon, "reward": digest(self.reward)}
 
 
 def check(domain: Domain, prior: Prior) -> None:

@@ -42,11 +42,10 @@ class Walk(NamedTuple):
 
 
 class Value(nn.Module):
-    """V(s): reads the sequence with an LSTM of its own, beside the policy's state; its last layer starts at zero.
+    """V(s): reads the sequence with an LSTM of its own, beside the policy's state; its last layer starts at zero."""
 
-    The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance of
-    what a path still earns, with the second LSTM 40 %.
-    """
+    # The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance
+    # of what a path still earns, with the second LSTM 40 %.
 
     def __init__(self, vocabulary: int, cells: int, hidden: int, seed: int) -> None:
         super().__init__()
@@ -66,13 +65,11 @@ class Value(nn.Module):
 
 
 class Memory:
-    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x).
+    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x)."""
 
-    A sequence that the optimum would play more often than the policy does has a large w. A policy that learns from its
-    own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped, w
-    as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
-    """
-
+    # A sequence that the optimum would play more often than the policy has a large w. A policy that learns from its
+    # own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped,
+    # w as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
     def __init__(self, size: int, horizon: int, priority: float, generator: np.random.Generator) -> None:
         """For sequences of at most `horizon` steps."""
         self.replay, self.horizon, self.priority, self.generator = Replay(size), horizon, priority, generator

@@ -117,11 +117,9 @@ class Task:
         return numbers, {"": tuned.policy} | along
 
     def measure(self, tuned: Record | None) -> Made:
-        """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`.
-
-        Where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
-        sequences, the `optimum` from these samples.
-        """
+        """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`."""
+        # where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
+        # sequences, the `optimum` from these samples
         policy, domain = self.policy(tuned), self.domain
         c = self.settings.c if self.settings is not None else self.c
         compare_acting = self.observe == "measures"  # the runs whose prior may be trained
@@ -138,13 +136,9 @@ class Task:
 
 
 def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence[str]], splits: Splits) -> Record:
-    """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now.
+    """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now."""
 
-    Only then `vocabulary` is asked for the V tokens and `splits` for the sequences. Scores are `test` and
-    `test_without_32` (nll, accuracy, events), beside `curve` and `seconds`.
-    """
-
-    def make() -> Made:
+    def make() -> Made:  # only then `vocabulary` is asked for the V tokens and `splits` for the sequences
         (learned, validation, test), tokens = splits(), list(vocabulary())
         began = time.perf_counter()
         with store.progress(settings.steps, "training a prior") as bar:

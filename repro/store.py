@@ -97,15 +97,13 @@ class Record:
         return self.numbers["weights_sha256"][:20]
 
 
-Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]  # numbers, and networks by prefix
+# numbers, and networks by prefix: "" for the policy or prior, and "prior." for one trained along
+Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]
 
 
 def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -> Record:
-    """The finished run of a spec: found, or made now and kept; not kept with a None in its domain, an unnamed reward.
-
-    `make` returns the numbers and the networks, "" for the policy or prior and "prior." for one trained along; with
-    `with_weights` a record without its networks does not do.
-    """
+    """The finished run of a spec: found, or made now and kept; not with a None in its domain, an unnamed reward."""
+    # `with_weights`: a record without its networks does not do
     key, named = key_of(spec), None not in spec.get("domain", {}).values()
     if not named:
         warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)

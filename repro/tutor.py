@@ -17,10 +17,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from repro import kl_control
 from repro.domain import Domain, alive, must_fit, rewards
 from repro.evaluation import visited
-from repro.kl_control import Policy
+from repro.kl_control import Policy, bellman_loss, targets
 from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
 from repro.settings import TutorSettings
 
@@ -240,12 +239,12 @@ class Tutor(Regression):
             taken_log_prior = log_prior[:, :-1].gather(-1, actions.unsqueeze(-1)).squeeze(-1)
         if settings.train_prior:  # log p(.|s') of the acting prior with its gradient, where the paper's is fixed
             log_prior = self.prior(inputs).log_softmax(dim=-1)
-        y = kl_control.targets(
+        y = targets(
             self.method, batch["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
             settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
         )  # fmt: skip
         values = self.policy(inputs[:, :-1]) - offset[:, :-1]
-        return kl_control.bellman_loss(values[belongs], actions[belongs], y[belongs])
+        return bellman_loss(values[belongs], actions[belongs], y[belongs])
 
     def learning_rate(self) -> float:
         """The learning rate of the next gradient step: constant, or falling to 0 along a half cosine."""

@@ -149,6 +149,5 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
-        melodies = FrontStudy()
-        return replace(melodies.path if form == "path" else melodies.tutor, gamma=1.0, c=1.0)
+        return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))

@@ -57,14 +57,10 @@ def _claim(fields: dict[str, Any]) -> Claim:
     return Claim(**fields)
 
 
-def _groups(path: Path) -> dict[str, tuple[Claim, ...]]:
-    """The claims of the file by group, each with what holds for all of its group."""
-    groups = tomllib.loads(path.read_text(encoding="utf-8"))
-    listed = {name: group.pop("claims") for name, group in groups.items()}
-    return {name: tuple(_claim(groups[name] | one) for one in listed[name]) for name in groups}
-
-
-GROUPS = _groups(Path(__file__).with_suffix(".toml"))
+GROUPS: dict[str, tuple[Claim, ...]] = {}
+for _name, _common in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items():
+    _listed = _common.pop("claims")  # what is left holds for all of the group
+    GROUPS[_name] = tuple(_claim(_common | one) for one in _listed)
 FIRST, FIRST_MOLECULES = GROUPS["music_first"], GROUPS["molecules_first"]
 ALSO_REBUILT = ("rl_only_uniform", "nearer", "almost_all")  # of those that came later
 REBUILT = tuple(

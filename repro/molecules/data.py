@@ -188,11 +188,9 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 def _other_kind(strings: list[str]) -> str:
     """What strings that are no SMILES may be instead."""
-    most = len(strings) / 2
-    if sum(string.startswith("InChI=") for string in strings) > most:
-        return "it holds InChI, and SMILES are needed"
-    if sum(re.fullmatch(r"(\[[^\]]+\]){2,}", string) is not None for string in strings) > most:
-        return "it seems to hold SELFIES, and SMILES are needed"
+    for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", r"(\[[^\]]+\]){2,}")):
+        if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
+            return f"{words}, and SMILES are needed"
     return "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 
 
@@ -216,15 +214,13 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
 
 def _text(path: Path, content: bytes) -> str:
     """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = content.decode("utf-16", errors="replace")
-    elif b"\0" in content[:2] and len(content) > 3:  # without its mark
-        text = content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", errors="replace")
-    else:
-        try:
-            text = content.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
+    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # both with a byte order mark
+    if b"\0" in content[:2] and len(content) > 3:
+        coding = "utf-16-be" if content[0] == 0 else "utf-16-le"
+    try:
+        text = content.decode(coding, errors="strict" if coding == "utf-8-sig" else "replace")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
     if not text.strip():
         raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
