@@ -1,7 +1,7 @@
 """Learning where the optimum is known: priors of the problems of `repro.exact`, and all methods and roads on them."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -48,11 +48,6 @@ def solved(name: str, c: float) -> Exact:
     return Exact(problem, prior(problem).rnn(), c)
 
 
-def _row(learner: Learner, number: int) -> Row:
-    """Step, KL(pi || p*) and J of `_distances`."""
-    return {name: value for name, value in _distances(learner, number).items() if name in ("step", "kl", "objective")}
-
-
 def settings(form: str, method: str, gamma: float, study: ExactStudy) -> PolicySettings:
     """The settings of a run in one of the two forms, path (path-consistent) and paper."""
     if form == "path":
@@ -65,8 +60,8 @@ def learned(study: ExactStudy) -> Results:
     kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
     kinds += [("path", "psi", gamma) for gamma in study.gammas]
     return runs.finish_all("exact", [
-        Task(problem, prior(problem), settings(*kind, study), seed, row=_row, observe="exact",
-             labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
+        Task(problem, prior(problem), settings(*kind, study), seed, row=partial(_distances, short=True),
+             observe="exact", labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
         for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
 
 
@@ -129,12 +124,12 @@ def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any
             for c in study.c for seed in study.seeds_at(c)]  # fmt: skip
 
 
-def _distances(learner: Learner, number: int) -> Row:
-    """How far a policy is from the optimum as it learns, exactly."""
+def _distances(learner: Learner, number: int, short: bool = False) -> Row:
+    """How far a policy is from the optimum as it learns, exactly; `short`: step, KL(pi || p*) and J alone."""
     truth = solved(learner.domain.name, learner.settings.c)
     table = truth.policy_of(learner.method, learner.policy)
-    return {
-        "step": number, "kl": truth.kl_to_optimum(table), "forward_kl": truth.kl_from_optimum(table),
-        "total_variation": truth.total_variation(table), "objective": truth.objective(table),
+    row = {"step": number, "kl": truth.kl_to_optimum(table), "objective": truth.objective(table)}
+    return row if short else row | {
+        "forward_kl": truth.kl_from_optimum(table), "total_variation": truth.total_variation(table),
         "log_z_error": learner.log_z - truth.log_z,
     }  # fmt: skip

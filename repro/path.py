@@ -218,9 +218,8 @@ class Episodic(Learner):
 
     def row(self) -> Row:
         """Means over the sequences played since the last row."""
-        means: Row = dict(pd.DataFrame(self.recent).mean())
-        self.recent = []
-        return means | {"sequences": self.sequences, "step": self.gradient_steps}
+        recent, self.recent = self.recent, []
+        return dict(pd.DataFrame(recent).mean()) | {"sequences": self.sequences, "step": self.gradient_steps}
 
 
 @validated

@@ -132,11 +132,10 @@ def find(key: str, with_weights: bool = False) -> Record | None:
 def read_record(path: Path) -> Record:
     """The record PATH.json with its networks, PATH.safetensors; FileNotFoundError lists those beside it."""
     file = path.with_name(f"{path.name}.json")  # a name may hold dots
-    record = _read(file, with_weights=True) if file.exists() else None
-    if record is None:
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
-        raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
-    return record
+    if file.exists() and (record := _read(file, with_weights=True)):
+        return record
+    known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
+    raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
 
 
 @cache
@@ -208,10 +207,9 @@ def results_in(path: Path, empty: Any, whole: Callable[[Any], bool], **how: Any)
     if not path.exists():
         return empty
     try:
-        read = json.loads(path.read_bytes(), **how)
+        read, problem = json.loads(path.read_bytes(), **how), "it holds something else"
         if type(read) is type(empty) and whole(read):
             return read
-        problem = "it holds something else"
     except (ValueError, TypeError, AttributeError) as error:
         problem = type(error).__name__
     aside = path.with_name(f"{path.name}.damaged")
