@@ -233,7 +233,7 @@ def _smiles_rnn(settings: MoleculeSettings, prior: PriorSettings, start: bool) -
 
 
 def _sequences(settings: MoleculeSettings, split: str, vocabulary: data.Vocabulary, start: bool) -> list[np.ndarray]:
-    return [tokens[not start :] for tokens in vocabulary.encode(strings(settings, split))]
+    return [tokens[0 if start else 1 :] for tokens in vocabulary.encode(strings(settings, split))]
 
 
 def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, start: bool, along: int) -> HeldOut:

@@ -128,10 +128,8 @@ class Policy(NamedTuple):
         return self.method.scores(values, log_prior).log_softmax(dim=-1)
 
 
-def targets(
-    method: Q, task_reward: Tensor, log_prior: Tensor, next_values: Tensor, next_log_prior: Tensor, gamma: float,
-    terminal: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+def targets(method: Q, task_reward: Tensor, log_prior: Tensor, next_values: Tensor, next_log_prior: Tensor,
+            gamma: float, terminal: Tensor | None = None) -> Tensor:  # fmt: skip
     """The numbers y (...) towards which f(s, a) is regressed.
 
     From r_T / c and log p(a|s) of the played actions (...), the target network's f'(s', .) and log p(.|s') (..., V).

@@ -67,10 +67,8 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
 
 
-def from_lstm(
-    lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
-    tokeniser: str = "",
-) -> Prior:  # fmt: skip
+def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
+              tokeniser: str = "") -> Prior:  # fmt: skip
     """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
     if not isinstance(lstm, nn.LSTM) or lstm.num_layers > 1 or lstm.bidirectional or lstm.proj_size:
         raise DomainError(f"the network is {lstm}: a prior is one LSTM layer in one direction")

@@ -69,10 +69,9 @@ def _labelled(flat: Tensor, starts: np.ndarray, sizes: np.ndarray, length: int) 
     return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
 
 
-def train_prior(
-    sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int, settings: PriorSettings,
-    on_step: Callable[[], object] = lambda: None,
-) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
+def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int,
+                settings: PriorSettings,
+                on_step: Callable[[], object] = lambda: None) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
     """Trains an RNN to predict the next of V tokens; the same seed gives the same bytes.
 
     `sequences` are token arrays of at least two tokens, the first the priming one (`Domain.first_inputs`), which is not

@@ -85,11 +85,9 @@ def epsilon_greedy(scores: Tensor, uniform: Tensor, epsilon: float) -> Tensor:
 
 
 @torch.no_grad()
-def play(
-    rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, end: int | None,
-    generator: np.random.Generator, choose: Callable[[Tensor, Tensor], Tensor] = draw, half: bool = False,
-    last_logits: list[Tensor] | None = None,
-) -> Tensor:  # fmt: skip
+def play(rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, end: int | None,
+         generator: np.random.Generator, choose: Callable[[Tensor, Tensor], Tensor] = draw, half: bool = False,
+         last_logits: list[Tensor] | None = None) -> Tensor:  # fmt: skip
     """Plays B sequences in lockstep until `end` has ended all, or to the horizon T: tokens (B, T), `end` after the end.
 
     The logits of `rnns` (`Policy.players`) add up to the scores; `first_inputs` (B,) prime them and are no part of the

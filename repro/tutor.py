@@ -63,10 +63,9 @@ class Tuned(NamedTuple):
     curve: pd.DataFrame
 
 
-def train(
-    learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
-    row: Callable[[Learner, int], Row] | None = None, on_step: Callable[[Row], object] = lambda _: None,
-) -> Tuned:  # fmt: skip
+def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
+          row: Callable[[Learner, int], Row] | None = None,
+          on_step: Callable[[Row], object] = lambda _: None) -> Tuned:  # fmt: skip
     """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
 
     `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of

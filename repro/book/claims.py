@@ -41,13 +41,14 @@ SPECIAL: dict[str, Number] = {
 
 def _number(words: str) -> Number:
     """A name of SPECIAL, or methods' values: "psi", "min q psi" or, with another behind it, "min q psi - prior"."""
-    one, _, other = words.partition(" - ")
-    return SPECIAL.get(words) or (lambda value: _chosen(one, value) - (_chosen(other, value) if other else 0.0))
+    one, *other = map(_chosen, words.split(" - "))
+    return SPECIAL.get(words) or (lambda value: one(value) - sum(each(value) for each in other))
 
 
-def _chosen(words: str, value: Values) -> float:
+def _chosen(words: str) -> Number:
     first, *methods = words.split()
-    return {"min": min, "max": max}[first](map(value, methods)) if methods else value(first)
+    choose = {"min": min, "max": max}[first] if methods else None  # here, so that a slip is no result that is missing
+    return lambda value: choose(map(value, methods)) if choose else value(first)
 
 
 def _claim(fields: dict[str, Any]) -> Claim:

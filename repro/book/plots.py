@@ -72,11 +72,9 @@ def present(frames: Sequence[pd.DataFrame], looks: Mapping[str, Look] = LOOKS) -
     return [name for name in looks if name in found] + sorted(found - looks.keys())
 
 
-def legend(
-    figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
-    looks: Mapping[str, Look] = LOOKS, names: dict[str, str] | None = None, where: Any = "outside upper center",
-    **more: Any,
-) -> None:  # fmt: skip
+def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
+           looks: Mapping[str, Look] = LOOKS, names: dict[str, str] | None = None,
+           where: Any = "outside upper center", **more: Any) -> None:  # fmt: skip
     """A legend outside the panels: the methods as line, marker or bar, then the handles in `extra`."""
     handles: list[Any] = []
     for method in methods:
