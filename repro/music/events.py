@@ -112,8 +112,9 @@ def to_midi(melody: Sequence[int] | np.ndarray, path: str | Path) -> None:
 
 def to_audio(melody: Sequence[int] | np.ndarray, rate: int = 16000) -> np.ndarray:
     """A melody (T,) as mono audio, float32 in [-1, 1], `rate` samples per second, plucked on six partials."""
+    played = notes(melody)
     audio = np.zeros(round(len(melody) * STEP_SECONDS * rate))
-    for begin, end, pitch in zip(*notes(melody), strict=True):
+    for begin, end, pitch in zip(*played, strict=True):
         first, last = (round(step * STEP_SECONDS * rate) for step in (begin, end))
         seconds = np.arange(last - first) / rate
         pitch_hz = 440.0 * 2.0 ** ((pitch - 69) / 12)
