@@ -111,12 +111,9 @@ class AuthorsTutor(Regression):
         return replay.at(rows)
 
     def goal(self, batch: dict[str, Tensor]) -> Tensor:
-        """The numbers y (B,) that single transitions regress towards.
-
-        Only weights that require a gradient get one: the prior's do in the authors' G-learning, where its logits stand
-        in the target as they are; the target network's never do. That network goes on from the policy's state, as in
-        the authors' code.
-        """
+        """The numbers y (B,) that single transitions regress towards."""
+        # Only weights that require a gradient get one: the prior's do in the authors' G-learning, whose logits stand
+        # in the target as they are; the target network's never do. It goes on from the policy's state (authors' code).
         following = batch["next_observation"]
         with torch.no_grad():
             next_values = one_step(self.target, following, batch["after"])

@@ -1,7 +1,7 @@
 """Learning where the optimum is known: priors of the problems of `repro.exact`, and all methods and roads on them."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -48,11 +48,6 @@ def solved(name: str, c: float) -> Exact:
     return Exact(problem, prior(problem).rnn(), c)
 
 
-def _row(learner: Learner, number: int) -> Row:
-    """Step, KL(pi || p*) and J of `_distances`."""
-    return {name: value for name, value in _distances(learner, number).items() if name in ("step", "kl", "objective")}
-
-
 def settings(form: str, method: str, gamma: float, study: ExactStudy) -> PolicySettings:
     """The settings of a run in one of the two forms, path (path-consistent) and paper."""
     if form == "path":
@@ -65,17 +60,15 @@ def learned(study: ExactStudy) -> Results:
     kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
     kinds += [("path", "psi", gamma) for gamma in study.gammas]
     return runs.finish_all("exact", [
-        Task(problem, prior(problem), settings(*kind, study), seed, row=_row, observe="exact",
-             labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
+        Task(problem, prior(problem), settings(*kind, study), seed, row=partial(_distances, short=True),
+             observe="exact", labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
         for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
 
 
 def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c.
-
-    exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
-    holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form.
-    """
+    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c."""
+    # exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
+    # holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form
     last, truths = curves[curves["step"] == curves["step"].max()], [solved(each.name, study.c) for each in PROBLEMS]
     names = ["domain", "form", "method", "gamma", "seed", "kl", "objective"]
     start = [(each.domain.name, "path", "prior", 1.0, 0, each.kl_to_optimum(each.log_prior),
@@ -95,8 +88,8 @@ def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
 # paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by the
 # mean of both KL (tests/tune_roads.py, results/roads_tuning.csv). Eleven take the largest rate tried.
 _FORMS = {
-    "psi": (EXACT_PATH, 0.1), "g": (replace(EXACT_PATH, method="g"), 0.1), "q": (replace(EXACT_PATH, method="q"), 0.1),
-    "psi_paper": (EXACT_TUTOR, 0.1), "g_paper": (replace(EXACT_TUTOR, method="g", start="zero_head"), 0.1),
+    "psi": EXACT_PATH, "g": replace(EXACT_PATH, method="g"), "q": replace(EXACT_PATH, method="q"),
+    "psi_paper": EXACT_TUTOR, "g_paper": replace(EXACT_TUTOR, method="g", start="zero_head"),
 }  # fmt: skip
 _ROADS: dict[str, tuple[float, dict[str, Any]]] = {
     "tb": (0.1, {"replayed": 64}), "tb_var": (0.1, {"replayed": 64}), "tbrm": (0.1, {"replayed": 64}),
@@ -111,15 +104,14 @@ def at_rate(settings: Any, rate: float) -> Any:
     return replace(settings, learning_rate=rate, **({} if alone else {"head_learning_rate": rate}))
 
 
-TUNED: dict[str, PolicySettings] = {name: at_rate(form, rate) for name, (form, rate) in _FORMS.items()} | {
+TUNED: dict[str, PolicySettings] = {name: at_rate(form, 0.1) for name, form in _FORMS.items()} | {
     name: at_rate(RoadSettings(method=name, episodes=64, **more), rate) for name, (rate, more) in _ROADS.items()
 }
 
 
 def roads(study: RoadStudy) -> Results:
     """Every road on every problem, at every temperature, from its seeds."""
-    tasks = [task for name in study.roads for task in on_road(name, TUNED[name], study)]
-    return runs.finish_all("roads", tasks)
+    return runs.finish_all("roads", [task for name in study.roads for task in on_road(name, TUNED[name], study)])
 
 
 def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any) -> list[Task]:
@@ -132,15 +124,12 @@ def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any
             for c in study.c for seed in study.seeds_at(c)]  # fmt: skip
 
 
-def _distances(learner: Learner, number: int) -> Row:
-    """How far a policy is from the optimum as it learns, exactly."""
+def _distances(learner: Learner, number: int, short: bool = False) -> Row:
+    """How far a policy is from the optimum as it learns, exactly; `short`: step, KL(pi || p*) and J alone."""
     truth = solved(learner.domain.name, learner.settings.c)
     table = truth.policy_of(learner.method, learner.policy)
-    return {
-        "step": number,
-        "kl": truth.kl_to_optimum(table),
-        "forward_kl": truth.kl_from_optimum(table),
-        "total_variation": truth.total_variation(table),
-        "objective": truth.objective(table),
+    row = {"step": number, "kl": truth.kl_to_optimum(table), "objective": truth.objective(table)}
+    return row if short else row | {
+        "forward_kl": truth.kl_from_optimum(table), "total_variation": truth.total_variation(table),
         "log_z_error": learner.log_z - truth.log_z,
-    }
+    }  # fmt: skip

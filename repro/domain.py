@@ -4,20 +4,24 @@ To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a
 object of it to a trainer; no file of this package changes.
 """
 
+import dis
+import hashlib
+import inspect
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Real
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from repro.own import digest
-
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = float(np.finfo(np.float32).max)  # float32 is what is learned from
 TRIED = 64  # strings that are tried alone where a reward fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
+_EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
 
 
 class DomainError(ValueError):
@@ -31,13 +35,14 @@ class Domain:
     vocabulary: tuple[str, ...] = ()  # the name of each token; V = len(vocabulary)
     horizon: int = 0  # T, the most tokens of a sequence
     end: int | None = None  # the token that ends a sequence and belongs to it; None: all sequences fill the horizon
+    first: int = 0  # the token that primes the RNN and is no part of the sequence
     invalid: float = -math.inf  # what a sequence earns that is none of the domain's, if there are such
     version: int = 1  # raised by hand when rewards or first inputs change: it is part of the name of every run
     measures_version: int = 1  # the same for what `measures` returns
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The tokens (count,) that prime the RNN, by default token 0; they are no part of the sequence."""
-        return np.zeros(count, dtype=np.int64)
+        """The tokens (count,) that prime the RNN: by default `first` for all."""
+        return np.full(count, self.first)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone.
@@ -152,3 +157,50 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
     if first.shape != (2,) or first.dtype.kind not in "iu" or not ((first >= 0) & (first < tokens)).all():
         sentence = f"the first inputs of the domain {name!r} are {first}"
         raise DomainError(f"{sentence}: give whole numbers in 0 to {tokens - 1}")
+
+
+def digest(own: object) -> str | None:
+    """A name for what is your own, its text, code and all that it uses; None if a part has none, as a state."""
+    # two functions on one line differ in compiled code alone; that differs by version of Python, which makes runs anew
+    try:
+        return hashlib.sha256(repr(_named(own, ())).encode()).hexdigest()[:20]
+    except (OSError, TypeError, ValueError, AttributeError, KeyError, RecursionError):  # no text, or of no kind below
+        return None
+
+
+def _named(value: Any, inside: tuple[object, ...]) -> object:
+    # a value as nested plain ones; `inside` are the functions that are being named, for one may call itself
+    kind = type(value)
+    if kind in (type(None), bool, int, float, complex, str, bytes):
+        return kind.__name__, repr(value)
+    if kind in (list, tuple, dict, set, frozenset):
+        items = [_named(item, inside) for item in (value.items() if kind is dict else value)]
+        return kind.__name__, sorted(items, key=repr) if kind in (set, frozenset) else items
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype != object:
+        return str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()
+    if kind is CodeType:  # two lambdas on one line differ in nothing else
+        return value.co_code, value.co_names, _named(value.co_consts, inside)
+    if isinstance(value, (property, staticmethod, classmethod)):
+        return kind.__name__, _named(value.fget if isinstance(value, property) else value.__func__, inside)
+    module = value if kind is ModuleType else sys.modules[value.__module__]
+    name = getattr(value, "__qualname__", None) or value.__name__
+    top, file = module.__name__.partition(".")[0], getattr(module, "__file__", None) or ""
+    library = top == "repro" or top in sys.stdlib_module_names or "site-packages" in file
+    if library and (kind is ModuleType or vars(module).get(name) is value):
+        return module.__name__, name  # Python's, installed or ours: the text may change
+    if value in inside:
+        return name
+    if isinstance(value, type):  # its members, and those of the classes that it is made from
+        members = {key: member for key, member in vars(value).items() if key not in _EMPTY}
+        return name, _named((members, value.__bases__), (*inside, value))
+    if kind is not FunctionType:
+        raise TypeError(f"{value!r} has no name")
+    used = {name: value.__globals__[name] for name in sorted(_globals(value.__code__)) if name in value.__globals__}
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    parts = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used)
+    return inspect.cleandoc(inspect.getsource(value)), _named(parts, (*inside, value))
+
+
+def _globals(code: CodeType) -> set[str]:
+    inner = [_globals(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}.union(*inner)

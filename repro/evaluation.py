@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro import kl_control
 from repro.domain import Domain, alive
-from repro.kl_control import Policy
+from repro.kl_control import Policy, entropy, kl_divergence
 from repro.rnn import SequenceRNN, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
@@ -52,23 +51,17 @@ def evaluate(
     if domain.end is None:
         by_step = {name: np.sum([walk[name].sum(dim=0).numpy() for walk in walks], axis=0) / count for name in compared}
         metrics |= {name: float(value.mean()) for name, value in by_step.items()}
-        metrics["log_p_last"] = float(by_step["log_p"][-1])
-        metrics["task_reward"] = reward
+        metrics |= {"log_p_last": float(by_step["log_p"][-1]), "task_reward": reward}
         numbers["by_step"] = {name: value.round(6).tolist() for name, value in by_step.items()}
-        numbers["probabilities"] = _mean_probabilities(policy, shifted(first, torch.from_numpy(tokens))[:MAPPED, :-1])
+        inputs = shifted(first, torch.from_numpy(tokens))[:MAPPED, :-1]
+        sums = [policy.log_probabilities(part).exp().double().sum(dim=0).T for part in inputs.split(BATCH)]
+        numbers["probabilities"] = (torch.stack(sums).sum(dim=0) / len(inputs)).numpy().round(6).tolist()
     else:
-        metrics |= {name: float(totals[name].mean()) for name in compared}
-        metrics["task_reward"] = reward
+        metrics |= {name: float(totals[name].mean()) for name in compared} | {"task_reward": reward}
         # J(pi) = E_pi[r / c] - KL(pi || p)
         metrics["objective"] = reward / c - metrics["kl"]
     earned = np.sum(list(parts.values()), axis=0).sum(axis=1)
     return numbers, Sample(tokens, totals["log_p"], totals["log_pi"], earned)
-
-
-def _mean_probabilities(policy: Policy, inputs: Tensor) -> list[list[float]]:
-    """The policy's probability of every token at every step, (V, T): means over inputs (B, T)."""
-    sums = [policy.log_probabilities(part).exp().double().sum(dim=0).T for part in inputs.split(BATCH)]
-    return (torch.stack(sums).sum(dim=0) / len(inputs)).numpy().round(6).tolist()
 
 
 def sampled(domain: Domain, policy: Policy, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -110,21 +103,19 @@ def visited(
     log_policy = policy.log_probabilities(inputs, log_acting)
     taken = tokens.unsqueeze(-1)
     steps = {
-        "log_p": log_prior.gather(-1, taken).squeeze(-1),
-        "log_pi": log_policy.gather(-1, taken).squeeze(-1),
-        "kl": kl_control.kl_divergence(log_policy, log_prior),
-        "entropy": kl_control.entropy(log_policy),
-    }
+        "log_p": log_prior.gather(-1, taken).squeeze(-1), "log_pi": log_policy.gather(-1, taken).squeeze(-1),
+        "kl": kl_divergence(log_policy, log_prior), "entropy": entropy(log_policy),
+    }  # fmt: skip
     if compare_acting:
         steps["log_p_trained"] = log_acting.gather(-1, taken).squeeze(-1)
-        steps["kl_trained"] = kl_control.kl_divergence(log_policy, log_acting)
+        steps["kl_trained"] = kl_divergence(log_policy, log_acting)
     return steps
 
 
 @torch.no_grad()
 def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> float:
-    """Log p of uniform play under a prior, -(ln V + KL(U || p)), nats per step: the mean over all V tokens at the
-    states of `count` sequences (T,) that are drawn uniformly. A uniform *model* has -ln V instead."""
+    """Log p of uniform play under a prior, -(ln V + KL(U || p)), nats per step; a uniform *model* has -ln V instead."""
+    # the mean over all V tokens at the states of `count` sequences (T,) that are drawn uniformly
     torch.set_num_threads(1)
     generator = np.random.default_rng([seed, SAMPLING_SEED])
     first = domain.first_inputs(count, generator)
@@ -133,37 +124,30 @@ def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> 
     return float(prior(inputs).log_softmax(dim=-1).double().mean())
 
 
-def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Log Z = log E_pi[ w(x) ], and the weights (B,), normalised to 1."""
+def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray, float]:
+    """Log Z = log E_pi[ w(x) ], the weights (B,), normalised to 1, and how many samples would tell as much (Kish)."""
     largest = log_weights.max()
     weight = np.exp(log_weights - largest)
-    return float(np.log(weight.mean()) + largest), weight / weight.sum()
-
-
-def effective(weight: np.ndarray) -> float:
-    """How many samples of the optimum would tell as much as these with weights that sum to 1 (Kish)."""
-    return float(1 / np.square(weight).sum())
+    normalised = weight / weight.sum()
+    return float(np.log(weight.mean()) + largest), normalised, float(1 / np.square(normalised).sum())
 
 
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
     """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
 
-    The nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x) and the better the
-    estimates. Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the
-    expected share of different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
+    Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the expected share of
+    different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
     """
+    # the nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x)
     reward = sample.task_reward / c
-    log_z, weight = importance(sample.log_p + reward - sample.log_pi)
+    log_z, weight, effective = importance(sample.log_p + reward - sample.log_pi)
     # n distinct = sum_x 1 - (1 - p*(x))^n = E_p*[ (1 - (1 - p*(x))^n) / p*(x) ]
     among = len(reward)
     optimum = np.exp(np.minimum(sample.log_p + reward - log_z, 0.0))  # p*(x), at most 1 whatever the estimate of Z
     # bounded away from 1 and 0, where the logarithm and the quotient have no value
     distinct = -np.expm1(among * np.log1p(-np.minimum(optimum, 1 - 1e-12))) / np.maximum(optimum, 1e-300)
-    estimates = {
-        "log_z": log_z,
-        "effective": effective(weight),
-        "unique": float((weight * distinct).sum() / among),
-    }
+    unique = float((weight * distinct).sum() / among)
+    estimates = {"log_z": log_z, "effective": effective, "unique": unique}
     for name, value in values.items():
         known = ~np.isnan(value)
         estimates[name] = float(np.average(value[known], weights=weight[known]))

@@ -31,13 +31,9 @@ class Enumerable(Domain):
     vocabulary: tuple[str, ...]
     horizon: int
     rules: Callable[[np.ndarray], dict[str, np.ndarray]]
-    first: int  # the token that primes every sequence
+    first: int
     chain: tuple[tuple[float, ...], ...] = ()  # p(next token | token), (V, V); a row a token
-    end: int | None = None  # the token that ends a sequence: the last of the vocabulary
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The same token (count,) for all, so that there is one tree."""
-        return np.full(count, self.first)
+    end: int | None = None  # the last of the vocabulary
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """The sum of the rules, (B, T)."""
@@ -68,10 +64,8 @@ class Enumerable(Domain):
 
 
 def bracket_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """Strings of atoms and brackets (B, T): a bracket without its partner costs 1, a branch around something pays 1.
-
-    What stays open costs at the last step; so does a string that does not end.
-    """
+    """Strings of atoms and brackets (B, T): a bracket without its partner costs 1, a branch around something pays 1."""
+    # what stays open costs at the last step; so does a string that does not end
     _, opening, closing, end = range(4)
     belongs = alive(torch.from_numpy(sequences), end)
     last, tokens = last_steps(belongs).numpy(), np.where(belongs.numpy(), sequences, end)
@@ -131,8 +125,7 @@ class Exact:
     """A domain of one priming token, its prior and a temperature, written out in full."""
 
     def __init__(self, domain: Domain, prior: SequenceRNN, c: float) -> None:
-        self.domain, self.prior, self.tokens = domain, prior, len(domain.vocabulary)
-        self.end = domain.end
+        self.domain, self.prior, self.tokens, self.end = domain, prior, len(domain.vocabulary), domain.end
         if self.end not in (None, self.tokens - 1):
             raise ValueError(f"the end token of {domain.name} is {self.end}: it must be the last, {self.tokens - 1}")
         self.alive = self.tokens - (self.end is not None)  # A: the tokens that go on
@@ -157,9 +150,7 @@ class Exact:
         outputs = network(torch.from_numpy(longest)).double()
         # the prefixes of length t are the beginnings of every A^(T - 1 - t)-th of the longest
         levels = [outputs[:: self.alive ** (outputs.shape[1] - 1 - t), t] for t in range(outputs.shape[1])]
-        if method is None:
-            return [level.log_softmax(dim=1) for level in levels]
-        return self._normalised(method, levels)
+        return [level.log_softmax(dim=1) for level in levels] if method is None else self._normalised(method, levels)
 
     def values(self, method: str, gamma: float = 1.0) -> Table:
         """Q*, Psi*, G* or those of RL only, by backward dynamic programming; nothing has a value after the end."""
@@ -221,8 +212,7 @@ class Exact:
 
     def _filled(self, prefixes: np.ndarray) -> np.ndarray:
         """Prefixes (B, t) to the horizon (B, T), with end tokens or, where there are none, with token 0."""
-        missing = self.domain.horizon - prefixes.shape[1]
-        return np.pad(prefixes, ((0, 0), (0, missing)), constant_values=self.end or 0)
+        return np.pad(prefixes, ((0, 0), (0, self.domain.horizon - prefixes.shape[1])), constant_values=self.end or 0)
 
     def _rewards(self, length: int) -> Tensor:
         """r_T of every token after every prefix of a length, (A^length, V): it depends on no later token."""

@@ -209,8 +209,7 @@ def molecules(settings: MoleculeSettings) -> pd.DataFrame:
 
 def strings(settings: MoleculeSettings, split: str) -> list[str]:
     """Those of one split."""
-    frame = molecules(settings)
-    return frame.loc[frame["split"] == split, "smiles"].tolist()
+    return molecules(settings).query("split == @split")["smiles"].tolist()
 
 
 def smiles_rnn(study: MoleculeStudy) -> tuple[Record, data.Vocabulary]:
@@ -234,8 +233,7 @@ def _smiles_rnn(settings: MoleculeSettings, prior: PriorSettings, start: bool) -
 
 
 def _sequences(settings: MoleculeSettings, split: str, vocabulary: data.Vocabulary, start: bool) -> list[np.ndarray]:
-    sequences = vocabulary.encode(strings(settings, split))
-    return sequences if start else [tokens[1:] for tokens in sequences]
+    return [tokens[0 if start else 1 :] for tokens in vocabulary.encode(strings(settings, split))]
 
 
 def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, start: bool, along: int) -> HeldOut:

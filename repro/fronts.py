@@ -35,9 +35,8 @@ def melodies(study: FrontStudy) -> Results:
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
-    lines: list[
-        tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]
-    ] = [  # prior, form, method, and each combination of the rest
+    # prior, form, method, and each combination of the rest
+    lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         ("folk", "paper", "psi", ends, study.c, study.seeds),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "path", "psi", ends, study.c, first),
@@ -67,11 +66,9 @@ def at_gamma(results: Results, gamma: float) -> Results:
 def untrained(
     of: Task, seeds: Sequence[int], pool: int, temperatures: Sequence[float] = (), colder: Sequence[float] = ()
 ) -> Record:
-    """What costs no training: best-of-n, importance resampling at c, the prior `colder`; `of` is the prior's task.
-
-    `pool` sequences per seed stand for the prior, so that n goes to a tenth of them. Its numbers are `rows`: method, n,
-    c or temperature, seed, and the measures; KL per note where all end at one time.
-    """
+    """What costs no training: best-of-n, importance resampling at c, the prior `colder`; `of` is the prior's task."""
+    # `pool` sequences per seed stand for the prior, so that n goes to a tenth of them; numbers are `rows`: method, n, c
+    # or temperature, seed, and the measures; KL per note where all end at one time
     spec = {"untrained": of.prior.weights_digest, "version": VERSIONS["evaluation"], "domain": of.domain.spec(),
             "measures": of.domain.measures_version, "pool": pool, "n": NUMBERS, "c": list(temperatures),
             "groups": GROUPS, "colder": list(colder), "samples": of.samples, "seeds": list(seeds),
@@ -118,11 +115,9 @@ def _among_pool(
 
 
 def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generator) -> tuple[float, float]:
-    """Mean reward and KL (nats per sequence) of one of n drawn from p with probability in proportion to exp(r / c).
-
-    The distribution is p(x) E[ n w(x) / (w(x) + w_2 + ... + w_n) ], w = exp(r / c); both are estimated from the rewards
-    of a pool of sequences of p, over GROUPS groups.
-    """
+    """Mean reward and KL (nats per sequence) of one of n drawn from p with probability in proportion to exp(r / c)."""
+    # The distribution is p(x) E[ n w(x) / (w(x) + w_2 + ... + w_n) ], w = exp(r / c); both are estimated from the
+    # rewards of a pool of sequences of p, over GROUPS groups.
     groups = reward[generator.integers(len(reward), size=(GROUPS, n))]
     log_weight = groups / c
     share = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
@@ -146,15 +141,17 @@ def finished(results: Results) -> pd.DataFrame:
 
 
 def front(points: pd.DataFrame) -> np.ndarray:
-    """The most reward for at most so much KL, (N, 2) with rising kl and reward: the upper concave hull of the points.
+    """The most reward for at most so much KL, (N, 2), kl and reward rising: the upper concave hull of the points."""
+    # between two points lie the coins that play one policy or the other: reward is the mean, KL at most that
 
-    Between two points lie the coins that play one policy or the other: their reward is the mean, their KL at most that.
-    """
+    def slope(left: np.ndarray, right: np.ndarray) -> float:
+        return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)
+
     hull: list[np.ndarray] = []
     for point in points.sort_values(["kl", "reward"])[["kl", "reward"]].to_numpy(float):
         if hull and point[1] <= hull[-1][1]:
             continue  # more KL for no more reward
-        while len(hull) > 1 and _slope(hull[-2], hull[-1]) <= _slope(hull[-1], point):
+        while len(hull) > 1 and slope(hull[-2], hull[-1]) <= slope(hull[-1], point):
             hull.pop()
         hull.append(point)
     return np.array(hull)
@@ -165,7 +162,3 @@ def hypervolume(points: pd.DataFrame, most: float) -> float:
     kl, reward = front(points).T
     places = np.unique(np.clip([*kl, 0.0, most], 0.0, most))
     return float(np.trapezoid(np.interp(places, kl, reward) - reward[0], places))
-
-
-def _slope(left: np.ndarray, right: np.ndarray) -> float:
-    return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)

@@ -128,10 +128,8 @@ class Policy(NamedTuple):
         return self.method.scores(values, log_prior).log_softmax(dim=-1)
 
 
-def targets(
-    method: Q, task_reward: Tensor, log_prior: Tensor, next_values: Tensor, next_log_prior: Tensor, gamma: float,
-    terminal: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+def targets(method: Q, task_reward: Tensor, log_prior: Tensor, next_values: Tensor, next_log_prior: Tensor,
+            gamma: float, terminal: Tensor | None = None) -> Tensor:  # fmt: skip
     """The numbers y (...) towards which f(s, a) is regressed.
 
     From r_T / c and log p(a|s) of the played actions (...), the target network's f'(s', .) and log p(.|s') (..., V).
@@ -153,10 +151,8 @@ def bellman_loss(values: Tensor, actions: Tensor, target: Tensor) -> Tensor:
 def step_errors(
     method: Q, reward: Tensor, log_prior: Tensor, log_policy: Tensor, best: Tensor, value: Tensor, gamma: float
 ) -> Tensor:
-    """delta_t of every step, (B, T) as all arguments; what lies after the end has to be zero in them.
-
-    From r_t / c (less the centre), log p and log pi of the actions taken, max_a log pi(a|s) and V(s).
-    """
+    """delta_t of every step, (B, T) as all arguments, in which what lies after the end has to be zero."""
+    # from r_t / c (less the centre), log p and log pi of the actions taken, max_a log pi(a|s) and V(s)
     following = pad(method.path_value(value, best)[:, 1:], (0, 1))
     # delta_t = r_t + kept_t + gamma V_{t+1} - V_t
     return reward + method.kept(log_prior, log_policy) + gamma * following - value

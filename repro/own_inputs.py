@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from repro import ROOT, store
-from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, earned, must_fit, rewards
-from repro.evaluation import effective, importance, sampled
+from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must_fit, rewards
+from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
-from repro.own import digest
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, changed
@@ -68,22 +67,18 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
 
 
-def from_lstm(
-    lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
-    tokeniser: str = "",
-) -> Prior:  # fmt: skip
+def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
+              tokeniser: str = "") -> Prior:  # fmt: skip
     """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
     if not isinstance(lstm, nn.LSTM) or lstm.num_layers > 1 or lstm.bidirectional or lstm.proj_size:
         raise DomainError(f"the network is {lstm}: a prior is one LSTM layer in one direction")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
-    sizes = {
-        "reads so many tokens": (read, tokens),
-        "embeds into so many numbers": (width, lstm.input_size),
-        "scores so many tokens": (linear.out_features, tokens),
-        "has a head over so many cells": (linear.in_features, cells),
-    }
-    for what, (given, wanted) in sizes.items():
+    for what, given, wanted in (
+        ("reads so many tokens", read, tokens), ("embeds into so many numbers", width, lstm.input_size),
+        ("scores so many tokens", linear.out_features, tokens),
+        ("has a head over so many cells", linear.in_features, cells),
+    ):  # fmt: skip
         if given != wanted:
             raise DomainError(f"the network {what}: {given}; it must be {wanted}")
     rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
@@ -115,13 +110,10 @@ class Sequences(Strings):
     def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int, invalid: float = INVALID) -> None:
         """`horizon` counts the end token too; a string that has not ended there earns `invalid`."""
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
+        self.first = self.end  # before a string stands the end of another
         if len(set(self.vocabulary)) <= self.end or max(map(len, self.vocabulary)) > 1:
             raise DomainError(f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.horizon, self.reward, self.invalid = horizon, reward, invalid
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """The end token: before a string stands the end of another."""
-        return np.full(count, self.end)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """What the whole string is worth, at its last step, (B, T)."""
@@ -169,21 +161,18 @@ def check(domain: Domain, prior: Prior) -> None:
 
 
 def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed: int = 0) -> float:
-    """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), from its samples.
-
-    DomainError where so few samples say so much that the answer would be a guess.
-    """
+    """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), by its samples."""
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
     low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):
         middle = (low + high) / 2
-        log_z, weight = importance(reward / math.exp(middle))
+        log_z, weight, effective = importance(reward / math.exp(middle))
         # KL(p* || p) = E_p*[r / c] - log Z
         distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
     if distance < 0.9 * kl:
         raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
-    if effective(weight) < FEWEST:
-        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective(weight):.0f}"
+    if effective < FEWEST:  # the answer would be a guess
+        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
         raise DomainError(f"{enough}: ask for less, or take more")
     return math.exp(middle)

@@ -42,11 +42,10 @@ class Walk(NamedTuple):
 
 
 class Value(nn.Module):
-    """V(s): reads the sequence with an LSTM of its own, beside the policy's state; its last layer starts at zero.
+    """V(s): reads the sequence with an LSTM of its own, beside the policy's state; its last layer starts at zero."""
 
-    The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance of
-    what a path still earns, with the second LSTM 40 %.
-    """
+    # The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance
+    # of what a path still earns, with the second LSTM 40 %.
 
     def __init__(self, vocabulary: int, cells: int, hidden: int, seed: int) -> None:
         super().__init__()
@@ -66,13 +65,11 @@ class Value(nn.Module):
 
 
 class Memory:
-    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x).
+    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x)."""
 
-    A sequence that the optimum would play more often than the policy does has a large w. A policy that learns from its
-    own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped, w
-    as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
-    """
-
+    # A sequence that the optimum would play more often than the policy has a large w. A policy that learns from its
+    # own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped,
+    # w as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
     def __init__(self, size: int, horizon: int, priority: float, generator: np.random.Generator) -> None:
         """For sequences of at most `horizon` steps."""
         self.replay, self.horizon, self.priority, self.generator = Replay(size), horizon, priority, generator
@@ -221,9 +218,8 @@ class Episodic(Learner):
 
     def row(self) -> Row:
         """Means over the sequences played since the last row."""
-        means: Row = dict(pd.DataFrame(self.recent).mean())
-        self.recent = []
-        return means | {"sequences": self.sequences, "step": self.gradient_steps}
+        recent, self.recent = self.recent, []
+        return dict(pd.DataFrame(recent).mean()) | {"sequences": self.sequences, "step": self.gradient_steps}
 
 
 @validated
@@ -248,10 +244,7 @@ class PathTutor(Episodic):
         self.make_optimiser(learning(self.value), settings.value_learning_rate)
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
-        """One gradient step on whole episodes, of which the first `new` are new: V and the centre follow these alone.
-
-        Returns the means of the new ones, and log w = R / c + sum(log p - log pi) of all.
-        """
+        """One gradient step on whole episodes, the first `new` of them new: V and the centre follow these alone."""
         settings, mask = self.settings, episodes["alive"]
         tokens, hidden, outputs = self.forward(episodes["inputs"], new)  # V leaves the policy's own network alone
         walk = self.walk(episodes, outputs)
@@ -267,6 +260,7 @@ class PathTutor(Episodic):
             best = walk.log_policy.amax(dim=-1) * mask
             delta = step_errors(self.method, reward, walk.log_p, walk.log_pi, best, value, settings.gamma)
             goal = walk.log_pi + value + path_errors(delta, settings.gamma * settings.trace)
+            # log w = R / c + sum(log p - log pi)
             log_weights = beta * earned + (walk.log_p - walk.log_pi).sum(dim=1)
         # L = mean over episodes of sum_t 1/2 ( stopgrad(Psi_t + d_t) - Psi_t )^2 / loss_scale
         self.descend(0.5 * (goal - walk.log_pi - value).square().sum(dim=1).mean() / settings.loss_scale)

@@ -155,10 +155,8 @@ def commit(root: Path) -> str:
 
 
 def write_copy(executed: Path, target: Path, made: str = "") -> str:
-    """Writes papermill's output without what differs by machine or day; returns warnings, which a good copy lacks.
-
-    `made` is the last cell of a good copy; if only the commit in it differs, the earlier copy stays.
-    """
+    """Writes papermill's output without what differs by machine or day; returns warnings, which a good copy lacks."""
+    # `made` is the last cell of a good copy; if only the commit in it differs, the earlier copy stays
     import nbformat
 
     from repro import store

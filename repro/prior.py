@@ -20,11 +20,9 @@ POOL = 64  # batches of whole sequences that are sorted by length together
 
 
 class Wholes:
-    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding.
+    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding."""
 
-    The loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length.
-    """
-
+    # the loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length
     def __init__(self, sequences: Sequence[np.ndarray]) -> None:
         self.sizes = np.array([len(sequence) for sequence in sequences])
         self.starts = np.cumsum(self.sizes) - self.sizes
@@ -71,10 +69,9 @@ def _labelled(flat: Tensor, starts: np.ndarray, sizes: np.ndarray, length: int) 
     return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
 
 
-def train_prior(
-    sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int, settings: PriorSettings,
-    on_step: Callable[[], object] = lambda: None,
-) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
+def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int,
+                settings: PriorSettings,
+                on_step: Callable[[], object] = lambda: None) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
     """Trains an RNN to predict the next of V tokens; the same seed gives the same bytes.
 
     `sequences` are token arrays of at least two tokens, the first the priming one (`Domain.first_inputs`), which is not

@@ -70,10 +70,7 @@ class Stepper:
 
 
 def draw(scores: Tensor, uniform: Tensor) -> Tensor:
-    """Draws one token per row of scores (B, V), from their softmax, by inverting the distribution function.
-
-    The same number in [0, 1) of `uniform` (B,) always gives the same token.
-    """
+    """Draws one token per row of scores (B, V), from their softmax; equal numbers of `uniform` (B,) draw alike."""
     cumulative = scores.softmax(dim=1).cumsum(dim=1)
     # the last entry is 1 up to rounding; scaling by it keeps every draw inside the vocabulary
     threshold = (uniform * cumulative[:, -1]).unsqueeze(1)
@@ -88,11 +85,9 @@ def epsilon_greedy(scores: Tensor, uniform: Tensor, epsilon: float) -> Tensor:
 
 
 @torch.no_grad()
-def play(
-    rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, end: int | None,
-    generator: np.random.Generator, choose: Callable[[Tensor, Tensor], Tensor] = draw, half: bool = False,
-    last_logits: list[Tensor] | None = None,
-) -> Tensor:  # fmt: skip
+def play(rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, end: int | None,
+         generator: np.random.Generator, choose: Callable[[Tensor, Tensor], Tensor] = draw, half: bool = False,
+         last_logits: list[Tensor] | None = None) -> Tensor:  # fmt: skip
     """Plays B sequences in lockstep until `end` has ended all, or to the horizon T: tokens (B, T), `end` after the end.
 
     The logits of `rnns` (`Policy.players`) add up to the scores; `first_inputs` (B,) prime them and are no part of the

@@ -26,6 +26,7 @@ proposal, with the baseline of Korbak et al. (2022, 2206.00761); one log Z, so o
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -56,35 +57,10 @@ class Batch(NamedTuple):
         """P + R - S, (B,): log Z at the optimum, for every sequence."""
         return self.log_p.sum(dim=1) + self.earned - self.log_pi.sum(dim=1)
 
-    def beginning(self, count: int) -> "Batch":
-        """The first sequences alone."""
-        fields = ("log_pi", "log_p", "earned", "alive", "first_value")
-        return self._replace(**{name: getattr(self, name)[:count] for name in fields})
-
 
 def balance(batch: Batch, log_z: Tensor) -> Tensor:
     """Mean over sequences of 1/2 (log Z + S - P - R)^2."""
     return 0.5 * (log_z - batch.log_weights).square().mean()
-
-
-def tb(batch: Batch) -> Tensor:
-    """Log Z is learned; for a2po it is known."""
-    return balance(batch, batch.log_z)
-
-
-def tb_var(batch: Batch) -> Tensor:
-    """1/2 Var[P + R - S], unbiased: its gradient is that of reinforce_kl on every batch."""
-    return 0.5 * batch.log_weights.var()
-
-
-def tbrm(batch: Batch) -> Tensor:
-    """Log Z = log sum_a exp( Q(s_0, a) / c ), Q / c the logits: the Bellman residuals of a path add up to this."""
-    return balance(batch, batch.first_value)
-
-
-def reinvent(batch: Batch) -> Tensor:
-    """Log Z = 0: on old sequences another target unless it is; it alone notices a constant added to the reward."""
-    return balance(batch, torch.zeros(()))
 
 
 def reinforce_kl(batch: Batch) -> Tensor:
@@ -93,20 +69,16 @@ def reinforce_kl(batch: Batch) -> Tensor:
 
 
 def reinforce_kl_loss(batch: Batch) -> Tensor:
-    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477).
-
-    1/2 (S - P)^2 in its place would hold exactly (2510.01555).
-    """
+    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477)."""
+    # 1/2 (S - P)^2 in its place would hold exactly (2510.01555)
     log_pi = batch.log_pi.sum(dim=1)
     return -(advantage(batch.earned) * log_pi).mean() + (log_pi - batch.log_p.sum(dim=1)).mean()
 
 
 def grpo(batch: Batch) -> Tensor:
-    """Means over the tokens of each sequence of - A log pi + c k3, A = (R - mean) / std, k3 = p / pi - log(p / pi) - 1.
-
-    One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped. The gradient of k3 is that
-    of KL(p || pi); for one step and large groups the optimum is p(x) / (1 - A(x) / c), whatever the reward is worth.
-    """
+    """Means over tokens of each sequence of - A log pi + c k3, A = (R - mean) / std, k3 = p / pi - log(p / pi) - 1."""
+    # One update per batch, so that the ratio of new to old policy is 1 and nothing is clipped. The gradient of k3 is
+    # that of KL(p || pi); for one step and large groups the optimum is p(x) / (1 - A(x) / c), whatever the reward is.
     log_ratio = (batch.log_p - batch.log_pi) * batch.alive
     k3 = log_ratio.exp() - log_ratio - 1
     normalised = (batch.earned - batch.earned.mean()) / (batch.earned.std() + 1e-4)
@@ -127,33 +99,32 @@ def advantage(returns: Tensor) -> Tensor:
     return (count / (count - 1) * (returns - returns.mean())).detach()
 
 
+@dataclass(frozen=True)
 class Road(Psi):
-    """A method whose policy is the softmax of its network: its loss, and what it takes log Z to be, if anything."""
+    """A method whose policy is the softmax of its network."""
 
-    def __init__(
-        self, loss: Callable[[Batch], Tensor], log_z: Callable[[Batch], Tensor] | None = None, z: str = "",
-        from_memory: bool = False,
-    ) -> None:  # fmt: skip
-        """`z`: whether log Z is "learned" beside the policy, or known from the "prior"; "": the loss asks for neither.
-
-        `from_memory`: whether it learns from what earlier policies played, too.
-        """
-        self.loss, self.log_z, self.z, self.from_memory = loss, log_z, z, from_memory
+    loss: Callable[[Batch], Tensor]
+    log_z: Callable[[Batch], Tensor] | None = None  # what it takes log Z to be, if anything
+    z: str = ""  # log Z is "learned" beside the policy, or known from the "prior"; "": the loss asks for neither
+    from_memory: bool = False  # whether it learns from what earlier policies played, too
 
 
 ROADS = {
     # squares have their least at p* whoever played, so that they may learn from memory; A*-PO is defined on new play,
     # and REINVENT on both (its replay is called inception), though there its least is elsewhere
-    "tb": Road(tb, lambda batch: batch.log_z, "learned", from_memory=True),
-    "tb_var": Road(tb_var, lambda batch: batch.log_weights.mean(), from_memory=True),
-    "tbrm": Road(tbrm, lambda batch: batch.first_value.mean(), from_memory=True),
-    "a2po": Road(tb, lambda batch: batch.log_z, "prior"),
-    "reinvent": Road(reinvent, from_memory=True),
+    "tb": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z, "learned", from_memory=True),
+    # 1/2 Var[P + R - S], unbiased: its gradient is that of reinforce_kl on every batch
+    "tb_var": Road(lambda b: 0.5 * b.log_weights.var(), lambda b: b.log_weights.mean(), from_memory=True),
+    # Q / c are the logits: the Bellman residuals of a path add up to this
+    "tbrm": Road(lambda b: balance(b, b.first_value), lambda b: b.first_value.mean(), from_memory=True),
+    "a2po": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z, "prior"),
+    # on old sequences another target unless log Z is 0; it alone notices a constant added to the reward
+    "reinvent": Road(lambda b: balance(b, torch.zeros(())), from_memory=True),
     # gradients are expectations under the policy itself
     "reinforce_kl": Road(reinforce_kl),
     "reinforce_kl_loss": Road(reinforce_kl_loss),
     "grpo": Road(grpo),
-    "dpg": Road(dpg, lambda batch: batch.log_weights.logsumexp(dim=0) - math.log(len(batch.log_weights))),
+    "dpg": Road(dpg, lambda b: b.log_weights.logsumexp(dim=0) - math.log(len(b.log_weights))),
 }
 
 
@@ -208,5 +179,6 @@ class RoadTutor(Episodic):
         road: Road = self.settings.mathematics
         self.descend(road.loss(batch))
         if road.log_z is not None:
-            self.log_z = road.log_z(batch.beginning(new)).item()
+            news = {name: getattr(batch, name)[:new] for name in Batch._fields[:5]}
+            self.log_z = road.log_z(batch._replace(**news)).item()
         return self.means(episodes, new, walk), batch.log_weights.detach().double().numpy()

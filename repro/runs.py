@@ -66,7 +66,7 @@ class Task:
             "prior": self.prior.weights_digest, "settings": store.plain(self.settings), "seed": self.seed,
         }  # fmt: skip
         observed = {self.observe: self.domain.measures_version} if self.observe else {}
-        if self.held_out is not None and self.held_out.along:
+        if self.held_out and self.held_out.along:
             observed |= self.held_out.spec | {"count": self.held_out.along}
         return spec | ({"observed": observed} if observed else {})
 
@@ -80,7 +80,7 @@ class Task:
             spec["domain"] = self.domain.spec()
         if self.domain.end is not None and self.settings is None:
             spec["c"] = self.c
-        if self.held_out is not None and self.held_out.at_end:
+        if self.held_out and self.held_out.at_end:
             spec["held_out"] = self.held_out.spec | {"count": self.held_out.at_end}
         return spec
 
@@ -104,13 +104,6 @@ class Task:
         """Trains the policy; its numbers are `curve` and `core_seconds`."""
         began = time.process_time()
         learner = TRAINERS[type(self.settings)][1](self.domain, self.prior.rnn(), self.settings, self.seed)
-        tuned = train(learner, self._observer(), self.row)
-        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
-        along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
-        return numbers, {"": tuned.policy} | along
-
-    def _observer(self) -> Callable[[Learner], Row]:
-        """What else stands in the training curve."""
         real = list(self.held_out.read())[: self.held_out.along] if self.held_out and self.held_out.along else []
 
         def observe(learner: Learner) -> Row:
@@ -118,19 +111,20 @@ class Task:
             row = {str(name): float(value) for name, value in seen.items()}
             return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
 
-        return observe
+        tuned = train(learner, observe, self.row)
+        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
+        along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
+        return numbers, {"": tuned.policy} | along
 
     def measure(self, tuned: Record | None) -> Made:
-        """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`.
-
-        Where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
-        sequences, the `optimum` from these samples.
-        """
+        """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`."""
+        # where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
+        # sequences, the `optimum` from these samples
         policy, domain = self.policy(tuned), self.domain
         c = self.settings.c if self.settings is not None else self.c
         compare_acting = self.observe == "measures"  # the runs whose prior may be trained
         numbers, sample = evaluate(domain, policy, self.prior.rnn(), self.samples, self.seed, c, compare_acting)
-        if self.held_out is not None and self.held_out.at_end:
+        if self.held_out and self.held_out.at_end:
             # of as many real sequences as are sampled, up to all: tiny runs stay tiny
             real = list(self.held_out.read())[: min(self.samples, self.held_out.at_end)]
             numbers["metrics"]["held_out_nll"] = held_out_scores(policy, real)["nll"]
@@ -142,20 +136,16 @@ class Task:
 
 
 def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence[str]], splits: Splits) -> Record:
-    """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now.
+    """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now."""
 
-    Only then `vocabulary` is asked for the V tokens and `splits` for the sequences. Scores are `test` and
-    `test_without_32` (nll, accuracy, events), beside `curve` and `seconds`.
-    """
-
-    def make() -> Made:
+    def make() -> Made:  # only then `vocabulary` is asked for the V tokens and `splits` for the sequences
         (learned, validation, test), tokens = splits(), list(vocabulary())
         began = time.perf_counter()
         with store.progress(settings.steps, "training a prior") as bar:
             rnn, curve = train_prior(learned, validation, len(tokens), settings, on_step=bar.update)
-        scores = {name: held_out_scores(Policy(rnn, rnn), test, skip)
-                  for name, skip in (("test", 0), ("test_without_32", 32))}  # fmt: skip
-        return scores | {
+        return {
+            "test": held_out_scores(Policy(rnn, rnn), test),
+            "test_without_32": held_out_scores(Policy(rnn, rnn), test, skip=32),
             "vocabulary": tokens, "curve": curve.to_dict("records"), "seconds": round(time.perf_counter() - began, 1),
             "precision": "bfloat16" if half(settings.precision) else "float32",
         }, {"": rnn}  # fmt: skip
@@ -210,13 +200,13 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """Every measure of every model, one value per row: experiment, method, c, seed, own labels, metric, value."""
-        frame = self._long("metric", lambda numbers: numbers["metrics"])
+        frame = self._long("metric", "metrics")
         frame.insert(0, "experiment", self.name)
         return frame
 
     def parts(self) -> pd.DataFrame:
         """What each model earns part by part: method, c, seed, rule, value (mean reward per sequence)."""
-        return self._long("rule", lambda numbers: numbers["reward_parts"])
+        return self._long("rule", "reward_parts")
 
     def curves(self) -> pd.DataFrame:
         """The training curves of all policies, a row per evaluation, with their labels."""
@@ -230,33 +220,25 @@ class Results:
 
     def samples(self, seed: int, count: int) -> dict[str, np.ndarray]:
         """By method, `count` sequences (count, T), all from the same priming tokens and the same random numbers."""
-        found = {}
-        for run in self.runs:
-            found[run.label["method"]] = sampled(run.task.domain, run.policy(), count, seed)[1]
-        return found
+        return {run.label["method"]: sampled(run.task.domain, run.policy(), count, seed)[1] for run in self.runs}
 
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The numbers of all runs by key: what a clone reads instead of training."""
         return {each.key: each.numbers for run in self.runs for each in (run.trained, run.measured) if each is not None}
 
-    def _long(self, name: str, values: Callable[[dict[str, Any]], Mapping[Any, float]]) -> pd.DataFrame:
-        """One value per row, of the measures of every model, with its labels."""
-        rows = [run.label | {name: entry, "value": value} for run in self.runs if run.measured is not None
-                for entry, value in values(run.measured.numbers).items()]  # fmt: skip
-        return pd.DataFrame(rows)
+    def _long(self, name: str, of: str) -> pd.DataFrame:
+        return pd.DataFrame([run.label | {name: entry, "value": value} for run in self.runs if run.measured
+                             for entry, value in run.measured.numbers[of].items()])  # fmt: skip
 
 
 def finish_all(name: str, tasks: Iterable[Task]) -> Results:
     """All tasks of an experiment, finished; what is missing is made in parallel."""
-    found = [(task, _found(task)) for task in tasks]
-    missing = [task for task, done in found if done is None]
+    found = []
+    for task in tasks:
+        tuned = store.find(store.key_of(task.spec)) if task.settings is not None else None
+        judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
+        found.append((task, tuned, judged, (tuned or not task.settings) and (judged or not task.samples)))
+    missing = [task for task, *_, whole in found if not whole]
     made = iter(store.many(finish, missing, name) if missing else ())
-    return Results(name, tuple(Run(task, *(done or next(made))) for task, done in found))
-
-
-def _found(task: Task) -> tuple[Record | None, Record | None] | None:
-    """A task's training and measures where both are finished."""
-    tuned = store.find(store.key_of(task.spec)) if task.settings is not None else None
-    judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
-    whole = (tuned is not None or task.settings is None) and (judged is not None or not task.samples)
-    return (tuned, judged) if whole else None
+    return Results(name, tuple(Run(task, *((tuned, judged) if whole else next(made)))
+                               for task, tuned, judged, whole in found))  # fmt: skip

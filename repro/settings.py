@@ -9,7 +9,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -85,10 +85,15 @@ def results_folder(where: Any, root: Path = ROOT) -> Path:
     return path
 
 
-def _no_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("it must be a number")
-    return value
+def _refused(when: Callable[[Any], bool], sentence: str) -> Callable[[Any], Any]:
+    """What refuses values with a sentence, for one of pydantic's validators."""
+
+    def check(value: Any) -> Any:
+        if when(value):
+            raise ValueError(sentence)
+        return value
+
+    return check
 
 
 def _listed(value: Any) -> Any:
@@ -100,23 +105,9 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError("name at least one")
-    if len(set(values)) < len(values):
-        raise ValueError("one stands there twice")
-    return values
-
-
 def one_of(names: Collection[str]) -> AfterValidator:
     """Refuses what is not among names."""
-
-    def known(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"it must be one of {', '.join(names)}")
-        return value
-
-    return AfterValidator(known)
+    return AfterValidator(_refused(lambda value: value not in names, f"it must be one of {', '.join(names)}"))
 
 
 def half(precision: str) -> bool:
@@ -134,16 +125,19 @@ def need_g(method: str, train_prior: bool) -> None:
     need(method == "g" or not train_prior, sentence)
 
 
-Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+_NO_BOOL = BeforeValidator(_refused(lambda value: isinstance(value, bool), "it must be a number"))
+_SOME = AfterValidator(_refused(lambda values: not values, "name at least one"))
+_ONCE = AfterValidator(_refused(lambda values: len(set(values)) < len(values), "one stands there twice"))
+Number = Annotated[float, _NO_BOOL, Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 Temperature = Annotated[Number, Field(ge=1e-6, le=1e6)]  # rewards stay float32 when they are divided by it
 Rate = Annotated[Number, Field(gt=0, le=10)]
 NotNegative = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
-Whole = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, lt=2**63)]
-Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10**8)]  # more takes months, or all memory
+Whole = Annotated[int, _NO_BOOL, Field(ge=0, lt=2**63)]
+Count = Annotated[int, _NO_BOOL, Field(ge=1, le=10**8)]  # more takes months, or all memory
 Method = Annotated[str, one_of(METHODS)]
-Several = (BeforeValidator(_listed), AfterValidator(_some))
+Several = (BeforeValidator(_listed), _SOME, _ONCE)
 Methods = Annotated[tuple[Method, ...], *Several]
 Seeds = Annotated[tuple[Whole, ...], *Several]
 Temperatures = Annotated[tuple[Temperature, ...], *Several]

@@ -97,50 +97,45 @@ class Record:
         return self.numbers["weights_sha256"][:20]
 
 
-Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]  # numbers, and networks by prefix
+# numbers, and networks by prefix: "" for the policy or prior, and "prior." for one trained along
+Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]
 
 
 def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -> Record:
-    """The finished run of a spec: found, or made now and kept; not kept with a None in its domain, an unnamed reward.
-
-    `make` returns the numbers and the networks, "" for the policy or prior and "prior." for one trained along; with
-    `with_weights` a record without its networks does not do.
-    """
-    if None in spec.get("domain", {}).values():
+    """The finished run of a spec: found, or made now and kept; not with a None in its domain, an unnamed reward."""
+    # `with_weights`: a record without its networks does not do
+    key, named = key_of(spec), None not in spec.get("domain", {}).values()
+    if not named:
         warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)
-        return _keep(spec, *make(), written=False)
-    return find(key_of(spec), with_weights) or _keep(spec, *make())
+    if named and (found := find(key, with_weights)):
+        return found
+    numbers, networks = make()
+    return keep(cache_folder() / "runs" / f"{key}.json" if named else None, {"spec": spec} | numbers, networks)
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
     """The finished run with this key: this machine's own first, then those that are shipped."""
     since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
-    own = cache_folder() / "runs" / f"{key}.json"
+    own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
     if own.exists() and own.stat().st_mtime >= since:
         record = _read(own, with_weights)
         if record is not None and record.key == key:
             return record
-    path = _shipped_networks().get(key)
-    if path is not None:
-        # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
-        ignored = os.environ.get("REPRO_TRAIN_PRIORS") if path.parent.name == "priors" else since
-        record = None if ignored else _read(path, with_weights)
-        if record is not None:
-            return record
-    if with_weights or since:
-        return None
-    numbers = shipped_numbers().get(key)
+    # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
+    ignored = os.environ.get("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
+    if shipped and not ignored and (record := _read(shipped, with_weights)):
+        return record
+    numbers = None if with_weights or since else shipped_numbers().get(key)
     return None if numbers is None else Record(key, numbers)
 
 
 def read_record(path: Path) -> Record:
     """The record PATH.json with its networks, PATH.safetensors; FileNotFoundError lists those beside it."""
     file = path.with_name(f"{path.name}.json")  # a name may hold dots
-    record = _read(file, with_weights=True) if file.exists() else None
-    if record is None:
-        known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
-        raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
-    return record
+    if file.exists() and (record := _read(file, with_weights=True)):
+        return record
+    known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
+    raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
 
 
 @cache
@@ -176,11 +171,6 @@ def _read(path: Path, with_weights: bool) -> Record | None:
         warnings.warn(f"{shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
         return None
     return Record(key, numbers, weights)
-
-
-def _keep(spec: Spec, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN], written: bool = True) -> Record:
-    path = cache_folder() / "runs" / f"{key_of(spec)}.json"
-    return keep(path if written else None, {"spec": spec} | numbers, networks)
 
 
 def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:

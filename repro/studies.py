@@ -14,8 +14,7 @@ from repro.roads import ROADS
 from repro.settings import (  # isort: skip
     Count, Methods, MoleculeSettings, PolicySettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds, Several,
     SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, no_unknown_parameters,
-    one_of, results_folder, validated,
-)  # fmt: skip
+    one_of, results_folder, validated)  # fmt: skip
 
 T = TypeVar("T")
 ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent
@@ -198,7 +197,6 @@ class ExactStudy(Study):
     gammas: Shares = (0.5, 0.95)  # the paper's discounts, for music and for molecules; 1 is always run
     prior: PriorSettings = PriorSettings(cells=32, steps=600, windows=128, window_events=7, learning_rate=1e-2, l2=0.0,
                                          evaluate_every=100)  # fmt: skip
-
     presets: ClassVar = {"smoke": {"seeds": (0,), "steps": 40}, "paper": {"seeds": reported(10)}}
 
     def __post_init__(self) -> None:
@@ -213,7 +211,6 @@ class RoadStudy(Sweep):
     problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
     c: Temperatures = (0.5, 0.25, 1.0)
     steps: Count = 600  # six to twenty seconds of one core a run
-
     presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5},
                          "paper": {"seeds": reported(10), "further_seeds": 10}}  # fmt: skip
 
@@ -224,7 +221,6 @@ class OwnStudy(Study):
 
     seeds: Seeds = reported(1)
     steps: Count = 120  # of each tuning: about half a minute of one core for molecules
-
     presets: ClassVar = {"smoke": {"seeds": (0,), "steps": 3}, "paper": {"seeds": reported(10)}}
 
 
@@ -247,12 +243,8 @@ def known_names(kind: type[Study]) -> dict[str, str]:
 
 def _parts(kind: type[Study]) -> dict[str, Any]:
     """The settings that a study holds, by field; of a dictionary by method, those of one method."""
-    parts = {}
-    for name, value in vars(kind()).items():
-        part = value["psi"] if isinstance(value, dict) else value
-        if dataclasses.is_dataclass(part):
-            parts[name] = part
-    return parts
+    held = {name: value["psi"] if isinstance(value, dict) else value for name, value in vars(kind()).items()}
+    return {name: part for name, part in held.items() if dataclasses.is_dataclass(part)}
 
 
 def study(preset: str | None = None, domain: str = "music", **parameters: Any) -> Any:
@@ -276,17 +268,14 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     # first what the preset changes
     for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)
-    if preset == "smoke" and any(names[name] in kind.of_prior for name in given):
-        for part in kind.of_prior:
-            if isinstance(parts[part], PriorSettings):
-                made = _with(made, part, SMOKE_PRIOR)
-    # then what was given: settings of the parts, a name that several have in each of them
+    shortened = preset == "smoke" and any(names[name] in kind.of_prior for name in given)
+    for part in kind.of_prior if shortened else ():
+        if isinstance(parts[part], PriorSettings):
+            made = _with(made, part, SMOKE_PRIOR)
+    # then what was given: settings of the parts, a name that several have in each of them, but what is the study's own
     for part, prefix in kind.parts.items():
-        changes = {}
-        for field in dataclasses.fields(parts[part]):
-            name = prefix + field.name
-            if name in given and names[name]:  # a name that the study has too is the study's
-                changes[field.name] = given[name]
+        fields = [field.name for field in dataclasses.fields(parts[part]) if names.get(prefix + field.name)]
+        changes = {field: given[prefix + field] for field in fields if prefix + field in given}
         try:
             made = _with(made, part, changes)
         except SettingsError as error:  # by the name that was given

@@ -17,10 +17,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from repro import kl_control
 from repro.domain import Domain, alive, must_fit, rewards
 from repro.evaluation import visited
-from repro.kl_control import Policy
+from repro.kl_control import Policy, bellman_loss, targets
 from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
 from repro.settings import TutorSettings
 
@@ -35,6 +34,8 @@ class Learner:
     prior: SequenceRNN  # the one that it plays with
     acting: Policy  # how the policy is read off both
     steps: int  # how often `train` calls `step`
+    step: Callable[[], None]  # plays and learns once
+    row: Callable[[], Row]  # a row of the training curve
     first_row = 0  # the step of the first row of the curve
     loss = math.nan  # of the last gradient step
     log_z = math.nan  # what it takes log Z to be, where it says so
@@ -45,14 +46,6 @@ class Learner:
         self.domain, self.settings, self.seed, self.method = domain, settings, seed, settings.mathematics
         self.play_numbers, self.replay_numbers = (np.random.default_rng([seed, stream]) for stream in (0, 1))
         self.games = np.zeros((0, domain.horizon), np.int64)  # (B, T), the sequences of the last row
-
-    def step(self) -> None:
-        """Plays and learns once."""
-        raise NotImplementedError
-
-    def row(self) -> Row:
-        """A row of the training curve."""
-        raise NotImplementedError
 
     def diverged(self, last: Row) -> Row:
         """The last row of a run whose loss is no number any more; by default an error that says what to lower."""
@@ -70,10 +63,9 @@ class Tuned(NamedTuple):
     curve: pd.DataFrame
 
 
-def train(
-    learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
-    row: Callable[[Learner, int], Row] | None = None, on_step: Callable[[Row], object] = lambda _: None,
-) -> Tuned:  # fmt: skip
+def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
+          row: Callable[[Learner, int], Row] | None = None,
+          on_step: Callable[[Row], object] = lambda _: None) -> Tuned:  # fmt: skip
     """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
 
     `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of
@@ -129,6 +121,7 @@ class Replay:
 class Regression(Learner):
     """What the paper's form and the authors' schedule share: networks, a target network, and one gradient step."""
 
+    residual: Callable[[dict[str, Tensor]], Tensor]  # the loss of a batch
     compare_acting = False  # whether rows compare with the prior that the policy plays with too
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: Any, seed: int) -> None:
@@ -143,10 +136,6 @@ class Regression(Learner):
         # correction and PyTorch after it; their optimiser takes all variables
         self.adam = torch.optim.Adam(learning(*self.trained), lr=settings.learning_rate, fused=True)
         self.acting, self.environment_steps = Policy(self.policy, self.prior, self.method), 0
-
-    def residual(self, batch: dict[str, Tensor]) -> Tensor:
-        """The loss of a batch."""
-        raise NotImplementedError
 
     def update(self, batch: dict[str, Tensor]) -> None:
         """One gradient step, then one step of the target network's moving average."""
@@ -180,11 +169,8 @@ class Regression(Learner):
         steps = visited(self.acting, self.original, first, tokens, self.compare_acting or self.settings.train_prior)
         del steps["log_pi"]
         reward = rewards(self.domain, self.games)
-        row = self.domain.watch(self.games) | {
-            "task_reward": float(reward.sum(axis=1).mean()),
-            "environment_steps": self.environment_steps,
-            "loss": self.loss,
-        }
+        row = self.domain.watch(self.games) | {"task_reward": float(reward.sum(axis=1).mean())}
+        row |= {"environment_steps": self.environment_steps, "loss": self.loss}
         if self.domain.end is None:
             row |= {name: value.mean().item() for name, value in steps.items()}
             row["log_p_last"] = steps["log_p"][:, -1].mean().item()
@@ -252,12 +238,12 @@ class Tutor(Regression):
             taken_log_prior = log_prior[:, :-1].gather(-1, actions.unsqueeze(-1)).squeeze(-1)
         if settings.train_prior:  # log p(.|s') of the acting prior with its gradient, where the paper's is fixed
             log_prior = self.prior(inputs).log_softmax(dim=-1)
-        y = kl_control.targets(
+        y = targets(
             self.method, batch["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
             settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
         )  # fmt: skip
         values = self.policy(inputs[:, :-1]) - offset[:, :-1]
-        return kl_control.bellman_loss(values[belongs], actions[belongs], y[belongs])
+        return bellman_loss(values[belongs], actions[belongs], y[belongs])
 
     def learning_rate(self) -> float:
         """The learning rate of the next gradient step: constant, or falling to 0 along a half cosine."""

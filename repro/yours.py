@@ -137,11 +137,11 @@ class Saved(Strings):
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
-        self.first = np.array(spec["first"])
+        self.firsts = np.array(spec["first"])
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Any of those that were seen when the policy was saved."""
-        return generator.choice(self.first, size=count)
+        return generator.choice(self.firsts, size=count)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """Not at hand."""
@@ -158,6 +158,5 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
-        melodies = FrontStudy()
-        return replace(melodies.path if form == "path" else melodies.tutor, gamma=1.0, c=1.0)
+        return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))

@@ -33,7 +33,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_reported_runs_are_shipped(experiment: Any, of: Any, policies: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects the clone that opens in seconds: nothing is trained or measured, no tune or molecule is read."""
-    for place, name in ((store, "_keep"), (music, "tunes"), (molecules, "molecules")):
+    for place, name in ((store, "keep"), (music, "tunes"), (molecules, "molecules")):
         monkeypatch.setattr(place, name, lambda *_, name=name: pytest.fail(f"{name} was called: a run is missing"))
     found = experiment(of)
     if policies:
@@ -42,7 +42,7 @@ def test_reported_runs_are_shipped(experiment: Any, of: Any, policies: Any, monk
 
 def test_the_shipped_networks_are_those_that_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects pictures and sounds of a clone: one policy per method is there, and both SMILES RNNs, with weights."""
-    monkeypatch.setattr(store, "_keep", lambda *_: pytest.fail("a network was trained again"))
+    monkeypatch.setattr(store, "keep", lambda *_: pytest.fail("a network was trained again"))
     for experiment in (music.as_notated, music.from_rebuilt):
         samples = experiment(MUSIC.first()).samples(seed=7, count=5)
         assert list(samples) == ["prior", "q", "psi", "g", "rl_only"]

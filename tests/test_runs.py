@@ -83,7 +83,7 @@ def test_one_process_or_two(domain: Domain, settings: Any, tmp_path: Path, monke
         made.append(runs.finish_all("tiny", tasks(domain, *settings)))
     one, two = (repr([run | {"core_seconds": 0} for run in each.numbers().values()]) for each in made)
     assert one == two
-    monkeypatch.setattr(store, "_keep", lambda *_: pytest.fail("a finished run was made again"))
+    monkeypatch.setattr(store, "keep", lambda *_: pytest.fail("a finished run was made again"))
     assert runs.finish_all("tiny", tasks(domain, *settings)).table().equals(made[1].table())
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from repro.book.paper import TABLE_1, TABLE_1_WANTED
+from repro.book.paper import TABLE_1, TABLE_1_NAMES, TABLE_1_WANTED
 from repro.book.plots import Panel, curves, dots, new_figure, styled
-from repro.book.tables import MUSIC_ROWS, Row
+from repro.book.tables import MUSIC_ROWS
 from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC, name as pitch
 
 UNIFORM = np.log(NUM_EVENTS)  # nats per event: the entropy of uniform play, and the loss of a uniform model
@@ -26,11 +26,7 @@ TRIAD = [event for event in range(FIRST_PITCH, NUM_EVENTS) if (event - FIRST_PIT
 
 @styled()
 def figure_2(frame: pd.DataFrame, uniform: float, paper: pd.DataFrame | None = None) -> Figure:
-    """The paper's Figure 2: log p (both readings) and reward along training, with its points as in `figure_2a()`.
-
-    `uniform`: log p of uniform play under the prior, from `evaluation.uniform_log_p`. The rewards of the first fifth
-    of training, far below the others, do not set the axes.
-    """
+    """The paper's Figure 2: log p (both readings) and reward along training; `uniform` and `paper` are yardsticks."""
     panels = []
     for y, title in (("log_p", "mean over all notes"), ("log_p_last", "last note only")):
         points = {} if paper is None else {"paper (digitised)": paper.rename(columns={"log_p": y})}
@@ -39,6 +35,7 @@ def figure_2(frame: pd.DataFrame, uniform: float, paper: pd.DataFrame | None = N
     for y, unit in (("task_reward", "per melody"), ("task_reward_last", "of the last note")):
         panels.append(Panel(frame, "environment_steps", y, "environment steps", f"task reward r_MT {unit}"))
     figure = curves(panels, sharex=True)
+    # the rewards of the first fifth of training, far below the others, do not set the axes
     late = frame[frame["environment_steps"] >= 0.2 * frame["environment_steps"].max()]
     for ax, panel in zip(figure.axes[2:4], panels[2:], strict=True):
         low, high = late[panel.y].min(), late[panel.y].max()
@@ -55,20 +52,15 @@ def figure_2(frame: pd.DataFrame, uniform: float, paper: pd.DataFrame | None = N
 
 def table_1(table: pd.DataFrame) -> Figure:
     """Table 1 as dots, ours beside the paper's: shares above, autocorrelations below."""
-    rows: dict[str, dict[str, Row]] = {"share (%)": {}, "autocorrelation (-1 to 1)": {}}
-    for metric, wanted in TABLE_1_WANTED.items():
-        row = MUSIC_ROWS[metric]
-        row = row._replace(name=f"{row.name}\n({'0' if wanted == '0' else 'more'} wanted)")
-        rows["share (%)" if row.fraction else "autocorrelation (-1 to 1)"][metric] = row
-    return dots([(table, part, label) for label, part in rows.items()], paper=TABLE_1)
+    rows = {metric: MUSIC_ROWS[metric]._replace(name=f"{name}\n({TABLE_1_WANTED[metric].replace('up', 'more')} wanted)")
+            for metric, name in TABLE_1_NAMES.items()}  # fmt: skip
+    shares, others = ({metric: row for metric, row in rows.items() if row.fraction == kind} for kind in (True, False))
+    return dots([(table, shares, "share (%)"), (table, others, "autocorrelation (-1 to 1)")], paper=TABLE_1)
 
 
 @styled()
 def piano_rolls(melodies: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray]]]) -> Figure:
-    """Melodies as piano rolls: by title, the events (T,) and, by the name of a rule, which of the T events break it.
-
-    A note that breaks a rule is coloured for as long as it sounds, a hold for its own step, a rest in a lane below.
-    """
+    """Melodies as piano rolls: by title, the events (T,) and, by the name of a rule, which of the T events break it."""
     rows, columns = -(-len(melodies) // 2), min(2, len(melodies))
     figure, axes = new_figure(rows, columns, (10, 0.9 + 2.9 * rows), sharey=True)
     rules = dict.fromkeys(rule for _, broken in melodies.values() for rule in broken)
@@ -100,6 +92,7 @@ def piano_rolls(melodies: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray
 
 def _roll(ax: Axes, events: np.ndarray, rules: list[tuple[np.ndarray, dict[str, Any]]], lane: int) -> list[int]:
     """Draws one melody; returns the rows that it drew into."""
+    # what breaks a rule is coloured: a note for as long as it sounds, a hold for its own step, a rest in the lane below
     drawn = [NUM_EVENTS]  # above all rows, for a melody in which nothing is drawn
     sounding = lane
     for step, event in enumerate(events):

@@ -37,10 +37,7 @@ def scored(method: str, smiles: Iterable[str], seed: int = 0) -> pd.DataFrame:
 
 
 def picked(frame: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
-    """At most `count` different valid strings of `scored`, with captions, the first in an order or at random.
-
-    `by`: random, qed or logp (the highest first), worst (the lowest terminal reward first).
-    """
+    """At most `count` different valid strings of `scored`, with captions, `by` random, qed, logp, or worst reward."""
     rows, pay = frame[frame["valid"]].drop_duplicates("smiles"), RewardWeights()
     reward = pay.qed * rows["qed"] - pay.sa * rows["sa"] + pay.logp * rows["logp"]
     reward += pay.ring_penalty * rows["ring_penalty"]

@@ -72,11 +72,9 @@ def present(frames: Sequence[pd.DataFrame], looks: Mapping[str, Look] = LOOKS) -
     return [name for name in looks if name in found] + sorted(found - looks.keys())
 
 
-def legend(
-    figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
-    looks: Mapping[str, Look] = LOOKS, names: dict[str, str] | None = None, where: Any = "outside upper center",
-    **more: Any,
-) -> None:  # fmt: skip
+def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
+           looks: Mapping[str, Look] = LOOKS, names: dict[str, str] | None = None,
+           where: Any = "outside upper center", **more: Any) -> None:  # fmt: skip
     """A legend outside the panels: the methods as line, marker or bar, then the handles in `extra`."""
     handles: list[Any] = []
     for method in methods:
@@ -117,7 +115,7 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] 
             draw(units="seed", estimator=None, **({"lw": 0.7, "alpha": 0.4} if mean else {"lw": 1.2, "ls": look.line}))
             if mean:
                 draw(errorbar=interval if band else None, err_kws={"alpha": 0.2, "lw": 0}, lw=2.2, ls=look.line)
-        extra |= _levels(ax, panel, looks) | _points(ax, panel, methods, looks)
+        extra |= _yardsticks(ax, panel, methods, looks)
         if panel.frame[panel.x].max() > 2_000:
             places = MaxNLocator(max(5, 12 // columns), steps=[1, 2, 5])
             ax.xaxis.set(major_formatter=EngFormatter(sep=""), major_locator=places)
@@ -130,29 +128,19 @@ def curves(panels: Sequence[Panel], columns: int = 2, looks: Mapping[str, Look] 
     return figure
 
 
-def _levels(ax: Axes, panel: Panel, looks: Mapping[str, Look]) -> dict[str, Line2D]:
-    """Draws a panel's levels; returns a handle for the legend by label."""
+def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, Look]) -> dict[str, Line2D]:
+    """Draws a panel's levels and points; returns a handle for the legend by label."""
     handles = {}
     for label, level in panel.levels.items():
+        style: dict[str, Any] = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
         if isinstance(level, Mapping):
-            style: dict[str, Any] = {"color": "#444444", "lw": 1.4, "ls": ":"}
-            for method, value in level.items():
-                colour = looks[method].colour if method in looks else style["color"]
-                ax.axhline(value, **{**style, "color": colour})
-        else:
-            style = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
-            ax.axhline(level, **style)
+            style = {"color": "#444444", "lw": 1.4, "ls": ":"}
+        for method, value in level.items() if isinstance(level, Mapping) else [("", level)]:
+            ax.axhline(value, **{**style, **({"color": looks[method].colour} if method in looks else {})})
         handles[label] = Line2D([], [], label=label, **style)
-    return handles
-
-
-def _points(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[str, Look]) -> dict[str, Line2D]:
-    """Draws a panel's points; returns a handle for the legend by label."""
-    handles = {}
     for index, (label, points) in enumerate(panel.points.items()):
-        style: dict[str, Any] = {"ls": "", "clip_on": False}
-        if index == 0:
-            style |= {"mfc": "none", "ms": 4.5, "alpha": 0.75}
+        style = {"ls": "", "clip_on": False}
+        style |= {} if index else {"mfc": "none", "ms": 4.5, "alpha": 0.75}
         for method in methods:
             own, look = points[points["method"] == method], look_of(method, looks)
             if len(own):
@@ -172,27 +160,18 @@ def _dress(ax: Axes, panel: Panel, grid: Any) -> None:
     threshold, values = panel.bend, panel.frame[panel.y]
     if threshold is None or (threshold and np.nanmax(np.abs(values)) <= 3 * threshold):
         return
-    locator: Any
-    if threshold:
-        ax.set_yscale("symlog", linthresh=threshold)
-        locator = SymmetricalLogLocator(base=10, linthresh=threshold, subs=(1, 3))
-        words = f"logarithmic beyond \u00b1{threshold:g}"
-    else:
-        ax.set_yscale("log")
-        locator = LogLocator(subs=(1, 3))
-        words = "logarithmic"
-    ax.yaxis.set(major_locator=locator, major_formatter="{x:,g}")
-    ax.set_ylabel(f"{panel.ylabel}\n({words})")
+    symmetric = SymmetricalLogLocator(base=10, linthresh=threshold or 1, subs=(1, 3))
+    ax.set_yscale("symlog" if threshold else "log", **({"linthresh": threshold} if threshold else {}))
+    ax.yaxis.set(major_locator=symmetric if threshold else LogLocator(subs=(1, 3)), major_formatter="{x:,g}")
+    ax.set_ylabel(f"{panel.ylabel}\n(logarithmic{f' beyond ±{threshold:g}' if threshold else ''})")
 
 
 @styled()
 def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns: int = 1, height: float = 0.65,
          paper: Mapping[str, Mapping[str, float]] = {}, names: dict[str, str] | None = None,
          published: str = "paper") -> Figure:  # fmt: skip
-    """Ours as dots with intervals, the paper's (by metric and model) hollow; a model that only it has comes last.
-
-    Each panel: a table (columns method, seed, metric, value), its metrics with their rows, and its x label.
-    """
+    """Ours as dots with intervals, the paper's (by metric and model) hollow; a model that only it has comes last."""
+    # each panel: a table (columns method, seed, metric, value), its metrics with their rows, and its x label
     sizes = [max(len(rows) for _, rows, _ in panels[at : at + columns]) for at in range(0, len(panels), columns)]
     size = (10.5, 0.6 + sum(height * size + 0.6 for size in sizes))
     figure, axes = new_figure(len(sizes), columns, size, height_ratios=sizes)
@@ -251,10 +230,7 @@ def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: f
 
 @styled()
 def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Figure:
-    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy.
-
-    The rows of each run come in the order of time; a level is drawn, upright, only where a run comes near it.
-    """
+    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy."""
     figure, axes = new_figure(1, len(panels), (5.7 * len(panels), 5.9))
     methods = ["prior", *present([panel.frame for panel in panels])]
     for ax, panel, start in zip(axes.flat, panels, starts, strict=True):
@@ -262,7 +238,7 @@ def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Fig
         # G may start as the square of the prior, far below all others: first evaluations do not set the limits
         _paths(ax, panel, start, frame[frame.groupby(["method", "seed"]).cumcount() > 0], 0.07)
         for label, level in panel.levels.items():
-            if frame[panel.x].max() > 0.8 * level:
+            if frame[panel.x].max() > 0.8 * level:  # a run comes near it
                 ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
                 ax.set_xlim(right=max(ax.get_xlim()[1], 1.07 * level))
                 ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)

@@ -1,58 +1,98 @@
-"""The rule: from a claim and a table of results to one entry of the ledger.
+"""What a claim is, and the rule: from a claim and a table of results to one entry of the ledger.
 
 *Reproduced*: three seeds or more, the number of every one passes the threshold, and so does the 95 % interval of their
 mean. *Partly*: more than half of the seeds pass; the verdict says what is missing. *Size* is a question of its own:
 whether the paper's number lies where one further seed of ours would.
 """
 
-import json
 import math
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.book.claim import KL_CONTROL, Claim
 from repro.book.paper import TABLE_1
 from repro.book.tables import mean_interval, prediction_interval
 
+Values = Callable[..., float]  # value(method, metric, c) of one seed; left out: the claim's metric, the main c
+Number = Callable[[Values], float]  # what a claim makes of the values of one seed
+KL_CONTROL = ("q", "psi", "g")
 ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot be tested", "not tested here")
 REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
 WITHIN, OUTSIDE, NO_SIZE = "within", "outside", "not judged"
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
-# With which commit thresholds came, before their reported seeds were first run or, if `after_runs`, first judged. What
-# the rule asks of the interval and of the number of seeds came last; it can only lower a verdict.
-RULES_COMMITS = {
-    "music": "db5d189 Rules, measures, corpus, KL-control and its training loop",
-    "molecules": "87d6ba5 Molecules: corpus, dueling form, episodes that end, experiments and the rules of their "
-    "verdicts; MIDI and SMILES files of one's own; the exact optimum",
-    "ledger": "f8f5754 The rules of the verdicts: what is judged, by which threshold, over music, molecules and exact "
-    "problems",
-    "fronts": "1150290 Three rows on the fronts: what is judged, by which threshold; what a claim is stands apart from "
-    "the claims",
-    "roads": "68fed94 Rows on the roads: what is judged, by which threshold; ten roads on the shared loop, their "
-    "bench; settings of the authors' schedule beside it",
-    "reading": "74aa067 Rows on KL itself: KL-control stays nearer to the prior than RL only",
-}
-# Where settings were changed after the reported seeds had been seen: verdict and number of each row with the first
-# settings on those seeds, as claims.json had them, or worked out from its tables where a row was added later.
-FIRST_VERDICTS = json.loads(Path(__file__).with_name("first_verdicts.json").read_text(encoding="utf-8"))
+LEDGER = tomllib.loads(Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8"))
+RULES_COMMITS: dict[str, str] = LEDGER["commits"]
+FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
+
+
+class Quantity(NamedTuple):
+    """A number of ours."""
+
+    words: str
+    number: Number
+    levels: str = ""  # a sentence of the means of the claim's metric, by method, that compares with the paper's numbers
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the paper and how it is tested."""
+
+    id: str
+    sentence: str  # what the paper says, in our words
+    paper: str  # the paper's numbers
+    metric: str = ""
+    quantity: Quantity | None = None
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    source: str = "Table 1"  # where the paper says so
+    trust: str = "P"  # the mark of that source, see paper.MARKS
+    untestable: str = ""  # why it cannot be tested, where it cannot
+    notebook: str = "04_music_rules"
+    domain: str = "music"  # its table: tables/DOMAIN.csv
+    experiment: str = "as_notated"  # its rows there
+    second_c: float | None = None  # another temperature that the number needs: only seeds that have both count
+    fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
+    rules: str = "ledger"  # which of rule.RULES_COMMITS set the threshold
+    after_runs: bool = False  # runs of the experiment had been seen when the threshold was set
+    unit: str = ""  # "%": a share; "points": a difference of shares, in percentage points
+    bounded: bool = True  # shares lie in [0, 1], their differences in [-1, 1]; False: a ratio that can lie anywhere
+    says: str = ""  # the id of the first row with the same sentence; "" for the first row itself
+    of_rl_only: bool = False  # a sentence about RL only: nobody else can pass in its place
+    comment: str = ""  # what readers of the verdict have to know
+
+    @property
+    def rule(self) -> str:
+        """The threshold in words."""
+        words = self.quantity.words if self.quantity else "no test"
+        bounds = []
+        for name, limit in (("at least", self.at_least), ("at most", self.at_most)):
+            if math.isfinite(limit):
+                bounds.append(f"{name} {100 * limit:g} {self.unit}" if self.unit and limit else f"{name} {limit:g}")
+        return f"{words}: {' and '.join(bounds)} in every seed" if bounds else words
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which values our number can lie."""
+        if not self.unit or not self.bounded:
+            return -math.inf, math.inf
+        return (0.0 if self.unit == "%" else -1.0), 1.0
+
+    def margin(self, value: float) -> float:
+        """How far a value lies inside the threshold; below 0 it misses it."""
+        return min(value - self.at_least, self.at_most - value)
 
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """One entry of the ledger: our mean and its 95 % interval over seeds, our means in words, the rule, the verdict.
-
-    `table` may hold other experiments too: the claim's own rows are chosen here.
-    """
-    own = table[table["experiment"] == claim.experiment]
-    numbers: list[float] = []
-    asked: set[str] = set()
-    verdict = f"{UNTESTABLE}: {claim.untestable}"
+    """One entry of the ledger, from a table that may hold other experiments too: mean, interval, rule, verdict."""
+    own, verdict = table[table["experiment"] == claim.experiment], f"{UNTESTABLE}: {claim.untestable}"
+    numbers, asked = list[float](), set[str]()
     try:
         numbers, asked = measured(claim, own, c)
     except KeyError as missing:
@@ -63,15 +103,24 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     if numbers:
         verdict = _verdict(claim, numbers, low, high)
     predicted = _predicted(claim, own, c, asked)
+    # whether the paper's number of every method that was judged lies where one further seed of ours would
+    within = all(low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items())
     passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
+    # with the first settings, where they were changed after the reported seeds had been seen
+    first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
+    before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
+    if before and (table["experiment"] == fresh).any():  # the same claim on seeds that no setting has seen
+        entry = judge(replace(claim, experiment=fresh), table, c)
+        confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
     return {
         "id": claim.id, "says": claim.says or claim.id, "domain": claim.domain,
         "experiment": claim.experiment if claim.quantity else "", "sentence": claim.sentence, "source": claim.source,
         "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
         "levels": _levels(claim, own, c, mean), "seeds": len(numbers), "rule": claim.rule,
         "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
-        "size": _size(claim, predicted), "predicted": predicted, "passes_too": passes_too, "before": _before(claim),
-        "confirmed": _confirmed(claim, table, c), "notebook": claim.notebook, "comment": claim.comment,
+        "size": (WITHIN if within else OUTSIDE) if predicted else NO_SIZE, "predicted": predicted,
+        "passes_too": passes_too, "before": before, "confirmed": confirmed, "notebook": claim.notebook,
+        "comment": claim.comment,
     }  # fmt: skip
 
 
@@ -82,23 +131,18 @@ def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) ->
     passed = [claim.margin(number) >= 0 for number in numbers]
     if math.isnan(sum(numbers)) or sum(passed) <= len(passed) / 2:  # NaN: a share of nothing
         return NOT_REPRODUCED
-    if not all(passed):
-        return f"{PARTLY}: seeds disagree"
-    if len(numbers) < 3:
-        return f"{PARTLY}: too few seeds ({len(numbers)})"
     touches = claim.at_least == low == 0 or claim.at_most == high == 0  # "more" or "less" that may be "the same"
-    if touches or claim.margin(low) < 0 or claim.margin(high) < 0:
-        return f"{PARTLY}: interval crosses"
-    if claim.trust == "U":
-        return f"{PARTLY}: direction agrees, the paper's number is unverified"
-    return REPRODUCED
+    missing = {
+        "seeds disagree": not all(passed), f"too few seeds ({len(numbers)})": len(numbers) < 3,
+        "interval crosses": touches or claim.margin(low) < 0 or claim.margin(high) < 0,
+        "direction agrees, the paper's number is unverified": claim.trust == "U",
+    }  # fmt: skip
+    return next((f"{PARTLY}: {what}" for what, is_missing in missing.items() if is_missing), REPRODUCED)
 
 
 def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
-    """The claim's number in every seed (that has both c, if it needs two) and the methods that it asks for.
-
-    instead: a method whose values stand for those of Q, Psi and G. A KeyError says what is missing.
-    """
+    """The claim's number in every seed, and the methods that it asks for; a KeyError says what is missing."""
+    # instead: a method whose values stand for those of Q, Psi and G; seeds are those that have both c, if it needs two
     if claim.quantity is None:
         return [], set()
     if table.empty:
@@ -160,31 +204,6 @@ def _predicted(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> 
     return bounds
 
 
-def _size(claim: Claim, predicted: dict[str, list[float]]) -> str:
-    """Whether the paper's number of every method that was judged lies where one further seed of ours would."""
-    if not predicted:
-        return NO_SIZE
-    paper = TABLE_1[claim.metric]
-    return WITHIN if all(low <= paper[method] <= high for method, (low, high) in predicted.items()) else OUTSIDE
-
-
-def _before(claim: Claim) -> dict[str, Any]:
-    """Verdict and number with the first settings, where they were changed after the reported seeds had been seen."""
-    for verdict, rows in FIRST_VERDICTS.items():
-        if claim.id in rows:
-            return {"verdict": verdict, "ours": rows[claim.id]}
-    return {}
-
-
-def _confirmed(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
-    """The same claim on seeds that no setting has seen, EXPERIMENT_fresh, where they were run."""
-    fresh = f"{claim.experiment}_fresh"
-    if not _before(claim) or not (table["experiment"] == fresh).any():
-        return {}
-    entry = judge(replace(claim, experiment=fresh), table, c)
-    return {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
-
-
 def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
     """Our means by method in the form of the paper's numbers; "" where a method of the sentence was not run."""
     if claim.quantity is None or math.isnan(mean):
@@ -201,12 +220,9 @@ def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
 def number(value: float, unit: str = "") -> str:
     """One value as text: percent or points with the decimals that it needs, or three significant digits."""
     if not unit:
-        if float(value).is_integer():
-            return f"{value:g}"
         # "#" keeps trailing zeros, which are digits too: 1.80; from 100 on it would leave a point behind the last
-        return f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
+        whole = float(value).is_integer()
+        return f"{value:g}" if whole else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
     percent = abs(100 * value)
-    decimals = 1 if percent == 0 or percent >= 1 else 2
-    if 0 < percent < 0.01:
-        decimals = 4
+    decimals = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4
     return f"{100 * value:.{decimals}f} {unit}"

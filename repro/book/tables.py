@@ -10,7 +10,6 @@ from pandas.io.formats.style import Styler
 from scipy import special, stats
 
 from repro.book import paper
-from repro.book.paper import METHOD_NAMES, MOLECULE_NAMES
 
 LEVEL = 0.95  # the coverage of every interval
 FREE = (-math.inf, math.inf)
@@ -18,10 +17,8 @@ IDENTIFIERS = ("experiment", "method", "c", "metric")  # averaging over several 
 
 
 def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -> tuple[float, float, float]:
-    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value.
-
-    limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there.
-    """
+    """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
+    # limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there
     sample = _checked(values)
     mean = float(sample.mean())
     half = float(_half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size)))
@@ -135,15 +132,15 @@ Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by 
 def table_1(ours: pd.DataFrame) -> pd.DataFrame:
     """Table 1 as texts, per method "ours" (mean and interval over seeds) and "paper"; the paper's metrics are first."""
     columns = pd.DataFrame(paper.TABLE_1).T.to_dict()
-    theirs = {(METHOD_NAMES[m], "paper"): column for m, column in columns.items() if m in set(ours["method"])}
-    return text_table(ours, [*paper.TABLE_1, *ours["metric"]], theirs, MUSIC_ROWS, METHOD_NAMES)
+    theirs = {(paper.METHOD_NAMES[m], "paper"): column for m, column in columns.items() if m in set(ours["method"])}
+    return text_table(ours, [*paper.TABLE_1, *ours["metric"]], theirs, MUSIC_ROWS, paper.METHOD_NAMES)
 
 
 def table_2(ours: pd.DataFrame) -> pd.DataFrame:
     """Table 2 as texts, as `table_1`; the paper's Sequence Tutor comes last, for it does not say which method it is."""
-    columns, names = pd.DataFrame(paper.TABLE_2).T.to_dict(), (MOLECULE_NAMES["prior"], "Sequence Tutor")
+    columns, names = pd.DataFrame(paper.TABLE_2).T.to_dict(), (paper.MOLECULE_NAMES["prior"], "Sequence Tutor")
     theirs = {(name, "paper, unverified"): column for name, column in zip(names, columns.values(), strict=True)}
-    return text_table(ours, [*paper.TABLE_2, *ours["metric"]], theirs, MOLECULE_ROWS, MOLECULE_NAMES)
+    return text_table(ours, [*paper.TABLE_2, *ours["metric"]], theirs, MOLECULE_ROWS, paper.MOLECULE_NAMES)
 
 
 def text_table(

@@ -16,13 +16,16 @@ from pandas.io.formats.style import Styler
 from repro import store
 from repro.book.claims import CLAIMS
 from repro.book.paper import METHOD_NAMES, methods_in
-from repro.book.rule import ORDER, judge, number
+from repro.book.rule import LEDGER, ORDER, judge, number
 
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
 SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
+COLUMNS: list[str] = LEDGER["columns"]
+NOTE: str = LEDGER["note"]
+GROUPS: dict[str, list[str]] = LEDGER["groups"]
 
 
 def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
@@ -35,9 +38,7 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
 
 def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
     """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
-    tables = {name: read_table(results, name) for name in at}
-    runs = read_runs(results)
-    of_g = trained_with_g(results)
+    tables, runs, of_g = {name: read_table(results, name) for name in at}, read_runs(results), trained_with_g(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
     for entry in entries:
         experiment = entry["experiment"] if entry["seeds"] else None
@@ -61,8 +62,7 @@ def trained_with_g(results: Path) -> str:
     """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
     own, step, schedule = (read_table(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
     ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
-    texts: list[str] = []
-    every: list[float] = []
+    texts, every = list[str](), list[float]()
     for way, frame in ways.items():
         rows = frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")
         percent = rows["value"].to_numpy(float) * 100
@@ -70,11 +70,9 @@ def trained_with_g(results: Path) -> str:
             mean = f"mean of {len(percent)} runs {percent.mean():.1f} %"
             texts.append(f"{percent.min():.1f} to {percent.max():.1f} % {way} ({mean})")
             every += [*percent]
-    if not texts:
-        return ""
     if len(texts) == len(ways):
         texts.append(f"mean of all {len(every)} runs {sum(every) / len(every):.1f} %")
-    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}"
+    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}" if texts else ""
 
 
 def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], method: str) -> str:
@@ -104,8 +102,7 @@ def _distinct(metrics: Mapping[str, float]) -> float:
 
 def all_runs(results: Path, c: float) -> pd.DataFrame:
     """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    music, molecules = read_table(results, "music"), read_table(results, "molecules")
-    tables = [music, molecules]
+    tables = [music := read_table(results, "music"), read_table(results, "molecules")]
     of_rebuilt, of_notated = (
         music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
     )
@@ -137,41 +134,19 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*RUN, "distinct", "entropy", "alarm"])
 
 
-GROUPS = {
-    "Music, from folk tunes as notated": ("as_notated", "forgetting", ""),
-    "Music, from a corpus with the statistics of the paper's": ("rebuilt",),
-    "Reward against KL, without and with the paper's discount": ("front_gamma_1", "front_gamma_0.5"),
-    "Molecules, in the path-consistent form, which is ours": ("terminal",),
-    "Molecules, with the paper's update": ("terminal_plain",),
-    "Problems small enough to write out in full": ("exact",),
-    "Other roads to the same optimum": ("roads",),
-}
-COLUMNS = ("the paper says", "verdict", "paper", "ours", "tested: our number, mean over seeds [95 % interval]")
-NOTE = (
-    "†: the threshold was set after runs of this experiment had been seen. ‡: settings were changed after the results "
-    "of the reported seeds had been seen; the verdict before stands beside it. Size: whether the paper's number lies "
-    "where one further seed of ours would. Unverified: recalled, not checked against the document, so that only the "
-    "direction is judged. a -> b / c: the prior, then the tuned models."
-)
-PASSES = {
-    "prior": "the untuned prior passes too",
-    "rl_only": "RL only passes too: about the reward, not about KL-control",
-}
-
-
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=_with_nan)
+
+    def with_nan(read: dict[str, Any]) -> dict[str, Any]:
+        return {key: math.nan if value is None else value for key, value in read.items()}
+
+    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=with_nan)
     return store.results_in(file, [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows), loads)
 
 
 def read_runs(results: Path) -> dict[str, dict[str, Any]]:
     """RESULTS/runs.json: the numbers of all runs by key; none where there are no runs."""
     return store.results_in(results / "runs.json", {}, lambda runs: all("experiments" in run for run in runs.values()))
-
-
-def _with_nan(read: dict[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in read.items()}
 
 
 def short(verdict: str) -> str:
@@ -190,15 +165,10 @@ def counts(entries: Iterable[Entry]) -> str:
     rows = list(entries)
     said = {row["says"] for row in rows}
     theirs = {row["says"] for row in rows if row["source"] != "ours"}
-    about = _number_of(len(said), "sentence") + (f", {len(said - theirs)} of them ours" if said - theirs else "")
+    about = f"sentence{'s' * (len(said) != 1)}" + (f", {len(said - theirs)} of them ours" if said - theirs else "")
     found = [short(row["verdict"]) for row in rows]
     verdicts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in ORDER if verdict in found)
-    return f"{_number_of(len(rows), 'row')} on {about}: {verdicts}"
-
-
-def _number_of(count: int, word: str) -> str:
-    """How many, in words: 1 row, 2 rows."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+    return f"{len(rows)} row{'s' * (len(rows) != 1)} on {len(said)} {about}: {verdicts}"
 
 
 def estimate(entry: Entry) -> str:
@@ -213,25 +183,20 @@ def estimate(entry: Entry) -> str:
 
 def remarks(entry: Entry) -> str:
     """What stands in brackets after a verdict: the verdict before, fresh seeds, who passes too, a comment."""
-    before, fresh, unit = entry["before"], entry["confirmed"], entry["unit"]
-    parts = []
+    before, fresh, unit, parts = entry["before"], entry["confirmed"], entry["unit"], list[str]()
     if before:
         parts.append(f"before: {before['verdict']}, {number(before['ours'], unit)}")
     if fresh:
         parts.append(f"on {fresh['seeds']:g} fresh seeds: {fresh['verdict']}, {estimate({'unit': unit, **fresh})}")
-    parts += [PASSES[method] for method in entry["passes_too"]]
-    if entry["comment"]:
-        parts.append(entry["comment"])
-    return "; ".join(parts)
+    parts += [LEDGER["passes"][method] for method in entry["passes_too"]]
+    return "; ".join([*parts, *filter(None, [entry["comment"]])])
 
 
 def predicted(entry: Entry) -> str:
     """Where one further seed of each method would lie, in words; "" where sizes are not judged."""
     unit = "%" if entry["unit"] == "points" else entry["unit"]
-    bounds = []
-    for method in methods_in(entry["predicted"]):
-        low, high = (number(end, unit) for end in entry["predicted"][method])
-        bounds.append(f"{METHOD_NAMES[method]} {low.removesuffix(f' {unit}')} to {high}")
+    ends = {method: [number(end, unit) for end in bounds] for method, bounds in entry["predicted"].items()}
+    bounds = [f"{METHOD_NAMES[m]} {ends[m][0].removesuffix(f' {unit}')} to {ends[m][1]}" for m in methods_in(ends)]
     return f"; a further seed: {', '.join(bounds)}" if bounds else ""
 
 
@@ -277,9 +242,8 @@ def as_html(entries: Sequence[Entry]) -> str:
 
 def with_numbers(text: str, entries: Iterable[Entry]) -> str:
     """Prose whose tags, as <!-- claim tonic ours -->82.5 %<!-- / -->, say what the ledger says; KeyError if unknown."""
-    # `ours` without its interval
     rows = list(entries)
-    texts = {row["id"]: {**row, "ours": estimate({**row, "low": math.nan})} for row in rows}
+    texts = {row["id"]: {**row, "ours": estimate({**row, "low": math.nan})} for row in rows}  # without its interval
     texts["ledger"] = {"counts": counts(rows)}
 
     def renewed(tag: re.Match[str]) -> str:

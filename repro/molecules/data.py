@@ -43,8 +43,6 @@ FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
-
-
 TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
     "salts or mixtures": lambda smiles: "." in smiles,
     "with numbered atoms": lambda smiles: re.search(r":\d+\]", smiles) is not None,
@@ -201,11 +199,9 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 def _other_kind(strings: list[str]) -> str:
     """What strings that are no SMILES may be instead."""
-    most = len(strings) / 2
-    if sum(string.startswith("InChI=") for string in strings) > most:
-        return "it holds InChI, and SMILES are needed"
-    if sum(re.fullmatch(r"(\[[^\]]+\]){2,}", string) is not None for string in strings) > most:
-        return "it seems to hold SELFIES, and SMILES are needed"
+    for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", r"(\[[^\]]+\]){2,}")):
+        if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
+            return f"{words}, and SMILES are needed"
     return "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 
 
@@ -229,15 +225,13 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
 
 def _text(path: Path, content: bytes) -> str:
     """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = content.decode("utf-16", errors="replace")
-    elif b"\0" in content[:2] and len(content) > 3:  # without its mark
-        text = content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", errors="replace")
-    else:
-        try:
-            text = content.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
-        except UnicodeDecodeError:
-            text = content.decode("latin-1")
+    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # both with a byte order mark
+    if b"\0" in content[:2] and len(content) > 3:
+        coding = "utf-16-be" if content[0] == 0 else "utf-16-le"
+    try:
+        text = content.decode(coding, errors="strict" if coding == "utf-8-sig" else "replace")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
     if not text.strip():
         raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
@@ -270,12 +264,12 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
 def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
     """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
     names = [name.strip().lower() for name in rows[0][1]]
-    like = [place for place, name in enumerate(names) if "smiles" in name]
+    like = [name for name in names if "smiles" in name]
     named = named.strip()
     if named and named.lower() not in names:
         raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
     if named or like:
-        column, first = names.index(named.lower() if named else min(names, key=_unlike_smiles)), 1
+        column, first = names.index(named.lower() or min(like, key=lambda name: name != "smiles")), 1
     else:
         seen = rows[1:SEEN] or rows
         good = [sum(_is_molecule(row, place) for _, row in seen) for place in range(len(names))]
@@ -284,10 +278,6 @@ def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterat
         first = int(max(good) > 0 and not _is_molecule(rows[0][1], column))  # a heading
     for number, row in rows[first:]:
         yield number, "".join(row[column : column + 1])
-
-
-def _unlike_smiles(name: str) -> tuple[bool, bool]:
-    return name != "smiles", "smiles" not in name
 
 
 def _is_molecule(row: list[str], place: int) -> bool:

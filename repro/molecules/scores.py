@@ -109,10 +109,8 @@ def score(smiles: Iterable[str], qed_parameters: str = "rdkit") -> pd.DataFrame:
 
 
 def table_2(table: pd.DataFrame, ended: np.ndarray, lengths: np.ndarray, known: Set[str] | None = None) -> pd.Series:
-    """Table 2 from rows of `score` and smiles, counted as by the authors and by MOSES; NaN where nothing is averaged.
-
-    Scores are means over valid molecules, ended (B,) and lengths (B,) over all strings; `known` are not novel.
-    """
+    """Table 2 from rows of `score` and smiles, counted as by the authors and MOSES; NaN where nothing is averaged."""
+    # scores are means over valid molecules, ended (B,) and lengths (B,) over all strings; `known` are not novel
     valid = table[table["valid"]]
     smiles = valid["smiles"].tolist()
     canonical = [Chem.MolToSmiles(parse(string)[0]) for string in smiles]

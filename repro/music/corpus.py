@@ -43,10 +43,8 @@ _VOICE = re.compile(r"(?m)^V:\s*(\w+)|\[V:\s*(\w+)")
 
 
 def read(settings: TuneSettings) -> pd.DataFrame:
-    """One row per tune read, in the order of the files: collection, title, split, events and `dropped`, a reason or "".
-
-    MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError.
-    """
+    """One row per tune read, in the order of the files: collection, title, split, events, `dropped` (why, or "")."""
+    # MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError
     rows, seen, told = [], set(), list[str]()
     for collection, title, tune in _tunes(settings):
         try:
@@ -75,11 +73,8 @@ def read(settings: TuneSettings) -> pd.DataFrame:
     if not set(SPLITS) <= set(table["split"]):
         need = "at least 3 that open differently are needed, one each to learn from, to validate and to test"
         raise ValueError(f"{found}, and {need}; {left_out}")
-    said = (
-        [left_out] * bool(len(refused))
-        + told[:LISTED]
-        + [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
-    )
+    said = [*[left_out] * bool(len(refused)), *told[:LISTED]]
+    said += [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
     if said:
         warnings.warn(f"{found}; {'; '.join(said)}", stacklevel=2)
     return table

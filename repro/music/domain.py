@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from repro.domain import Domain, DomainError
+from repro.domain import Domain, DomainError, digest
 from repro.music import events, measures
 from repro.music.rules import RULES, step_rewards, total_reward
-from repro.own import digest
 
 Rule = Callable[[np.ndarray], np.ndarray]
 

@@ -71,10 +71,8 @@ class Melodies:
 
     @cached_property
     def repeated(self) -> np.ndarray:
-        """Whether the event comes too often since the melody last moved to another pitch (for rests and holds: any).
-
-        The third rest does; the sixth hold or same pitch, or the eighth if rests (for a pitch: or holds) lie between.
-        """
+        """Whether the event comes too often since the melody last moved to another pitch (for rests and holds: any)."""
+        # The third rest does; the sixth hold or same pitch, or the eighth if rests (for a pitch: or holds) lie between.
         # The paper says "not more than four times in a row"; the authors' code lets five pass.
         kinds = (self.events == REST, self.events == HOLD, self.is_pitch)
         rests, holds, pitches = (_running(np.add, kind.astype(np.int8)) for kind in kinds)
@@ -131,12 +129,6 @@ class Melodies:
         return (step >= LEAP).view(np.int8) - (step <= -LEAP).view(np.int8)
 
     @cached_property
-    def since_leap(self) -> np.ndarray:
-        """Number of events since the last leap, the event included; since the start if there was none. int8."""
-        time = np.arange(len(self.events), dtype=np.int8)[:, None]
-        return time - _running(np.maximum, time * (self.leap_directions != 0))
-
-    @cached_property
     def open_leaps(self) -> np.ndarray:
         """The leap that is open after the event: +p if it went up from pitch p, -p if down from p, 0 if none. int8."""
         # One opens when none is open. The next opposite leap closes it, another in its direction does not; so does a
@@ -159,8 +151,10 @@ class Melodies:
         before = _delayed(self.open_leaps)
         meeting = np.sign(before) * self.leap_directions
         closes = (before != 0) & (self.open_leaps == 0)
-        # An opposite leap resolves only when more than 6 events have passed since the last leap.
-        too_early = (meeting < 0) & (_delayed(self.since_leap) <= LEAP_PATIENCE)
+        # An opposite leap resolves only when more than 6 events have passed since the last leap, or since the start.
+        time = np.arange(len(self.events), dtype=np.int8)[:, None]
+        since_leap = time - _running(np.maximum, time * (self.leap_directions != 0))
+        too_early = (meeting < 0) & (_delayed(since_leap) <= LEAP_PATIENCE)
         return (closes & ~too_early).view(np.int8) - (meeting > 0).view(np.int8)
 
     @cached_property

@@ -14,10 +14,8 @@ PER_EVENT = ["repeated", "not_in_key", "in_motif", "in_repeated_motif"]  # the o
 
 
 def per_melody(melodies: object) -> pd.DataFrame:
-    """What Table 1 is summed from, one row per melody of (B, T): counts (int64), 0 or 1, and autocorrelations or NaN.
-
-    A note is "in a motif" when the 8 events that end at it are one: 25 of 32 at most, and 17 in a repeated one.
-    """
+    """What Table 1 is summed from, a row per melody of (B, T): counts (int64), 0 or 1, and autocorrelations or NaN."""
+    # a note is "in a motif" when the 8 events that end at it are one: 25 of 32 at most, and 17 in a repeated one
     parts = []
     for batch in chunks(melodies):
         marks = {

@@ -91,10 +91,8 @@ def _score(midi: bytes) -> ScoreTick:
 
 
 def _repaired(midi: bytes) -> bytes:
-    """A file whose controllers' values are at most 127 and whose notes end, with their track at the latest.
-
-    Dropped names the place of any other byte that is none of an event's. A file that is cut off stays as it is.
-    """
+    """A file whose controllers' values are at most 127 and whose notes end, with their track at the latest."""
+    # Dropped names the place of any other byte that is none of an event's; a file that is cut off stays as it is
     parts, at = [midi[:14]], 14
     sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER
     try:

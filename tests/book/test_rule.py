@@ -12,10 +12,9 @@ import pandas as pd
 import pytest
 
 from repro import ROOT, experiments
-from repro.book.claim import Claim, Quantity
 from repro.book.claims import CLAIMS, REBUILT
 from repro.book.paper import TABLE_1
-from repro.book.rule import FIRST_VERDICTS, judge
+from repro.book.rule import FIRST_VERDICTS, Claim, Quantity, judge
 from repro.evaluation import uniform_log_p
 from repro.studies import study
 

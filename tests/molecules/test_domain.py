@@ -10,10 +10,9 @@ from rdkit.Chem import Descriptors, MolFromSmiles
 from rdkit.Contrib.SA_Score import sascorer
 
 from repro.domain import Domain, DomainError, Reward, digest
-from repro.molecules import reward, scores
+from repro.molecules import scores
 from repro.molecules.data import Vocabulary
-from repro.molecules.domain import AuthorsMolecules, Molecules
-from repro.molecules.reward import AuthorsReward
+from repro.molecules.domain import AuthorsMolecules, AuthorsReward, Molecules, prefix_parts, terminal_parts
 from repro.music.domain import Music
 from repro.settings import RewardWeights
 
@@ -32,14 +31,14 @@ def test_the_terminal_reward_stands_at_the_end_and_nowhere_else() -> None:
     """
     domain, theirs = Molecules(VOCABULARY), AuthorsMolecules(VOCABULARY)
     rewards = domain.step_rewards(tokens(SMILES))
-    expected = sum(reward.terminal_parts(scores.score(SMILES), [True] * 4, RewardWeights()).values())
+    expected = sum(terminal_parts(scores.score(SMILES), [True] * 4, RewardWeights()).values())
     assert [np.flatnonzero(row).tolist() for row in rewards] == [[3], [8], [3], [1]]
     assert np.allclose(rewards.sum(axis=1), expected) and rewards[2, 3] == -2
     unfinished = np.full((1, 5), VOCABULARY.tokens.index("C"))
     assert domain.step_rewards(unfinished).tolist() == [[0, 0, 0, 0, -2]]
     assert set(theirs.first_inputs(1000, np.random.default_rng(0))) == set(range(1, len(VOCABULARY)))
     rows = theirs.step_rewards(tokens(SMILES, steps=12))
-    assert np.allclose(rows, sum(reward.prefix_parts(SMILES, [True] * 4, 12, AuthorsReward()).values()))
+    assert np.allclose(rows, sum(prefix_parts(SMILES, [True] * 4, 12, AuthorsReward()).values()))
 
 
 def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from repro.molecules import reward, scores
-from repro.molecules.reward import AuthorsReward
+from repro.molecules import scores
+from repro.molecules.domain import AuthorsReward, length_penalty, prefix_parts, terminal_parts
 from repro.settings import RewardWeights
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "molecules_public.json").read_text())
@@ -27,7 +27,7 @@ def as_settings(config: str) -> AuthorsReward:
 
 
 def prefix_rewards(sequences: list, ended: list[bool], weights: AuthorsReward = LATEST, steps: int = 120) -> np.ndarray:
-    return sum(reward.prefix_parts(sequences, ended, steps, weights).values())
+    return sum(prefix_parts(sequences, ended, steps, weights).values())
 
 
 def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.ndarray:
@@ -65,16 +65,16 @@ def test_penalties_by_length_and_by_carbons_are_the_authors() -> None:
     to cost, and another token ends the row.
     """
     for config, expected in GOLDEN["tables"]["length_penalty_by_length"].items():
-        assert [reward.length_penalty(length, as_settings(config)) for length in range(len(expected))] == expected
+        assert [length_penalty(length, as_settings(config)) for length in range(len(expected))] == expected
     expected = GOLDEN["tables"]["carbon_penalty_by_preceding_C"]
     strings = ["C" * len(expected), "C" * 12 + "O" + "C" * 12]
-    carbons = reward.prefix_parts(strings, [False, False], 120, LATEST)["carbons"]
+    carbons = prefix_parts(strings, [False, False], 120, LATEST)["carbons"]
     assert carbons[0, : len(expected)].tolist() == expected
     assert not carbons[1].any()
 
 
 def terminal(smiles: list[str], ended: list[bool], weights: RewardWeights) -> np.ndarray:
-    return sum(reward.terminal_parts(scores.score(smiles), ended, weights).values())
+    return sum(terminal_parts(scores.score(smiles), ended, weights).values())
 
 
 def test_terminal_reward_by_hand() -> None:
@@ -84,7 +84,7 @@ def test_terminal_reward_by_hand() -> None:
     expected = 2 * scored["qed"] + scored["sa"] + scored["logp"] + scored["ring_penalty"]
     rewards = terminal(["C1CCCCCCC1C"] * 2 + ["CC(", ""], [True, False, True, True], RewardWeights())
     np.testing.assert_allclose(rewards, [expected, -2, -2, -2], rtol=0, atol=1e-12)
-    assert list(reward.terminal_parts(scores.score(["C"]), [True], RewardWeights())) == [*scored, "invalid"]
+    assert list(terminal_parts(scores.score(["C"]), [True], RewardWeights())) == [*scored, "invalid"]
     for name in (*scored, "invalid"):
         weights = RewardWeights(**(dict.fromkeys([*scored, "invalid"], 0.0) | {name: 3.0}))
         paid = terminal(["C1CCCCCCC1C", "C("], [True, True], weights)
@@ -102,7 +102,7 @@ def test_rewards_of_a_prefix_stay(smiles: str, length: int) -> None:
 
 def test_the_horizon_ends_a_molecule() -> None:
     """Protects the last of 120 tokens: it ends the molecule without an end token; one fewer does not."""
-    validity = reward.prefix_parts(["C" * 120, "C" * 119], [False, False], 120, LATEST)["validity"]
+    validity = prefix_parts(["C" * 120, "C" * 119], [False, False], 120, LATEST)["validity"]
     assert validity[0, -1] == LATEST.end_valid_bonus
     assert validity[1, -2:].tolist() == [LATEST.any_valid_bonus, 0.0]
     assert prefix_rewards([""], [True], steps=1).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]
