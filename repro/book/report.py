@@ -23,7 +23,6 @@ from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 from scipy.io import wavfile
-from scipy.signal import resample_poly
 
 from repro import ROOT, store
 from repro.book import verdicts
@@ -36,8 +35,6 @@ KEY = ["experiment", "method", "c", "seed", "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
-SOUND_RATE = 8_000  # samples per second of the page: melodies have nothing above 4 kHz that could be heard
-AUDIO_RATE = 16_000  # samples per second
 TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (paper unverified)": ("molecules", "terminal", table_2)}
 TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose RNN learned from other data."
 REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
@@ -91,13 +88,13 @@ def _png(figure: Figure, source: str) -> bytes:
 
 
 def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
-    """Writes audio/NAME.mid and .wav (AUDIO_RATE, mono, 16 bits) and returns the audio's path."""
+    """Writes audio/NAME.mid and .wav (mono, 16 bits) and returns the audio's path."""
     with tempfile.TemporaryDirectory() as folder:
         midi = Path(folder) / "melody.mid"
         events.to_midi(melody, midi)
         write_file(results, f"audio/{name}.mid", midi.read_bytes())
     wav = io.BytesIO()
-    wavfile.write(wav, AUDIO_RATE, (events.to_audio(melody, AUDIO_RATE) * 32767).astype(np.int16))
+    wavfile.write(wav, events.AUDIO_RATE, (events.to_audio(melody) * 32767).astype(np.int16))
     return write_file(results, f"audio/{name}.wav", wav.getvalue())
 
 
@@ -228,8 +225,8 @@ def chapter(path: Path) -> dict[str, Any]:
         for output in outputs:
             kind, content = _seen_or_heard(output.get("data", {}))
             if content and content not in shown:
-                data, caption = small_sound(content) if kind == "wav" else content, NOT_CAPTION.sub("", below)
-                shown[content] = {"kind": kind, "data": data, "heading": heading, "lead": lead, "caption": caption}
+                caption = NOT_CAPTION.sub("", below)
+                shown[content] = {"kind": kind, "data": content, "heading": heading, "lead": lead, "caption": caption}
         lead = "" if outputs else lead
     return {"title": "".join(title[:1]) or path.stem, "link": link, "made": made, "seen": "".join(seen[:1]),
             "shown": list(shown.values())}  # fmt: skip
@@ -239,15 +236,6 @@ def _seen_or_heard(data: Mapping[str, Any]) -> tuple[str, str]:
     """Kind (png or wav) and content (base64) of one output; "" where it is neither a figure nor a sound."""
     sound = SOUND.search("".join(data.get("text/html", "")))
     return ("wav", sound[1]) if sound else ("png", "".join(data.get("image/png", "")).replace("\n", ""))
-
-
-def small_sound(wav: str) -> str:
-    """Mono WAV of 16 bits, in base64, at SOUND_RATE."""
-    rate, samples = wavfile.read(io.BytesIO(base64.b64decode(wav)))
-    heard = resample_poly(samples.astype(float), SOUND_RATE, rate).clip(-32768, 32767)
-    small = io.BytesIO()
-    wavfile.write(small, SOUND_RATE, heard.round().astype(np.int16))
-    return base64.b64encode(small.getvalue()).decode()
 
 
 def write_verdicts(results: Path) -> Path:

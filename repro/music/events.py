@@ -18,6 +18,7 @@ C_MAJOR = (0, 2, 4, 5, 7, 9, 11)  # the pitch classes of C major and A minor
 HORIZON = 32  # events of a melody: two bars of 4/4
 STEPS_PER_QUARTER = 4  # sixteenth notes
 TEMPO = 80.0  # quarter notes per minute, the authors' rendering
+AUDIO_RATE = 8_000  # samples per second: melodies have nothing above 4 kHz that could be heard
 STEP_SECONDS = 60.0 / TEMPO / STEPS_PER_QUARTER
 
 
@@ -110,7 +111,7 @@ def to_midi(melody: Sequence[int] | np.ndarray, path: str | Path) -> None:
     midi.write(str(path))
 
 
-def to_audio(melody: Sequence[int] | np.ndarray, rate: int = 16000) -> np.ndarray:
+def to_audio(melody: Sequence[int] | np.ndarray, rate: int = AUDIO_RATE) -> np.ndarray:
     """A melody (T,) as mono audio, float32 in [-1, 1], `rate` samples per second, plucked on six partials."""
     played = notes(melody)
     audio = np.zeros(round(len(melody) * STEP_SECONDS * rate))
