@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from repro import ROOT, runs, store
+from repro import ROOT, processes, runs, store
 from repro.authors import AuthorsSettings
 from repro.molecules import data
 from repro.molecules.domain import AuthorsMolecules, Molecules
@@ -135,7 +135,7 @@ def causes(study: MusicStudy) -> list[Record]:
     """Note RNNs over what may be behind the paper's repetition, eight in all: CAUSES, `test` (held out), `metrics`."""
     choices = [(study, coding, speed, silences)
                for coding in get_args(EventCoding) for speed in SPEEDS for silences in (0.0, 0.4)]  # fmt: skip
-    return store.many(_cause, choices, "training Note RNNs")
+    return processes.many(_cause, choices, "training Note RNNs")
 
 
 def _cause(choice: tuple[MusicStudy, Any, str, float]) -> Record:

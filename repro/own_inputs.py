@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from repro import ROOT, store
+from repro import ROOT, processes, store
 from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must_fit, rewards
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
@@ -62,7 +62,7 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
     chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, steps // 10)} | settings
     made = changed(PriorSettings(steps=steps), chosen)
-    with store.progress(steps, "training a prior") as bar:
+    with processes.progress(steps, "training a prior") as bar:
         rnn, curve = train_prior([rows[i] for i in learned], [rows[i] for i in kept_back], tokens, made, bar.update)
     return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from repro import store
+from repro import processes, store
 from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.domain import Domain
 from repro.evaluation import estimated_optimum, evaluate, sampled
@@ -111,7 +111,8 @@ class Task:
             row = {str(name): float(value) for name, value in seen.items()}
             return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
 
-        tuned = train(learner, observe, self.row)
+        with processes.progress(learner.steps, f"tuning by {learner.settings.method}") as bar:
+            tuned = train(learner, observe, self.row, lambda _: bar.update())
         numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
         along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
         return numbers, {"": tuned.policy} | along
@@ -141,7 +142,7 @@ def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence
     def make() -> Made:  # only then `vocabulary` is asked for the V tokens and `splits` for the sequences
         (learned, validation, test), tokens = splits(), list(vocabulary())
         began = time.perf_counter()
-        with store.progress(settings.steps, "training a prior") as bar:
+        with processes.progress(settings.steps, "training a prior") as bar:
             rnn, curve = train_prior(learned, validation, len(tokens), settings, on_step=bar.update)
         return {
             "test": held_out_scores(Policy(rnn, rnn), test),
@@ -239,6 +240,6 @@ def finish_all(name: str, tasks: Iterable[Task]) -> Results:
         judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
         found.append((task, tuned, judged, (tuned or not task.settings) and (judged or not task.samples)))
     missing = [task for task, *_, whole in found if not whole]
-    made = iter(store.many(finish, missing, name) if missing else ())
+    made = iter(processes.many(finish, missing, name) if missing else ())
     return Results(name, tuple(Run(task, *((tuned, judged) if whole else next(made)))
                                for task, tuned, judged, whole in found))  # fmt: skip

@@ -3,29 +3,24 @@
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
 finished run is read, never repeated; an interrupted one leaves nothing behind. The environment steers all runs of a
-command: REPRO_JOBS (processes), REPRO_FRESH_SINCE (a Unix time: runs recorded before it are ignored),
-REPRO_TRAIN_PRIORS (shipped priors are ignored), REPRO_NO_BARS, REPRO_PIPELINE (the process with which this one ends).
+command: REPRO_FRESH_SINCE (a Unix time: runs recorded before it are ignored), REPRO_TRAIN_PRIORS (shipped priors are
+ignored), and what `repro.processes` reads.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
-import signal
 import tempfile
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import joblib
 import numpy as np
 import pandas as pd
 from safetensors.torch import load, save
-from tqdm.auto import tqdm
 
 from repro import ROOT
 from repro.rnn import SequenceRNN
@@ -35,20 +30,6 @@ VERSIONS = {"prior": 1, "tutor": 1, "path": 1, "authors": 1, "road": 1, "evaluat
 SHIPPED = ("priors", "policies")  # folders of results/ with networks, each a pair NAME.json, NAME.safetensors
 T = TypeVar("T")
 Spec = Mapping[str, Any]
-
-
-def _end_with(pipeline: int) -> None:
-    """Ends this process, a kernel or a worker, within a second of the pipeline that started it, however that ended."""
-    while True:
-        time.sleep(1)
-        try:
-            os.kill(pipeline, 0)
-        except OSError:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-if "REPRO_PIPELINE" in os.environ and os.name == "posix":  # elsewhere signal 0 is no question
-    threading.Thread(target=_end_with, args=(int(os.environ["REPRO_PIPELINE"]),), daemon=True).start()
 
 
 def cache_folder() -> Path:
@@ -235,17 +216,3 @@ def write(path: Path, content: bytes) -> None:
 def shown(path: Path) -> str:
     """A path as people read it: from the repository's root on, where it lies inside."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-def progress(total: int, title: str, over: Iterable[Any] | None = None) -> tqdm:
-    """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
-    return tqdm(over, total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
-
-
-def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
-    """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one)."""
-    count = max(1, min(int(os.environ.get("REPRO_JOBS") or joblib.cpu_count()), len(tasks)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
-        made = joblib.Parallel(n_jobs=count, return_as="generator")(joblib.delayed(function)(task) for task in tasks)
-        return list(progress(len(tasks), title, made))

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import pandas as pd
 
-from repro import OWN_RESULTS, ROOT, store
+from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
 from repro.domain import Domain, DomainError, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
@@ -108,7 +108,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
-    with store.progress(count, f"tuning by {method}") as bar:
+    with processes.progress(count, f"tuning by {method}") as bar:
 
         def heard(row: Row) -> None:
             bar.update()

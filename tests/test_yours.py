@@ -11,7 +11,7 @@ from small import Bandit, Coins, uniform_rnn
 from torch import nn
 
 import repro
-from repro import own_inputs, store, yours
+from repro import own_inputs, processes, store, yours
 from repro.domain import Domain, DomainError, worth
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
@@ -104,7 +104,7 @@ def test_sequences_that_cannot_be_learned_are_named(sequences: list[str], senten
 def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects whoever waits, and who misspells: a bar of all steps, the settings of the chosen form."""
     heard: list[int] = []
-    monkeypatch.setattr(store.tqdm, "update", lambda _, n=1: heard.append(n))
+    monkeypatch.setattr(processes.tqdm, "update", lambda _, n=1: heard.append(n))
     repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=7, episodes=4)
     assert len(heard) == 7
     for given, sentence in (

@@ -42,7 +42,14 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
+DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
+OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
+    r"\s*<(!doctype|html)": "is a page of the web: download the file that it shows",
+    r"\s*(\{|\[\s*[{\"])": "holds JSON: write its molecules as text, one per line",
+    r"(?s).{0,2000}V[23]000\s": "holds drawn structures, as SDF: write each as a SMILES string",
+    r"PAR1": "holds a Parquet table: write it as csv",
+}
 TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
     "salts or mixtures": lambda smiles: "." in smiles,
     "with numbered atoms": lambda smiles: re.search(r":\d+\]", smiles) is not None,
@@ -161,10 +168,11 @@ def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
 
 def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     path, content = _content(settings)
-    found, refused, told = [], list[str](), dict.fromkeys(TOLD, 0)
+    strings, found, refused, told = list[str](), list[str](), list[str](), dict.fromkeys(TOLD, 0)
     for number, text in _column(path, _rows(path, _text(path, content)), settings.smiles_column):
         smiles = text.split()[0] if text.strip() else ""
         molecule, reason = parse(smiles)
+        strings.append(smiles)
         if molecule is None or "*" in smiles:
             refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason or 'a wildcard is no molecule'})")
             continue
@@ -172,9 +180,9 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
         for kind, of_kind in TOLD.items():
             told[kind] += of_kind(found[-1])
     listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
-    if len(refused) > len(found):
-        kind = _other_kind([line.split("'")[1] for line in refused if "'" in line])
-        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {kind}")
+    kind = _other_kind(strings)
+    if kind or len(refused) > len(found):
+        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {kind or DAMAGED}")
     if (count := len(set(found))) < FEWEST:
         counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
         raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed")
@@ -198,11 +206,11 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 
 def _other_kind(strings: list[str]) -> str:
-    """What strings that are no SMILES may be instead."""
+    """What strings are instead of SMILES, some of which parse as such; "" where they are nothing else."""
     for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", r"(\[[^\]]+\]){2,}")):
         if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
             return f"{words}, and SMILES are needed"
-    return "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
+    return ""
 
 
 def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
@@ -234,8 +242,9 @@ def _text(path: Path, content: bytes) -> str:
         text = content.decode("latin-1")
     if not text.strip():
         raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
-    if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
-        raise CorpusError(f"{path} is a page of the web: download the file that it shows")
+    for beginning, words in OTHER_KINDS.items():
+        if re.match(beginning, text, re.IGNORECASE):
+            raise CorpusError(f"{path} {words}")
     return text
 
 
