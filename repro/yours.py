@@ -114,7 +114,11 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
             bar.update()
             bar.set_postfix({name: row[name] for name in ("task_reward", "kl") if name in row}, refresh=False)
 
-        tuned = train(learner, on_step=heard)
+        try:
+            tuned = train(learner, on_step=heard)
+        except KeyboardInterrupt:
+            after = f"interrupted after {bar.n} of {count} steps: nothing is kept, give fewer steps to see some of it"
+            raise KeyboardInterrupt(after) from None
     policy = Policy(tuned.policy, prior.rnn, made.mathematics)
     return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
 

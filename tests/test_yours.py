@@ -118,6 +118,13 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
             repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
 
 
+def test_an_interrupt_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects whoever stops a tuning: how far it was, and what to do."""
+    monkeypatch.setattr(Bandit, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), raising=False)
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 5 steps: nothing is kept"):
+        repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=5, episodes=4)
+
+
 @pytest.mark.parametrize("embedded", [False, True])
 def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
     """Protects priors of others: the same logits, biases and embedding folded in; other networks are refused."""
