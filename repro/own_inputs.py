@@ -31,6 +31,9 @@ class Prior(NamedTuple):
     tokeniser: str = ""  # of molecules: how strings are cut into tokens
     curve: pd.DataFrame | None = None  # of its training, where it was trained here
 
+    def __repr__(self) -> str:
+        return f"Prior({self.rnn.cells} cells, {len(self.vocabulary)} tokens)"
+
     @property
     def policy(self) -> Policy:
         """The prior as the policy that it is."""

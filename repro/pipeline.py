@@ -214,7 +214,7 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
             try:
                 problem, notes = run_one(notebook.path, given, results, Path(scratch))
             except KeyboardInterrupt:
-                print("interrupted", flush=True)
+                print("interrupted. Finished runs are kept: the same command goes on.", flush=True)
                 return 130  # the exit code that shells expect after Ctrl-C
             told = problem or (notebook.finding if results == report.REFERENCE else notebook.title)
             print(f"{(time.monotonic() - start) / 60:5.1f} min  {told}", *notes, sep="\n    ", flush=True)

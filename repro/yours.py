@@ -7,6 +7,8 @@
 """  # fmt: skip
 
 import dataclasses
+import re
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -42,6 +44,10 @@ class Yours:
     settings: dict[str, Any]  # form, seed and those of the trainer
     curve: pd.DataFrame
 
+    def __repr__(self) -> str:
+        method, form, c, seed = (self.settings[name] for name in ("method", "form", "c", "seed"))
+        return f"Yours({self.domain.name}, {method}, form {form}, c {c:g}, seed {seed})"
+
     def sample(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Sequences of the policy: text, reward, log_p, log_pi (nats)."""
         return sample(self.domain, self.prior, count, seed, self.policy)
@@ -62,7 +68,8 @@ class Yours:
             row["objective"] = row["reward"] / c - row["kl"]
             best = estimated_optimum(played, c, {})
             columns[name] = row | {"log_z": best["log_z"], "effective": best["effective"]} | metrics
-        return pd.DataFrame(columns).drop(index="log_p_last", errors="ignore")
+        few = {"log_p_last"} | ({"unique_10k"} if count < 10_000 else set())  # shares of samples that were not made
+        return pd.DataFrame(columns).drop(index=[*few], errors="ignore").dropna(how="all")
 
     against_prior = compare  # both names are promised
 
@@ -71,6 +78,9 @@ class Yours:
         first = self.domain.first_inputs(10_000, np.random.default_rng(0))
         spec = {"vocabulary": self.prior.vocabulary, "tokeniser": self.prior.tokeniser, "settings": self.settings,
                 "horizon": self.domain.horizon, "end": self.domain.end, "first": np.unique(first).tolist()}  # fmt: skip
+        need(
+            re.fullmatch(r"\w[\w.,=+ -]*", name) is not None, f"the name is {name!r}: letters, digits and .,=+- make it"
+        )
         path = ROOT / OWN_RESULTS / "policies" / f"{name}.json"
         networks = {"": self.policy.network, "prior.": self.prior.rnn}
         store.keep(path, {"spec": spec, "curve": self.curve.to_dict("records")}, networks)
@@ -93,11 +103,13 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
          seed: int = 0, form: Literal["path", "paper"] = "path", **settings: Any) -> Yours:  # fmt: skip
     """Tunes the prior towards the domain's reward by KL-control; `c` divides the reward: the smaller, the further away.
 
-    `method` is one of the paper's, or of `ROADS`; `form`, of the paper's, is "path" (path-consistent, stable on long
+    `method` is one of the paper's (q, psi, g, rl_only), or of notebook 10: tb, tb_var, tbrm, a2po, reinvent,
+    reinforce_kl, reinforce_kl_loss, grpo, dpg. `form`, of the paper's, is "path" (path-consistent, stable on long
     sequences) or "paper"; a step plays a batch and learns from it. `settings` are those of `PathSettings`,
     `TutorSettings` or `RoadSettings`. What is not given has the values that were tuned for melodies or for molecules,
     or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
+    need(isinstance(prior, Prior), f"prior is {prior!r}: give what load_prior, fit or from_lstm returned")
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
     need(method in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
     need(form == "path" or method in METHODS, f"form is 'paper': {method} learns from whole sequences alone")
@@ -107,6 +119,10 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     count = getattr(base, length) if steps is None else steps
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
+    gamma = getattr(made, "gamma", 1.0)
+    if gamma < 1 and domain.end is not None:
+        far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
+        warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
     with processes.progress(count, f"tuning by {method}") as bar:
 

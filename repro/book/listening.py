@@ -31,10 +31,11 @@ from repro.store import VERSIONS, Record
 MELODIES = 32  # of every model: four on each sheet of five models
 SHEETS = MELODIES // 4  # at most
 SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
+WHOSE = " (Tim Brechbill, David Bolton; GNU GPL 2)"  # as Debian lists it
 PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFont
 MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
-    "rater": (r"\w{1,20}", "1 to 20 letters and digits"),
+    "rater": ("[A-Za-z0-9_]{1,20}", "1 to 20 letters, digits and _"),
     "preference": (r"-?[12]|0", "a whole number from -2 (the first is much better) to 2"),
     "seconds": (r"\d{1,9}(\.\d+)?", "a number of seconds"),
 }
@@ -97,7 +98,9 @@ def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
             "bank": list(_piano(sound_font) if font else _plucked())}  # fmt: skip
-    return TEMPLATES.get_template("listening.html.jinja").render(data=data, font=font, rater=FORMS["rater"])
+    whose = WHOSE if sound_font == SOUND_FONT else ""
+    template = TEMPLATES.get_template("listening.html.jinja")
+    return template.render(data=data, font=font, whose=whose, rater=FORMS["rater"])
 
 
 def _tone(lowest: int, root: float, rate: int, loop: list[int], wave: np.ndarray) -> dict[str, Any]:

@@ -36,7 +36,7 @@ INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")
 TABLES = {"Table 1": ("music", "as_notated", table_1), "Table 2 (paper unverified)": ("molecules", "terminal", table_2)}
-TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper, whose RNN learned from other data."
+TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the paper at its own setting, from other data."
 REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
 NOT_LEAD = re.compile(r"\A(?:.*\n\n)?(?:[#|$*-].*)?", re.DOTALL)  # all but the last paragraph, if it is plain prose
 NOT_CAPTION = re.compile(r"\A(?!\*[^*\s]).*|\n\n.*", re.DOTALL)  # all but the first, if it begins in italics
@@ -194,10 +194,15 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
         return {}
     text = verdicts.with_numbers((ROOT / "README.md").read_text(encoding="utf-8"), rows)
     text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
-    alt, file, caption, text = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)[0]
+    parts = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)
+    rows_of = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
+               for row in re.findall(r"^\|.*$", parts[0][3] if parts else "", re.MULTILINE)]  # fmt: skip
+    if not rows_of or {len(row) for row in rows_of} != {len(rows_of[0])} or "answer" not in rows_of[0]:
+        raise ValueError("README.md must have a picture, its caption and a table with an answer per row before Run it")
+    alt, file, caption, text = parts[0]
     data = base64.b64encode((results / file).read_bytes()).decode()
-    plain = re.sub(r"\[`([^]]+)`\]\(.*?\)", r"notebook \1", text)
-    answers = dict(re.findall(r"^\| (.+\?) \|.*\| (.+) \|$", plain, re.MULTILINE))
+    plain = [[re.sub(r"\[`([^]]+)`\]\(.*?\)", r"notebook \1", cell) for cell in row] for row in rows_of]
+    answers = {row[0]: row[plain[0].index("answer")] for row in plain[2:]}
     return {"picture": {"data": data, "alt": alt, "caption": caption}, "text": text, "answers": answers}
 
 

@@ -97,16 +97,16 @@ class Molecules(Domain):
     name = "molecules"
     end = END_INDEX
 
-    def __init__(self, known: Any, reward: RewardWeights | Reward | None = None,
+    def __init__(self, prior: Any, reward: RewardWeights | Reward | None = None,
                  training: Training = None, invalid: float = INVALID, horizon: int = HORIZON) -> None:  # fmt: skip
-        """`known`: a Vocabulary, or a prior that has `vocabulary` and `tokeniser` (`repro.load_prior`).
+        """`prior`: what `repro.load_prior` returned, or a Vocabulary.
 
         A function of yours is asked for valid, finished molecules alone; all other strings earn `invalid`, where a
         RewardWeights does not say it. `horizon`: the most tokens of a molecule, the end included.
         """
         if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
             raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
-        self.coding = known if isinstance(known, Vocabulary) else Vocabulary(known.vocabulary, known.tokeniser)
+        self.coding = prior if isinstance(prior, Vocabulary) else Vocabulary(prior.vocabulary, prior.tokeniser)
         self.vocabulary = self.coding.tokens
         self.reward = RewardWeights() if reward is None else reward
         self.training, self.horizon = training, horizon

@@ -72,7 +72,7 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
     bad = {
         "foreign": (answered(made(1), "c"), "is of another study, 's"), "twice": (two, "or one twice"),
         "seven": (answered(study, "c").assign(preference=7), "has the preference '7': it must be a whole"),
-        "name": (answered(study, "<b>x</b>"), "has the rater '<b>x</b>': it must be 1 to 20 letters"),
+        "name": (answered(study, "<b>x</b>"), "has the rater '<b>x</b>': it must be 1 to 20 letters, digits"),
         "pair": (answered(study, "c").assign(first="c1"), "has a pair that is not in this study"),
         "column": (answered(study, "c").drop(columns="seconds"), "has no column seconds"),
         "none": (answered(study, "c", 0), "has no ratings"),
@@ -106,7 +106,7 @@ def test_the_papers_counts_go_through_the_notebooks_code() -> None:
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     space: dict[str, Any] = {"NAMES": dict.fromkeys(MODELS)}
     for start in ("import dataclasses", "CHOSEN = ", "def compared"):
-        exec(next(text for text in code if text.startswith(start)).split("\n\nchanged")[0], space)
+        exec(next(text for text in code if text.startswith(start)).split("\n\ngiven")[0], space)
     whole, table = space["compared"](space["heard"]["the paper's counts"])
     # by hand: of 384 scores half are wins, 48 expected per model and 13, 64, 74, 41 seen
     assert whole.statistic == pytest.approx(383 / 384 * (35**2 + 16**2 + 26**2 + 7**2) / (96 / 4))
