@@ -22,7 +22,8 @@ def own_results(given: Mapping[str, object]) -> str:
     """The folder of results with these settings, named after them, and by a digest where a name cannot hold them."""
     words = "_".join(f"{name}={value}" for name, value in sorted(given.items()))
     name = re.sub(r"[^\w.,=-]+", "-", words)[:80]
-    return f"{OWN_RESULTS}/{name}" + (f"-{hashlib.sha256(words.encode()).hexdigest()[:8]}" if name != words else "")
+    unclear = name != words or any(sign in str(value) for value in given.values() for sign in "_=")
+    return f"{OWN_RESULTS}/{name}" + (f"-{hashlib.sha256(repr(given).encode()).hexdigest()[:8]}" if unclear else "")
 
 
 def __getattr__(name: str) -> Any:

@@ -149,8 +149,15 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
     tokens, name = len(domain.vocabulary), domain.name
     if tokens != vocabulary:
         raise DomainError(f"the domain {name!r} has {tokens} tokens and its prior {vocabulary}: they must be the same")
-    if domain.horizon < 1:
-        raise DomainError(f"the domain {name!r} has the horizon {domain.horizon}: it must be at least 1")
+    if type(domain.horizon) is not int or domain.horizon < 1:
+        raise DomainError(
+            f"the domain {name!r} has the horizon {domain.horizon!r}: it must be a whole number from 1 on"
+        )
+    paid = domain.invalid
+    if isinstance(paid, bool) or not isinstance(paid, Real) or not (paid == -math.inf or abs(paid) < LARGEST):
+        raise DomainError(
+            f"the domain {name!r} has invalid {paid!r}: what invalid strings earn must be a finite number"
+        )
     if domain.end is not None and not 0 <= domain.end < tokens:
         raise DomainError(f"the domain {name!r} has the end token {domain.end}: it must lie in 0 to {tokens - 1}")
     first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))

@@ -144,6 +144,11 @@ def check(domain: Domain, prior: Prior) -> None:
     paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
     if not np.array_equal(paid, rewards(domain, tokens)):
         raise DomainError(f"the reward of the domain {name!r} is another when asked again: it must not be random")
+    alone = rewards(domain, tokens[: CHECKED // 2])
+    if not np.allclose(alone, paid[: CHECKED // 2]):
+        row = int(np.argmax(~np.isclose(alone, paid[: CHECKED // 2]).all(axis=1)))
+        other = f"the reward of {domain.text(tokens[row])!r} is another beside other sequences"
+        raise DomainError(f"{other}: it must depend on that sequence alone")
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
     if not np.allclose(parts, paid):
         raise DomainError(f"the reward_parts of the domain {name!r} do not add up to its step_rewards")

@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,22 +30,22 @@ def _end_with(pipeline: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if "REPRO_PIPELINE" in os.environ and os.name == "posix":  # elsewhere signal 0 is no question
+if os.environ.get("REPRO_PIPELINE", "").isdecimal() and os.name == "posix":  # elsewhere signal 0 is no question
     threading.Thread(target=_end_with, args=(int(os.environ["REPRO_PIPELINE"]),), daemon=True).start()
 
 
 def progress(total: int, title: str) -> Any:
     """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
     if _told:
-        return _Told(total)
+        return _Told(total, _told[-1])
     return tqdm(total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
 
 
 class _Told:
-    """The bar of a run of `many`: it writes into a file, once per second, how much of the run is done."""
+    """The bar of a run of `many`: it writes into a file, once per second, how much is done, and never ends the run."""
 
-    def __init__(self, total: int) -> None:
-        self.total, self.n, self.last = total, 0.0, 0.0
+    def __init__(self, total: int, place: Path) -> None:
+        self.total, self.place, self.n, self.last = max(1, total), place, 0.0, 0.0
 
     def __enter__(self) -> "_Told":
         return self
@@ -54,9 +55,13 @@ class _Told:
     def update(self, steps: float = 1) -> None:
         """So many more steps are done."""
         self.n += steps
-        if _told and time.monotonic() > self.last + 1:
+        if time.monotonic() > self.last + 1:
             self.last = time.monotonic()
-            _told[-1].write_text(str(self.n / self.total))
+            with suppress(OSError):
+                self.place.write_text(str(self.n / self.total))
+
+    def set_postfix(self, *_: object, **__: object) -> None:
+        """Only the share is told."""
 
 
 _told: list[Path] = []  # in a process that works for `many`: where it says how far its run is
@@ -65,22 +70,28 @@ _told: list[Path] = []  # in a process that works for `many`: where it says how 
 def _work(function: Callable[..., T], task: Any, place: Path) -> T:
     _told.append(place)
     try:
-        return function(task)
+        done = function(task)
+        with suppress(OSError):
+            place.write_text("1")
+        return done
     finally:
-        _told.pop().write_text("1")
+        _told.pop()
 
 
 def _watch(bar: Any, places: Sequence[Path], ended: threading.Event) -> None:
     over = False
     while not over:
         over = ended.wait(1)
-        done = sum(float(place.read_text() or 0) for place in places if place.exists())
-        bar.update(round(done, 2) - bar.n)
+        with suppress(OSError, ValueError):  # one that is being written
+            bar.update(round(sum(float(place.read_text()) for place in places if place.exists()), 2) - bar.n)
 
 
 def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
     """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one)."""
-    count = max(1, min(int(os.environ.get("REPRO_JOBS") or joblib.cpu_count()), len(tasks)))
+    asked = os.environ.get("REPRO_JOBS") or str(joblib.cpu_count())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ValueError(f"REPRO_JOBS is {asked!r}: it must be a whole number from 1 on")
+    count = max(1, min(int(asked), len(tasks)))
     with tempfile.TemporaryDirectory() as folder, progress(len(tasks), title) as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
         places, ended = [Path(folder) / str(place) for place in range(len(tasks))], threading.Event()
@@ -90,7 +101,7 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         try:
             return joblib.Parallel(n_jobs=count)(work)
         except KeyboardInterrupt:
-            again = "interrupted: finished runs are kept, and the same cell or command goes on"
+            again = "interrupted: finished runs are kept; run the same cell or command again to go on"
             raise KeyboardInterrupt(again) from None
         finally:
             ended.set()

@@ -111,12 +111,14 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     """
     need(isinstance(prior, Prior), f"prior is {prior!r}: give what load_prior, fit or from_lstm returned")
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
-    need(method in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
+    need(str(method) in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
     need(form == "path" or method in METHODS, f"form is 'paper': {method} learns from whole sequences alone")
     base = _defaults(domain, form, method)
     length = "steps" if form == "path" else "rounds"
     need(length not in settings, f"{length} is not a setting here: give steps")
-    count = getattr(base, length) if steps is None else steps
+    need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
+    need(steps is None or str(steps).isdecimal(), f"steps is {steps!r}: it must be a whole number from 1 on")
+    count = getattr(base, length) if steps is None else int(steps)
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)

@@ -151,7 +151,7 @@ def stopped(number: int) -> int:
 def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects from pages of trace: what is kept, and how to go on."""
     monkeypatch.setenv("REPRO_JOBS", "1")
-    with pytest.raises(KeyboardInterrupt, match="finished runs are kept, and the same cell or command goes on"):
+    with pytest.raises(KeyboardInterrupt, match="finished runs are kept; run the same cell or command again"):
         processes.many(stopped, [1, 2], "runs")
 
 

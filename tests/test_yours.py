@@ -211,6 +211,8 @@ class Wrong(Coins):
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
         (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
          "an invalid or unfinished string earns -2, more than most others"),
+        (repro.Sequences("01", lambda strings: np.array([len(s) for s in strings]) - len("".join(strings)) / 64, 5),
+         "is another beside other sequences: it must depend on that sequence alone"),
         (Wrong("huge"), r"the reward of '.*' is 1e\+300 at step .*: give a finite number"),
         (Bandit(), ""), (Coins(), ""),
     ],

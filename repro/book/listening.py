@@ -37,7 +37,7 @@ MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
     "rater": ("[A-Za-z0-9_]{1,20}", "1 to 20 letters, digits and _"),
     "preference": (r"-?[12]|0", "a whole number from -2 (the first is much better) to 2"),
-    "seconds": (r"\d{1,9}(\.\d+)?", "a number of seconds"),
+    "seconds": (r"[0-9]{1,9}([.,][0-9]+)?", "a number of seconds"),
 }
 PAIR = ["pair", "first", "second"]  # what names a pair: its number, and two clips
 COLUMNS = ["study", "rater", *PAIR, "preference", "seconds"]
@@ -74,6 +74,12 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
     need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
     known = map(str, range(1, SHEETS + 1))
     need(str(sheets) in known, f"sheets is {sheets!r}: it must be a whole number from 1 to {SHEETS}")
+    meetings = int(sheets) * (len(models) - 1)
+    fewest = min(len(own) for own in models.values())
+    need(
+        fewest >= meetings,
+        f"{sheets} sheets of {len(models)} models need {meetings} melodies of each: there are {fewest}",
+    )
     rng, rows, places = np.random.default_rng(int(seed)), list[list[Any]](), np.arange(len(models))
     takes = {name: iter(rng.permutation(np.asarray(own))) for name, own in models.items()}
     names = (f"c{number:06x}" for number in rng.choice(16**6, 2 * MELODIES * len(models), replace=False))
@@ -177,10 +183,20 @@ def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]
 
 def _checked(path: Path, made: Listening) -> pd.DataFrame:
     """The ratings of one file, of one rater; ValueError: what is wrong with it."""
+    if not path.is_file():
+        raise ValueError("is no file")
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"has more than {MOST_BYTES:,} bytes")
-        frame = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        frame = pd.read_csv(
+            path,
+            sep=None,
+            engine="python",
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+        )
     except (OSError, csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"cannot be read as CSV ({type(error).__name__})") from None
     if missing := [name for name in COLUMNS if name not in frame]:
@@ -198,4 +214,5 @@ def _checked(path: Path, made: Listening) -> pd.DataFrame:
     known = frame.merge(made.pairs, on=PAIR)
     if len(known) < len(frame) or frame["pair"].duplicated().any():
         raise ValueError("has a pair that is not in this study, or one twice")
+    known["seconds"] = known["seconds"].str.replace(",", ".")  # as some spreadsheets write it
     return known.astype({"preference": int, "seconds": float})

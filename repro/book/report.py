@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import matplotlib as mpl
 import mistune
+import nbformat
 import numpy as np
 import pandas as pd
 from IPython.display import Image as Shown
@@ -164,8 +165,11 @@ def record(results: Path, notebook: str, parameters: str, journal: Path, commit:
 
 def provenance(results: Path) -> list[dict[str, str]]:
     """The rows of provenance.csv, one per file and notebook; none where nothing has been recorded."""
-    path = results / INDEX
-    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records") if path.exists() else []
+    rows = store.results_in(
+        results / INDEX, pd.DataFrame(columns=COLUMNS), lambda rows: [*rows.columns] == COLUMNS,
+        lambda content: pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False),
+    )  # fmt: skip
+    return rows.to_dict("records")
 
 
 def write_page(results: Path) -> Path:
@@ -214,12 +218,14 @@ def chapter(path: Path) -> dict[str, Any]:
     """
     link = f"notebooks/{quote(path.name)}"
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError, TypeError):
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        nbformat.validate(notebook)
+    except Exception:  # of a damaged file nbformat raises whatever it meets
         return {"title": f"{path.stem} is damaged and was left out", "link": link, "made": "", "seen": "", "shown": []}
+    cells = notebook.cells
     prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
     # the last cell of a good copy tells how it was made; its links lead out of notebooks/, where the page lies
-    made = prose.pop().replace("](../", "](") if cells[-1].get("id") == "provenance" else ""
+    made = prose.pop().replace("](../", "](") if cells and cells[-1].get("id") == "provenance" else ""
     title, seen = (re.findall(each, "\n\0\n".join(prose), re.MULTILINE) for each in (r"^# (.+)$", SEEN))
     heading, lead = "", ""
     shown: dict[str, dict[str, str]] = {}  # by content, for a notebook may show a figure twice

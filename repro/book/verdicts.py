@@ -53,7 +53,8 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
     types = {"c": float, "seed": int, "value": float}  # anything else there is damage, as is a row without its metric
     return store.results_in(
         results / "tables" / f"{name}.csv", empty,
-        lambda table: "form" in table or table["metric"].notna().all() and table.columns[0] in (RUN[0], "variant"),
+        lambda table: "form" in table or {"metric", "value"} <= {*table} and table["metric"].notna().all()
+        and table.columns[0] in (RUN[0], "variant"),
         lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
     )  # fmt: skip
 

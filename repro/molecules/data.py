@@ -42,13 +42,15 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
+# all its tokens are in brackets, with H1 where SMILES has H
+SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}"
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
 OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"\s*<(!doctype|html)": "is a page of the web: download the file that it shows",
-    r"\s*(\{|\[\s*[{\"])": "holds JSON: write its molecules as text, one per line",
-    r"(?s).{0,2000}V[23]000\s": "holds drawn structures, as SDF: write each as a SMILES string",
-    r"PAR1": "holds a Parquet table: write it as csv",
+    r"\s*<(!doctype|html)": "is a web page: download the file that it shows",
+    r"\s*(\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds JSON: write its molecules as text, one per line",
+    r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
+    r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
 }
 TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
     "salts or mixtures": lambda smiles: "." in smiles,
@@ -207,7 +209,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 def _other_kind(strings: list[str]) -> str:
     """What strings are instead of SMILES, some of which parse as such; "" where they are nothing else."""
-    for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", r"(\[[^\]]+\]){2,}")):
+    for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", SELFIES)):
         if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
             return f"{words}, and SMILES are needed"
     return ""

@@ -194,7 +194,7 @@ def test_bad_lines_are_listed(tmp_path: Path) -> None:
         ("a.smi", b"CO\n" + b"CC(\n" * 30, r"has 1 molecules and refused lines: 30, .* most lines are no molecules"),
         ("a.txt", b"InChI=1S/CH4O/c1-2/h2H,1H3\n" * 30, "it holds InChI, and SMILES are needed"),
         ("a.txt", b"[C][=Branch1][Ring1]\n" * 30, "seems to hold SELFIES"),
-        ("a.smi", b"<!DOCTYPE html><p>CO", "is a page of the web"),
+        ("a.smi", b"<!DOCTYPE html><p>CO", "is a web page"),
         ("a.json", b'[{"smiles": "CO"}]', "holds JSON"),
         ("a.parquet", b"PAR1\x15\x04\x00", "holds a Parquet table"),
         ("a.sdf", b"\n  RDKit\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n", "holds drawn structures"),
@@ -217,6 +217,17 @@ def test_a_bad_file_gets_a_clear_sentence(tmp_path: Path, name: str, content: by
         (tmp_path / name).write_bytes(content)
     with pytest.raises(CorpusError, match=sentence):
         own(tmp_path / name)
+
+
+@pytest.mark.parametrize("line", ["[13CH3][11CH2][OH]", "[CH3][CH2][OH]", "[SiH3][GeH3]", "[Na+].[Cl-]"])
+def test_brackets_alone_are_no_selfies(tmp_path: Path, line: str) -> None:
+    """Protects molecules whose atoms all stand in brackets, and tables that only look like other kinds of files."""
+    rows = [f"{chain},V2000 PAR1 {{0}}" for chain in CHAINS]
+    path = write(tmp_path / "a.csv", "\n".join(["smiles,{source}", *rows, *[f"{line},x"] * 3]))
+    assert sum(map(len, own(path))) in (len(CHAINS), len(CHAINS) + 1)  # one may be a chain
+    most = write(tmp_path / "b.smi", "\n".join([line] * 30))
+    with pytest.raises(CorpusError, match="gives 1 different valid molecules"):
+        own(most)
 
 
 def test_the_horizon_follows_the_data() -> None:
