@@ -143,7 +143,7 @@ def check(domain: Domain, prior: Prior) -> None:
     name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
     paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
     if not np.array_equal(paid, rewards(domain, tokens)):
-        raise DomainError(f"the reward of the domain {name!r} is another when asked again: it must not be random")
+        raise DomainError(f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
     alone = rewards(domain, tokens[: CHECKED // 2])
     if not np.allclose(alone, paid[: CHECKED // 2]):
         row = int(np.argmax(~np.isclose(alone, paid[: CHECKED // 2]).all(axis=1)))
@@ -155,7 +155,7 @@ def check(domain: Domain, prior: Prior) -> None:
     sums = paid.sum(axis=1)
     if np.ptp(sums) == 0:
         same = f"all of {CHECKED} sequences of the prior earn {sums[0]:g}"
-        raise DomainError(f"{same}: a reward that the prior never sees differ cannot be learned from")
+        raise DomainError(f"{same}: a reward that is always the same teaches nothing")
     if domain.invalid > (most := np.median(sums[sums != domain.invalid])):
         more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
         raise DomainError(f"{more}: give `invalid` a number below what others earn")

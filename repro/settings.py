@@ -127,7 +127,7 @@ def need_g(method: str, train_prior: bool) -> None:
 
 _NO_BOOL = BeforeValidator(_refused(lambda value: isinstance(value, bool), "it must be a number"))
 _SOME = AfterValidator(_refused(lambda values: not values, "name at least one"))
-_ONCE = AfterValidator(_refused(lambda values: len(set(values)) < len(values), "one stands there twice"))
+_ONCE = AfterValidator(_refused(lambda values: len(set(values)) < len(values), "a value is listed twice"))
 Number = Annotated[float, _NO_BOOL, Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
 Temperature = Annotated[Number, Field(ge=1e-6, le=1e6)]  # rewards stay float32 when they are divided by it

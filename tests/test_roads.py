@@ -232,7 +232,7 @@ def test_trajectory_balance_learns() -> None:
     [
         ({"roads": "ppo"}, "it must be one of psi, g, q, psi_paper, g_paper, tb,"),
         ({"roads": ""}, "name at least one"),
-        ({"roads": "tb,tb"}, "stands there twice"),
+        ({"roads": "tb,tb"}, "a value is listed twice"),
         ({"problems": "chess"}, "problems"),
     ],
 )

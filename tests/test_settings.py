@@ -100,7 +100,7 @@ def test_smoke_is_quick_where_no_prior_is_shipped() -> None:
         ("music", {"results": "a\0b"}, "results is 'a\\x00b': it must be the name of a folder"),
         ("music", {"results": "../x"}, "results is '../x', outside of the repository: write the whole path if"),
         ("music", {"seeds": ""}, "seeds is '': name at least one"),
-        ("music", {"seeds": "1,1"}, "seeds is '1,1': one stands there twice"),
+        ("music", {"seeds": "1,1"}, "seeds is '1,1': a value is listed twice"),
         ("music", {"seeds": "1.5"}, "seeds is '1.5': it must be a valid integer"),
         ("music", {"methods": "q,dqn"}, "methods is 'dqn': it must be one of q, psi, g, rl_only"),
         ("music", {"terminal_mask": "maybe"}, "terminal_mask is 'maybe': it must be a valid boolean"),

@@ -207,7 +207,7 @@ class Wrong(Coins):
     ("domain", "sentence"),
     [
         (Wrong("constant"), "all of 64 sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
-        (Wrong("random"), "is another when asked again: it must not be random"),
+        (Wrong("random"), "changed when it was asked again: it must not be random"),
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
         (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
          "an invalid or unfinished string earns -2, more than most others"),
