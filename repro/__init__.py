@@ -20,10 +20,11 @@ ROOMS = {
 
 def own_results(given: Mapping[str, object]) -> str:
     """The folder of results with these settings, named after them, and by a digest where a name cannot hold them."""
-    words = "_".join(f"{name}={value}" for name, value in sorted(given.items()))
+    said = sorted((name, str(value)) for name, value in given.items())
+    words = "_".join(map("=".join, said))
     name = re.sub(r"[^\w.,=-]+", "-", words)[:80]
-    unclear = name != words or any(sign in str(value) for value in given.values() for sign in "_=")
-    return f"{OWN_RESULTS}/{name}" + (f"-{hashlib.sha256(repr(given).encode()).hexdigest()[:8]}" if unclear else "")
+    unclear = name != words or any(sign in value for _, value in said for sign in "_=")
+    return f"{OWN_RESULTS}/{name}" + (f"-{hashlib.sha256(repr(said).encode()).hexdigest()[:8]}" if unclear else "")
 
 
 def __getattr__(name: str) -> Any:

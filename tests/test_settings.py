@@ -38,6 +38,8 @@ def test_own_experiments_have_a_folder_each() -> None:
     one, other = ({"smiles_file": f"../{'x' * 90}/{name}.smi", "c": "1"} for name in "ab")
     folders = [own_results(given) for given in ({"c": 1}, {"c": 2}, {"c": "1/2"}, {"c": "1-2"}, one, other)]
     assert folders[0] == "results/own/c=1" and len(set(folders)) == 6
+    assert own_results({"b": 1, "a": "x_y"}) == own_results({"a": "x_y", "b": "1"})  # in any order, text or number
+    assert own_results({"a": "x_b=y"}) != own_results({"a": "x", "b": "y"})
     assert all(len(folder) < 110 and folder.count("/") == 2 for folder in folders)
 
 
