@@ -118,6 +118,26 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
             repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
 
 
+def test_silent_traps_of_tuning_are_said() -> None:
+    """Protects from a discount under a reward at the end, names that lead elsewhere, swapped arguments."""
+    domain = repro.Sequences("01", ones, 8)
+    prior = Prior(uniform_rnn(3), domain.vocabulary)
+    few = {"c": 1.0, "steps": 1, "games": 4, "batch_episodes": 4, "replay_episodes": 4, "evaluation_games": 4}
+    with pytest.warns(UserWarning, match="gamma is 0.5: 8 tokens later a reward counts 0.004 times as much"):
+        tuned = repro.tune(domain, prior, form="paper", gamma=0.5, **few)
+    for name in ("", "../evil", "a/b"):
+        with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
+            tuned.save(name)
+    with pytest.raises(SettingsError, match="prior is .*: give what load_prior, fit or from_lstm returned"):
+        repro.tune(prior, domain)  # type: ignore[arg-type]
+    for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
+        with pytest.raises(SettingsError, match=sentence):
+            repro.tune(domain, prior, **given)
+    for bad in (math.nan, math.inf, "-2", None):
+        with pytest.raises(DomainError, match="what invalid strings earn must be a finite number"):
+            repro.tune(repro.Sequences("01", ones, 8, invalid=bad), prior, steps=1, episodes=4)  # type: ignore[arg-type]
+
+
 def test_an_interrupt_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects whoever stops a tuning: how far it was, and what to do."""
     monkeypatch.setattr(Bandit, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), raising=False)
