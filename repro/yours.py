@@ -55,8 +55,8 @@ class Yours:
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
 
-        log Z, of the optimum p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same
-        samples. The domain's own measures stand below.
+        `distinct` is the share of different ones among them. log Z, of the optimum p exp(r / c) / Z, and how many
+        samples of it these are worth are estimates from the same samples. The domain's own measures stand below.
         """
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
@@ -65,11 +65,13 @@ class Yours:
             scale = 1 if self.domain.end is not None else self.domain.horizon  # theirs are means per step
             row = {"reward": metrics.pop("task_reward")}
             row |= {name: scale * metrics.pop(name) for name in ("kl", "entropy", "log_p")}
-            row["objective"] = row["reward"] / c - row["kl"]
+            row["J"] = row["reward"] / c - row["kl"]
+            row["distinct"] = len({self.domain.text(sequence) for sequence in played.tokens}) / count
             best = estimated_optimum(played, c, {})
             columns[name] = row | {"log_z": best["log_z"], "effective": best["effective"]} | metrics
-        few = {"log_p_last"} | ({"unique_10k"} if count < 10_000 else set())  # shares of samples that were not made
-        return pd.DataFrame(columns).drop(index=[*few], errors="ignore").dropna(how="all")
+        said = ["objective", "log_p_last", "unique", "unique_1k", "unique_10k"]  # above already
+        table = pd.DataFrame(columns).drop(index=said, errors="ignore").dropna(how="all")
+        return table.rename({"logp": "octanol_logp"})  # log_p is a log-probability
 
     against_prior = compare  # both names are promised
 
