@@ -140,6 +140,7 @@ Method = Annotated[str, one_of(METHODS)]
 Several = (BeforeValidator(_listed), _SOME, _ONCE)
 Methods = Annotated[tuple[Method, ...], *Several]
 Seeds = Annotated[tuple[Whole, ...], *Several]
+FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 Collections = Annotated[tuple[TuneCollection, ...], *Several]

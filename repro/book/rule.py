@@ -109,7 +109,8 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     # with the first settings, where they were changed after the reported seeds had been seen
     first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
     before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
-    if before and (table["experiment"] == fresh).any():  # the same claim on seeds that no setting has seen
+    # the same claim on seeds that no setting has seen
+    if before and ((table["experiment"] == fresh) & (table["method"] != "prior")).any():
         entry = judge(replace(claim, experiment=fresh), table, c)
         confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
     return {

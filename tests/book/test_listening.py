@@ -96,7 +96,8 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
     assert set(read["preference"]) == {1} and set(read["seconds"]) == {9.5}
     assert read["second_model"].tolist() == 3 * study.pairs["second_model"][:10].tolist()
     said = {sentence.split(" ", 1)[0].removesuffix(".csv"): sentence for sentence in left_out}
-    assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early", "capital"} and len(left_out) == len(said)
+    assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early", "capital"}
+    assert len(left_out) == len(said)
     assert not [name for name, (_, words) in bad.items() if words not in said[name]]
     assert "is a duplicate: the ratings of ann" in said["ann_early"]
     with pytest.raises(SettingsError, match="it must be a folder"):
