@@ -103,7 +103,9 @@ def _distinct(metrics: Mapping[str, float]) -> float:
 
 def all_runs(results: Path, c: float) -> pd.DataFrame:
     """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    tables = [music := read_table(results, "music"), read_table(results, "molecules")]
+    music, fronts = read_table(results, "music"), read_table(results, "fronts")
+    # those at single discounts are some of the fronts
+    tables = [music[~music["experiment"].str.startswith("front_gamma")], read_table(results, "molecules")]
     of_rebuilt, of_notated = (
         music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
     )
@@ -117,6 +119,13 @@ def all_runs(results: Path, c: float) -> pd.DataFrame:
         means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
         name = f"music in the path form, gamma {gamma:g}"
         tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, of_notated)]
+    if len(fronts):
+        ends = fronts.query("domain == 'music' and form != 'free' and stopped_after.isna()")
+        ends = ends.rename(columns={"reward": "task_reward"})
+        for (prior, form, gamma), own in ends.dropna(subset="gamma").groupby(["prior", "form", "gamma"]):
+            both = pd.concat([own, ends.query("method == 'prior' and prior == @prior")])
+            long = both.melt([*RUN[1:]], ["task_reward", "entropy", "unique"], "metric")
+            tables.append(long.assign(experiment=f"fronts, {prior}, {form} form, γ {gamma:g}"))
     return pd.concat(tables)
 
 
