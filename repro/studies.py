@@ -185,7 +185,8 @@ class MoleculeStudy(Study):
 
     def tuning(self, method: str) -> PathSettings | TutorSettings:
         """The settings of one method in the study's form."""
-        return self.path[method] if self.form == "path" else dataclasses.replace(self.tutor, method=method)
+        own = self.path.get(method, self.path["psi"])
+        return dataclasses.replace(own if self.form == "path" else self.tutor, method=method)
 
 
 @validated
@@ -263,14 +264,13 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     need(not unknown, f"unknown setting {', '.join(unknown)}; the settings are {', '.join(names)}")
     where = given.pop("results", own_results(given | {"preset": preset}) if given else f"results/{preset}")
     made = kind(preset=cast(Any, preset), results=results_folder(where))
-    # first what the preset changes
     for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)
     shortened = preset == "smoke" and any(names[name] in kind.of_prior for name in given)
     for part in kind.of_prior if shortened else ():
         if isinstance(parts[part], PriorSettings):
             made = _with(made, part, SMOKE_PRIOR)
-    # then what was given: settings of the parts, a name that several have in each of them, but what is the study's own
+    # after the preset what was given: settings of the parts, a name that several have in each of them, but what is the study's own
     for part, prefix in kind.parts.items():
         fields = [field.name for field in dataclasses.fields(parts[part]) if names.get(prefix + field.name)]
         changes = {field: given[prefix + field] for field in fields if prefix + field in given}

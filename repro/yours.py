@@ -18,20 +18,18 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, DomainError, alive, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import Prior, Strings
+from repro.own_inputs import CHECKED, Prior, Strings
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
-
-METHODS_AND_ROADS = METHODS | ROADS
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     """
     need(isinstance(prior, Prior), f"prior is {prior!r}: give what load_prior, fit or from_lstm returned")
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
-    need(str(method) in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
+    known = METHODS | ROADS
+    need(str(method) in known, f"method is {method!r}: it must be one of {', '.join(known)}")
     need(form == "path" or method in METHODS, f"form is 'paper': {method} learns from whole sequences alone")
     base = _defaults(domain, form, method)
     length = "steps" if form == "path" else "rounds"
@@ -124,7 +123,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and domain.end is not None:
+    if gamma < 1 and _paid_at_the_end(domain, prior):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -150,7 +149,7 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
     if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
         raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
-    policy = Policy(record.rnn(), prior.rnn, METHODS_AND_ROADS[spec["settings"]["method"]])
+    policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
     return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
@@ -172,6 +171,12 @@ class Saved(Strings):
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
 
 
+def _paid_at_the_end(domain: Domain, prior: Prior) -> bool:
+    tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
+    last = alive(tokens, domain.end).sum(axis=1) - 1
+    return not np.delete(rewards(domain, tokens).ravel(), np.arange(CHECKED) * domain.horizon + last).any()
+
+
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:
     """Settings that were tuned on domains of this kind, all without a discount; a road has those of Psi there."""
     if method in ROADS:
@@ -180,7 +185,7 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
         own = {"replayed": shared["replayed"] * road.from_memory, "pool": 3_200 * (road.z == "prior")}
         return RoadSettings(method=method, **shared | own)
     if isinstance(domain, Molecules):
-        return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
+        return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
         return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))

@@ -126,6 +126,8 @@ def test_silent_traps_of_tuning_are_said() -> None:
     few = {"c": 1.0, "steps": 1, "games": 4, "batch_episodes": 4, "replay_episodes": 4, "evaluation_games": 4}
     with pytest.warns(UserWarning, match="gamma is 0.5: 8 tokens later a reward counts 0.004 times as much"):
         tuned = repro.tune(domain, prior, form="paper", gamma=0.5, **few)
+    with pytest.warns(UserWarning, match="gamma is 0.5: 2 tokens later"):  # paid at the end, though nothing ends
+        repro.tune(Bandit(), prior, form="paper", gamma=0.5, **few)
     for name in ("", "../evil", "a/b"):
         with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
             tuned.save(name)
