@@ -270,7 +270,7 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     for part in kind.of_prior if shortened else ():
         if isinstance(parts[part], PriorSettings):
             made = _with(made, part, SMOKE_PRIOR)
-    # after the preset what was given: settings of the parts, a name that several have in each of them, but what is the study's own
+    # after the preset what was given: settings of the parts, in each that has them, but what is the study's own
     for part, prefix in kind.parts.items():
         fields = [field.name for field in dataclasses.fields(parts[part]) if names.get(prefix + field.name)]
         changes = {field: given[prefix + field] for field in fields if prefix + field in given}
