@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from repro import ROOT, processes, store
-from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, rewards
+
+from repro.domain import (  # isort: skip
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, rewards)  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
 from repro.prior import train_prior

@@ -21,7 +21,6 @@ from repro.book.rule import LEDGER, ORDER, judge, number
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
-SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
 COLUMNS: list[str] = LEDGER["columns"]
 NOTE: str = LEDGER["note"]
@@ -61,7 +60,8 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
 
 def trained_with_g(results: Path) -> str:
     """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
-    own, step, schedule = (read_table(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
+    names = ("trained_prior", "trained_prior_one_step", "authors_schedule")
+    own, step, schedule = (read_table(results, name) for name in names)
     ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
     texts, every = list[str](), list[float]()
     for way, frame in ways.items():
@@ -99,25 +99,6 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
 def _distinct(metrics: Mapping[str, float]) -> float:
     """The share of different samples among 10,000: `unique_10k` of molecules, `unique` of melodies and of curves."""
     return metrics.get("unique_10k", metrics.get("unique", math.nan))
-
-
-def all_runs(results: Path, c: float) -> pd.DataFrame:
-    """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    tables = [music := read_table(results, "music"), read_table(results, "molecules")]
-    of_rebuilt, of_notated = (
-        music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
-    )
-    for name in ("trained_prior", "trained_prior_one_step", SCHEDULE):
-        # in these tables the variant tells models apart: several of them are G
-        runs = read_table(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
-        if len(runs):
-            tables += [frame.assign(experiment=name, c=c) for frame in (runs, of_rebuilt)]
-    forms = read_table(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
-    for gamma, own in forms.groupby("gamma"):
-        means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
-        name = f"music in the path form, gamma {gamma:g}"
-        tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, of_notated)]
-    return pd.concat(tables)
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
