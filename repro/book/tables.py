@@ -1,7 +1,9 @@
 """Means over seeds with their intervals, and ours beside the paper's: Tables 1 and 2."""
 
 import math
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -104,28 +106,10 @@ class Row(NamedTuple):
         return value + " %" * self.fraction + ("" if math.isnan(low) else f" [{', '.join(ends)}]")
 
 
+_ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text(encoding="utf-8"))
 MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
-MUSIC_ROWS |= {
-    "log_p": Row("log p, mean over all notes (nats per note)"), "log_p_last": Row("log p of the last note (nats)"),
-    "task_reward": Row("task reward r_MT per melody"), "kl": Row("KL from the prior (nats per note)"),
-    "entropy": Row("entropy (nats per note)"), "unique": Row("distinct among 10,000 samples"),
-    "edit_distance": Row("edit distance between samples"),
-}  # fmt: skip
-MOLECULE_ROWS = {
-    "valid": Row("percent valid", True), "logp": Row("mean logP"), "qed": Row("mean QED", decimals=3, low=0, high=1),
-    "sa": Row("mean SA (minus the SA score)", sign=-1, low=1, high=10),
-    "ring_penalty": Row("mean ring penalty", decimals=3, high=0),
-    "share_without_large_rings": Row("no ring above six, of all strings", True),
-    "share_without_large_rings_of_valid": Row("no ring above six, of valid molecules", True),
-    "unique_1k": Row("unique of 1,000", True), "unique_10k": Row("unique of 10,000", True),
-    "novel": Row("novel", True), "diversity": Row("internal diversity (0 to 1)", decimals=3, low=0, high=1),
-    "ended": Row("ended before the horizon", True), "length": Row("length (tokens)", decimals=1, low=0),
-    "log_p": Row("log p under the prior (nats per molecule)", high=0),
-    "kl": Row("KL(pi || p) (nats per molecule)", low=0),
-    "entropy": Row("entropy of the policy (nats per molecule)", low=0),
-    "objective": Row("J = E[r/c] - KL (nats per molecule)"), "task_reward": Row("task reward r per molecule"),
-    "held_out_nll": Row("loss on held-out molecules (nats per token)", decimals=3, low=0),
-}  # fmt: skip
+MUSIC_ROWS |= {metric: Row(**fields) for metric, fields in _ROWS["music"].items()}
+MOLECULE_ROWS = {metric: Row(**fields) for metric, fields in _ROWS["molecules"].items()}
 Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by (model, whose), by metric
 
 
