@@ -17,8 +17,7 @@ LEAP = 7  # semitones: a fifth or more
 LEAP_PATIENCE = 6  # events that must pass before a leap back resolves
 
 _EVENTS = np.arange(NUM_EVENTS)
-_PITCH_CLASS = np.where(_EVENTS >= FIRST_PITCH, (_EVENTS - FIRST_PITCH) % 12, -1)
-_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin(_PITCH_CLASS, C_MAJOR)
+_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin((_EVENTS - FIRST_PITCH) % 12, C_MAJOR)
 _PITCH_BIT = np.where(_EVENTS >= FIRST_PITCH, 1 << _EVENTS, 0).astype(np.uint64)
 _CHUNK = 4096  # melodies worked on at once: the arrays of a fact stay in the processor's cache
 
