@@ -157,8 +157,12 @@ def provenance(results: Path) -> list[dict[str, str]]:
 
 
 def write_page(results: Path) -> Path:
-    """Writes VERDICTS.md, and report.html from the ledger and the executed notebooks but for failed ones; its path."""
-    rows = verdicts.read_ledger(results)
+    """Writes VERDICTS.md (ledger, tables) and report.html (executed notebooks too, but for failed ones); its path."""
+    rows, shown = verdicts.read_ledger(results), tables(results)
+    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
+    for title, table in shown.items():
+        lines += ["", f"## {title}", "", table]
+    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
         name=results.name,
@@ -166,13 +170,12 @@ def write_page(results: Path) -> Path:
         found=found(results, rows),
         note=verdicts.NOTE,
         verdicts=verdicts.as_html(rows),
-        tables=tables(results),
+        tables=shown,
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "",
         markdown=mistune.create_markdown(escape=True, plugins=["table"]),
     )
     store.write(results / "report.html", text.encode())
-    write_verdicts(results)
     return results / "report.html"
 
 
@@ -232,16 +235,6 @@ def finding(path: Path) -> str:
     """The first sentence under "What we see" of a notebook, without marks; "" where there is none."""
     sentence = re.match(r"\s*(?:\* )?(.+?[.!?])(?=\s|\*|$)", chapter(path)["seen"])
     return sentence[1].replace("**", "") if sentence else ""
-
-
-def write_verdicts(results: Path) -> Path:
-    """Writes VERDICTS.md: the ledger, and the tables where their runs were measured."""
-    rows = verdicts.read_ledger(results)
-    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    for title, text in tables(results).items():
-        lines += ["", f"## {title}", "", text]
-    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
-    return results / "VERDICTS.md"
 
 
 def tables(results: Path) -> dict[str, str]:

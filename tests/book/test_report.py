@@ -135,7 +135,7 @@ def test_readme_and_verdicts_say_what_the_results_say(tmp_path: Path) -> None:
     for name in ("claims.json", "tables/music.csv", "tables/molecules.csv"):
         (tmp_path / "laptop" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(LAPTOP / name, tmp_path / "laptop" / name)
-    assert report.write_verdicts(tmp_path / "laptop").read_text(encoding="utf-8") == committed
+    assert report.write_page(tmp_path / "laptop").with_name("VERDICTS.md").read_text(encoding="utf-8") == committed
     assert "| reproduced" in committed and "## Table 1 at c = 0.5" in committed
     tables = [line for line in committed.splitlines() if line.startswith("|") or line.startswith("## Table 2")]
     table_2 = tables[tables.index("## Table 2 (paper unverified) at c = 0.25") + 1 :]
