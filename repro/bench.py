@@ -43,21 +43,17 @@ def solved(name: str, c: float) -> Exact:
     return Exact(problem, prior(problem).rnn(), c)
 
 
-def settings(form: str, method: str, gamma: float, study: ExactStudy) -> PolicySettings:
-    """The settings of a run in one of the two forms, path (path-consistent) and paper."""
-    if form == "path":
-        return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
-    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start_of(method))
-
-
 def learned(study: ExactStudy) -> Results:
     """Q, Psi and G in the path-consistent form, Psi and G in the paper's, and Psi with discounts."""
-    kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
-    kinds += [("path", "psi", gamma) for gamma in study.gammas]
+    path = replace(EXACT_PATH, c=study.c, steps=study.steps)
+    paper = replace(EXACT_TUTOR, c=study.c, rounds=study.steps)
+    kinds: list[tuple[str, Any]] = [("path", replace(path, method=method)) for method in ("q", "psi", "g")]
+    kinds += [("paper", replace(paper, method=method, start=start_of(method))) for method in ("psi", "g")]
+    kinds += [("path", replace(path, method="psi", gamma=gamma)) for gamma in study.gammas]
     return runs.finish_all("exact", [
-        Task(problem, prior(problem), settings(*kind, study), seed, row=partial(_distances, short=True),
-             observe="exact", labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
-        for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
+        Task(problem, prior(problem), settings, seed, row=partial(_distances, short=True), observe="exact",
+             labels={"domain": problem.name, "form": form, "gamma": settings.gamma})
+        for problem in PROBLEMS for form, settings in kinds for seed in study.seeds])  # fmt: skip
 
 
 # Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the

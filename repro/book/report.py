@@ -98,11 +98,8 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
 
     `records` are finished runs that stand in no Results, by the name of their experiment.
     """
-    path = results / "runs.json"
-    runs: dict[str, Any] = verdicts.read_runs(results)
-    made = {experiment.name: experiment.numbers() for experiment in experiments}
-    for name, finished in records.items():
-        made[name] = {record.key: record.numbers for record in finished}
+    runs, made = verdicts.read_runs(results), {experiment.name: experiment.numbers() for experiment in experiments}
+    made |= {name: {record.key: record.numbers for record in finished} for name, finished in records.items()}
     for name, ours in made.items():
         # a run lists all experiments that share it, so that the file does not depend on who writes last; runs of this
         # one that it no longer has go, unless another has them
@@ -114,7 +111,7 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         if MAPPED not in run["experiments"]:
             run.pop("probabilities", None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
-    return write_file(results, path.name, text.encode(), list(made))
+    return write_file(results, "runs.json", text.encode(), list(made))
 
 
 def write_file(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,8 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
     entropy, before = metrics.get("entropy", math.nan), of_prior.get("entropy", math.nan)
     if entropy < 0.1 * before:  # nearly every token is decided before it is drawn
         reasons.append(f"hardly varies: {entropy / before:.1%} of the prior's entropy")
-    # RL only is after the reward alone
-    aim, word = "task_reward", "reward"
-    if method != "rl_only" and "objective" in metrics and "objective" in of_prior:
-        aim, word = "objective", "J"
+    of_both = method != "rl_only" and "objective" in metrics.keys() & of_prior.keys()  # RL only is after the reward
+    aim, word = ("objective", "J") if of_both else ("task_reward", "reward")
     reached, before = metrics.get(aim, math.nan), of_prior.get(aim, math.nan)
     if reached < before - 0.1 * abs(before):  # more than the noise of an evaluation
         reasons.append(f"worse than no tuning: {word} {reached:.1f}, the prior {before:.1f}")
@@ -118,12 +117,10 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-
-    def with_nan(read: dict[str, Any]) -> dict[str, Any]:
-        return {key: math.nan if value is None else value for key, value in read.items()}
-
-    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=with_nan)
-    return store.results_in(file, [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows), loads)
+    return store.results_in(
+        results / "claims.json", [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows),
+        partial(json.loads, object_hook=lambda read: {key: math.nan if x is None else x for key, x in read.items()}),
+    )  # fmt: skip
 
 
 def read_runs(results: Path) -> dict[str, dict[str, Any]]:

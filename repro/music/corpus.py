@@ -139,9 +139,7 @@ def groups(melodies: Sequence[np.ndarray]) -> list[bytes]:
     while members != before:  # until the least digest has reached all that are joined
         before = members
         for keys in (openings, intervals):
-            least: dict[bytes, bytes] = {}
-            for key, member in zip(keys, members, strict=True):
-                least[key] = min(member, least.get(key, member))
+            least = dict(sorted(zip(keys, members, strict=True), reverse=True))  # the last of each key is its least
             members = [least[key] for key in keys]
     return members
 
