@@ -229,7 +229,7 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
             print("\nFinished runs are kept: the same command goes on.")
         else:
             answers = [*map("\n    ".join, report.found(results, rows).get("answers", {}).items())]
-            print("", *answers, *[""] * bool(answers), sep="\n", end="")
+            print("", *answers, sep="\n", end="\n\n" if answers else "\n")
             print(f"Verdicts: {verdicts.counts(rows) if rows else 'none yet, run notebook 99'}.")
             print(f"The report: {store.shown(page)}", flush=True)
     except Exception as error:  # whatever the report meets, hours of runs end with their own exit code

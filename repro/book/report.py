@@ -17,17 +17,14 @@ from urllib.parse import quote
 import matplotlib as mpl
 import mistune
 import nbformat
-import numpy as np
 import pandas as pd
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
-from scipy.io import wavfile
 
 from repro import ROOT, store
 from repro.book import verdicts
 from repro.book.tables import table_1, table_2
-from repro.music import events
 from repro.runs import Results
 
 MAPPED = "as_notated"  # the experiment whose probabilities of every event are drawn, and so are shipped
@@ -76,15 +73,6 @@ def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     few.save(png, "PNG", optimize=True, pnginfo=text)
     write_file(results, f"figures/{name}.png", png.getvalue())
     return Shown(png.getvalue(), width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
-
-
-def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
-    """Writes audio/NAME.mid and .wav (mono, 16 bits) and returns the audio's path."""
-    midi, wav = io.BytesIO(), io.BytesIO()
-    events.to_midi(melody, midi)
-    write_file(results, f"audio/{name}.mid", midi.getvalue())
-    wavfile.write(wav, events.AUDIO_RATE, (events.to_audio(melody) * 32767).astype(np.int16))
-    return write_file(results, f"audio/{name}.wav", wav.getvalue())
 
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
