@@ -269,6 +269,18 @@ def terminal(study: MoleculeStudy) -> Results:
     return _terminal(study, "terminal", [study.tuning(method) for method in study.methods], study.seeds)
 
 
+def confirmed_terminal(study: MoleculeStudy) -> Results:
+    """The same on seeds that nobody had seen when the settings were chosen."""
+    return _terminal(study, "terminal_fresh", [study.tuning(method) for method in study.methods], study.fresh_seeds)
+
+
+def terminal_over_c(study: MoleculeStudy) -> Results:
+    """Q, Psi and G at further temperatures, from the first seed: how much reward for how much KL."""
+    settings = [replace(study.tuning(method), c=c) for method in study.methods for c in study.further_c
+                if method != "rl_only" and c != study.tuning(method).c]  # fmt: skip
+    return _terminal(study, "terminal_c", settings, study.seeds[:1])
+
+
 def terminal_paper_form(study: MoleculeStudy) -> Results:
     """The same with the paper's own update."""
     settings = [replace(study.tutor, method=method) for method in study.methods]

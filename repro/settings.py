@@ -138,6 +138,7 @@ Method = Annotated[str, one_of(METHODS)]
 Several = (BeforeValidator(_listed), _SOME, _ONCE)
 Methods = Annotated[tuple[Method, ...], *Several]
 Seeds = Annotated[tuple[Whole, ...], *Several]
+FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 # of an RNN's products; "auto" stays in a run's name, so that all machines find the run

@@ -18,20 +18,18 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, DomainError, alive, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import Prior, Strings
+from repro.own_inputs import CHECKED, Prior, Strings
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
-
-METHODS_AND_ROADS = METHODS | ROADS
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ class Yours:
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
 
-        log Z, of the optimum p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same
-        samples. The domain's own measures stand below.
+        `distinct` is the share of different ones among them. log Z, of the optimum p exp(r / c) / Z, and how many
+        samples of it these are worth are estimates from the same samples. The domain's own measures stand below.
         """
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
@@ -65,11 +63,13 @@ class Yours:
             scale = 1 if self.domain.end is not None else self.domain.horizon  # theirs are means per step
             row = {"reward": metrics.pop("task_reward")}
             row |= {name: scale * metrics.pop(name) for name in ("kl", "entropy", "log_p")}
-            row["objective"] = row["reward"] / c - row["kl"]
+            row["J"] = row["reward"] / c - row["kl"]
+            row["distinct"] = len({self.domain.text(sequence) for sequence in played.tokens}) / count
             best = estimated_optimum(played, c, {})
             columns[name] = row | {"log_z": best["log_z"], "effective": best["effective"]} | metrics
-        few = {"log_p_last"} | ({"unique_10k"} if count < 10_000 else set())  # shares of samples that were not made
-        return pd.DataFrame(columns).drop(index=[*few], errors="ignore").dropna(how="all")
+        said = ["objective", "log_p_last", "unique", "unique_1k", "unique_10k"]  # above already
+        table = pd.DataFrame(columns).drop(index=said, errors="ignore").dropna(how="all")
+        return table.rename({"logp": "octanol_logp"})  # log_p is a log-probability
 
     against_prior = compare  # both names are promised
 
@@ -111,7 +111,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     """
     need(isinstance(prior, Prior), f"prior is {prior!r}: give what load_prior, fit or from_lstm returned")
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
-    need(str(method) in METHODS_AND_ROADS, f"method is {method!r}: it must be one of {', '.join(METHODS_AND_ROADS)}")
+    known = METHODS | ROADS
+    need(str(method) in known, f"method is {method!r}: it must be one of {', '.join(known)}")
     need(form == "path" or method in METHODS, f"form is 'paper': {method} learns from whole sequences alone")
     base = _defaults(domain, form, method)
     length = "steps" if form == "path" else "rounds"
@@ -122,7 +123,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and domain.end is not None:
+    if gamma < 1 and _paid_at_the_end(domain, prior):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -148,7 +149,7 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
     if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
         raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
-    policy = Policy(record.rnn(), prior.rnn, METHODS_AND_ROADS[spec["settings"]["method"]])
+    policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
     return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
@@ -170,6 +171,12 @@ class Saved(Strings):
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
 
 
+def _paid_at_the_end(domain: Domain, prior: Prior) -> bool:
+    tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
+    last = alive(tokens, domain.end).sum(axis=1) - 1
+    return not np.delete(rewards(domain, tokens).ravel(), np.arange(CHECKED) * domain.horizon + last).any()
+
+
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:
     """Settings that were tuned on domains of this kind, all without a discount; a road has those of Psi there."""
     if method in ROADS:
@@ -178,7 +185,7 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
         own = {"replayed": shared["replayed"] * road.from_memory, "pool": 3_200 * (road.z == "prior")}
         return RoadSettings(method=method, **shared | own)
     if isinstance(domain, Molecules):
-        return MOLECULE_PATHS[method] if form == "path" else MOLECULE_TUTOR
+        return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
         return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))

@@ -5,8 +5,10 @@ checksum of the rater's code. Which clip is whose stands nowhere: it is recomput
 """
 
 import base64
+import codecs
 import csv
 import hashlib
+import io
 import itertools
 import json
 import struct
@@ -36,7 +38,7 @@ PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFon
 MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
     "rater": ("[A-Za-z0-9_]{1,20}", "1 to 20 letters, digits and _"),
-    "preference": (r"-?[12]|0", "a whole number from -2 (the first is much better) to 2"),
+    "preference": (r"(-?[12]|0)([.,]0+)?", "a whole number from -2 (the first is much better) to 2"),
     "seconds": (r"[0-9]{1,9}([.,][0-9]+)?", "a number of seconds"),
 }
 PAIR = ["pair", "first", "second"]  # what names a pair: its number, and two clips
@@ -161,7 +163,7 @@ def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -
 def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:
     """The ratings in a folder's CSV files (COLUMNS and the models), and a sentence for each file that is left out.
 
-    Of several files of one rater the one with the most ratings counts.
+    Of several files of one rater, whose code may be in capitals, the one with the most ratings counts.
     """
     need(folder.is_dir(), f"ratings is {str(folder)!r}: it must be a folder with the CSV files that the page gave")
     read, left_out = [], []
@@ -173,7 +175,7 @@ def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]
     kept: dict[str, pd.DataFrame] = {}
     for path, frame in sorted(read, key=lambda entry: -len(entry[1])):
         rater = frame["rater"].iloc[0]
-        if kept.setdefault(rater, frame) is not frame:
+        if kept.setdefault(rater.lower(), frame) is not frame:
             left_out.append(f"{printable(path.name)} is a duplicate: the ratings of {rater} are read from another file")
     columns = [*COLUMNS, "sheet", "first_model", "second_model"]
     return pd.concat([pd.DataFrame(columns=columns), *kept.values()], ignore_index=True), left_out
@@ -186,15 +188,10 @@ def _checked(path: Path, made: Listening) -> pd.DataFrame:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"has more than {MOST_BYTES:,} bytes")
-        frame = pd.read_csv(
-            path,
-            sep=None,
-            engine="python",
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
-            encoding="utf-8-sig",
-        )
+        content = path.read_bytes()
+        coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        frame = pd.read_csv(io.StringIO(content.decode(coding), newline=""), sep=None, engine="python", dtype=str,
+                            keep_default_na=False, skipinitialspace=True)  # fmt: skip
     except (OSError, csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"cannot be read as CSV ({type(error).__name__})") from None
     if missing := [name for name in COLUMNS if name not in frame]:
@@ -212,5 +209,6 @@ def _checked(path: Path, made: Listening) -> pd.DataFrame:
     known = frame.merge(made.pairs, on=PAIR)
     if len(known) < len(frame) or frame["pair"].duplicated().any():
         raise ValueError("has a pair that is not in this study, or one twice")
-    known["seconds"] = known["seconds"].str.replace(",", ".")  # as some spreadsheets write it
-    return known.astype({"preference": int, "seconds": float})
+    for name in ("preference", "seconds"):
+        known[name] = known[name].str.replace(",", ".").astype(float)  # as some spreadsheets write it
+    return known.astype({"preference": int})

@@ -6,6 +6,7 @@ The same content gives the same bytes. `python -m repro.book.report` renews the 
 import base64
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -27,7 +28,8 @@ from repro.book import verdicts
 from repro.book.tables import table_1, table_2
 from repro.runs import Results
 
-MAPPED = "as_notated"  # the experiment whose probabilities of every event are drawn, and so are shipped
+# what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
+DRAWN_OF = {"probabilities": "as_notated", "strings": "terminal"}
 KEY = ["experiment", "method", "c", "seed", "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
@@ -95,9 +97,9 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
         for key, numbers in ours.items():
             runs[key] = {**numbers, "experiments": sorted(others.get(key, set()) | {name})}
-    for run in runs.values():  # a third of the file, and only the maps of one experiment are drawn
-        if MAPPED not in run["experiments"]:
-            run.pop("probabilities", None)
+    for run, (part, drawn) in itertools.product(runs.values(), DRAWN_OF.items()):
+        if drawn not in run["experiments"]:
+            run.pop(part, None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
     return write_file(results, "runs.json", text.encode(), list(made))
 

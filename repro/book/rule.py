@@ -96,13 +96,16 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     if numbers:
         verdict = _verdict(claim, numbers, low, high)
     predicted = _predicted(claim, own, c, asked)
-    # whether the paper's number of every method that was judged lies where one further seed of ours would
+    # whether the paper's number of every method that was judged lies where one further seed of ours would; an interval
+    # from 0 to 1 excludes nothing
+    told = [0.0, 1.0] not in [[round(end, 3) for end in interval] for interval in predicted.values()]
     within = all(low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items())
     passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
     # with the first settings, where they were changed after the reported seeds had been seen
     first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
     before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
-    if before and (table["experiment"] == fresh).any():  # the same claim on seeds that no setting has seen
+    # the same claim on seeds that no setting has seen
+    if before and ((table["experiment"] == fresh) & (table["method"] != "prior")).any():
         entry = judge(replace(claim, experiment=fresh), table, c)
         confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
     return {
@@ -111,7 +114,7 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
         "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
         "levels": _levels(claim, own, c, mean), "seeds": len(numbers), "rule": claim.rule,
         "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
-        "size": (WITHIN if within else OUTSIDE) if predicted else NO_SIZE, "predicted": predicted,
+        "size": (WITHIN if within else OUTSIDE) if predicted and told else NO_SIZE, "predicted": predicted,
         "passes_too": passes_too, "before": before, "confirmed": confirmed, "notebook": claim.notebook,
         "comment": claim.comment,
     }  # fmt: skip

@@ -27,11 +27,16 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
         return mean, mean - half, mean + half
     if not limits[0] < mean < limits[1]:
         raise ValueError(f"the mean {mean:g} of values that differ lies between {limits[0]:g} and {limits[1]:g}")
-    width = limits[1] - limits[0]
-    share = (mean - limits[0]) / width
-    step = half / width / (share * (1 - share))  # the slope of the logit carries the half width over
-    low, high = limits[0] + width * special.expit(special.logit(share) + np.array([-step, step]))
-    return mean, float(low), float(high)
+    return mean, *_on_logit(mean, half, *limits)
+
+
+def _on_logit(mean: float, half: float, lowest: float, highest: float) -> tuple[float, float]:
+    """An interval that stays between two limits: the slope of the logit at the mean carries the half width over."""
+    width = highest - lowest
+    share = (mean - lowest) / width
+    step = half / width / (share * (1 - share))
+    low, high = lowest + width * special.expit(special.logit(share) + np.array([-step, step]))
+    return float(low), float(high)
 
 
 def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:
@@ -78,6 +83,8 @@ class Row(NamedTuple):
         """A value as "mean [low, high]", without brackets where NaN leaves no interval; "undefined" for a NaN mean."""
         if math.isnan(mean):
             return "undefined"  # a share of nothing, as leaps resolved where no seed leaps
+        if self.fraction and high > mean:
+            low, high = _on_logit(mean, high - mean, 0, 1)
         percent, scale = abs(100 * mean), 100 if self.fraction else 1
         few = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 3  # as the paper prints them
         decimals = few if self.fraction else self.decimals

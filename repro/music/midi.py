@@ -7,6 +7,7 @@ content of a file can stop the others from being read: a file without a melody i
 import os
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ ENDINGS = (".mid", ".midi")
 REASONS = ("unreadable", "no notes", "no such track", "too short", "few pitches", "range too wide", "duplicate")
 BAR = 16  # sixteenths
 LEAST = (7 * BAR, 5)  # events and different pitches of a melody
+OFF = 0.1  # of a sixteenth: so far from it a note is off the grid
 MOST_SILENCE = 2 * BAR  # songs let a voice pause for a whole verse
 MOST_EVENTS = 256 * BAR  # held-out scores run the RNN over whole melodies
 MOST_BYTES = 4_000_000  # about 500,000 notes
@@ -65,15 +67,28 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
         except Dropped as dropped:
             reasons.append(dropped)
             continue
-        struck, kept = (len(np.unique(voice[row])) for row in (3, 0))
-        if kept < struck:
-            lost = f"{struck - kept} of {struck} notes begin on a sixteenth that another has, and are dropped"
-            warnings.warn(f"{printable(file.name)}: {lost}", stacklevel=2)
+        if told := "; ".join(_told(voice[3], voice[0], score)):
+            warnings.warn(f"{printable(file.name)}: {told}", stacklevel=2)
         return events
     raise reasons[0]
 
 
+def _told(ticks: np.ndarray, steps: np.ndarray, score: ScoreTick) -> Iterator[str]:
+    """What of a voice, whose notes begin at ticks and are moved to steps, is read otherwise than it stands there."""
+    struck, first = np.unique(ticks, return_index=True)
+    off = np.abs(struck * STEPS_PER_QUARTER / score.tpq - steps[first]) > OFF
+    if off.any():
+        yield f"{off.sum()} of {len(struck)} notes begin off the grid of sixteenths, and are moved to it"
+    if lost := len(struck) - len(np.unique(steps)):
+        yield f"{lost} of {len(struck)} notes begin on a sixteenth that another has, and are dropped"
+    metres = {f"{each.numerator}/{each.denominator}" for each in score.time_signatures} - {"4/4"}
+    if metres:
+        yield f"its metre is {', '.join(sorted(metres))}: bars are counted in sixteen sixteenths from its first note"
+
+
 def _score(midi: bytes) -> ScoreTick:
+    if midi.startswith(b"RIFF"):  # around a MIDI file
+        midi = midi[max(0, midi.find(b"MThd")) :]
     if midi and not midi.startswith(b"MThd"):
         raise Dropped("unreadable: MThd not found")
     if midi[8:10] == b"\0\2":
@@ -91,9 +106,9 @@ def _score(midi: bytes) -> ScoreTick:
 
 
 def _repaired(midi: bytes) -> bytes:
-    """A file whose controllers' values are at most 127 and whose notes end, with their track at the latest."""
+    """A file whose values are at most 127, whose header counts its tracks, and whose notes end, at last with these."""
     # Dropped names the place of any other byte that is none of an event's; a file that is cut off stays as it is
-    parts, at = [midi[:14]], 14
+    parts, at, tracks = [midi[:14]], 14, 0
     sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER
     try:
         while at < len(midi):
@@ -103,9 +118,11 @@ def _repaired(midi: bytes) -> bytes:
                 _end_notes(track, at + 8, sixteenth)
                 size = len(track)
             parts += [kind, size.to_bytes(4), bytes(track)]
+            tracks += kind == b"MTrk"
             at += 8 + int.from_bytes(midi[at + 4 : at + 8])
     except IndexError:
         return midi
+    parts[0] = midi[:10] + min(tracks, 0xFFFF).to_bytes(2) + midi[12:14]
     return b"".join(parts)
 
 
@@ -126,8 +143,9 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
         if data[at] & 0x80:
             status, at = data[at], at + 1
         kind, values = status & 0xF0, 1 if status & 0xE0 == 0xC0 else 2
-        if kind == 0xB0 and data[at] < 0x80 <= data[at + 1]:
-            data[at + 1] = 0x7F
+        last = at + values - 1  # above 127 it is clipped, but where a note ends: there, bytes are more likely lost
+        if kind != 0x80 and max(data[at:last], default=0) < 0x80 <= data[last]:
+            data[last] = 0x7F
         if not status or max(data[at : at + values]) > 0x7F:
             raise Dropped(f"unreadable: byte {place + at} is none of an event's")
         if kind == 0x90 and data[at + 1]:

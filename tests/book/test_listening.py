@@ -68,6 +68,9 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
     answered(study, "ann", 4).to_csv(tmp_path / "ann_early.csv", index=False)
     answered(study, "ann").to_csv(tmp_path / "ann_late.csv", index=False)
     answered(study, "bob").to_csv(tmp_path / "BOB.CSV", index=False, sep=";", encoding="utf-8-sig")
+    sheet = answered(study, "eve").assign(preference="1.0", seconds="9,5")
+    sheet.to_csv(tmp_path / "eve.csv", index=False, sep="\t", encoding="utf-16")
+    answered(study, "Eve", 3).to_csv(tmp_path / "capital.csv", index=False)
     two = pd.concat([answered(study, "c", 1)] * 2)
     bad = {
         "foreign": (answered(made(1), "c"), "is of another study, 's"), "twice": (two, "or one twice"),
@@ -89,10 +92,12 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_bytes(content)
     (tmp_path / "folder.csv").mkdir()
     read, left_out = listening.read_ratings(tmp_path, study)
-    assert read["rater"].value_counts().to_dict() == {"ann": 10, "bob": 10} and set(read["preference"]) == {1}
-    assert read["second_model"].tolist() == 2 * study.pairs["second_model"][:10].tolist()
+    assert read["rater"].value_counts().to_dict() == {"ann": 10, "bob": 10, "eve": 10}
+    assert set(read["preference"]) == {1} and set(read["seconds"]) == {9.5}
+    assert read["second_model"].tolist() == 3 * study.pairs["second_model"][:10].tolist()
     said = {sentence.split(" ", 1)[0].removesuffix(".csv"): sentence for sentence in left_out}
-    assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early"} and len(left_out) == len(said)
+    assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early", "capital"}
+    assert len(left_out) == len(said)
     assert not [name for name, (_, words) in bad.items() if words not in said[name]]
     assert "is a duplicate: the ratings of ann" in said["ann_early"]
     with pytest.raises(SettingsError, match="it must be a folder"):
@@ -130,6 +135,7 @@ def test_a_rater_answers_in_a_browser(chromium: Any, tmp_path: Path, width: int)
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: faults.append(request.url) if request.url[:4] == "http" else None)
+        page.clock.install()
         page.goto((tmp_path / "index.html").as_uri())
         page.fill("#rater", "no name!")
         page.keyboard.press("Enter")
@@ -140,12 +146,18 @@ def test_a_rater_answers_in_a_browser(chromium: Any, tmp_path: Path, width: int)
             page.wait_for_function(f"document.getElementById('where').textContent === 'Pair {place} of 10'")
             page.keyboard.press(str(answer))  # nothing has been heard yet
             assert page.is_disabled("#next")
-            page.keyboard.press("a")
-            page.wait_for_selector("#play0.heard[aria-pressed=true]")
-            page.keyboard.press("b" if place % 2 else "Space")
-            if place % 2 == 0:  # stops the first; once more plays the second
+            if place == 1:  # what is stopped before half of it is not heard
+                page.keyboard.press("a")
+                page.wait_for_selector("#play0[aria-pressed=true]")
                 page.keyboard.press("Space")
-            page.wait_for_selector("#play1.heard[aria-pressed=true]")
+                page.clock.fast_forward(10_000)
+                assert not page.query_selector(".heard")
+            for side, keys in enumerate(("a", "b" if place % 2 else "  ")):  # a space stops the first, another goes on
+                for key in keys:
+                    page.keyboard.press(key)
+                page.wait_for_selector(f"#play{side}[aria-pressed=true]:not(.heard)")
+                page.clock.fast_forward(3_300)  # half of it has sounded
+                page.wait_for_selector(f"#play{side}.heard")
             page.keyboard.press(str(answer))
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             page.keyboard.press("Enter")

@@ -185,5 +185,7 @@ def test_the_committed_alarms() -> None:
     assert (alarms["music in the path form, gamma 1"] != "").all() and (alarms["trained_prior"] != "").any()
     assert (alarms[["as_notated", "rebuilt"]] == "").all() and (alarms[["terminal_plain", "authors"]] != "").all()
     for name in ("music", "molecules"):
-        made = verdicts.alarms(verdicts.read_table(LAPTOP, name)).set_index("experiment")["alarm"]
+        table = verdicts.read_table(LAPTOP, name)
+        table = table[~table["experiment"].str.startswith("front_gamma")]  # those are some of the fronts
+        made = verdicts.alarms(table).set_index("experiment")["alarm"]
         assert len(made) and all(made[each].tolist() == alarms[each].tolist() for each in made.index.unique())

@@ -16,6 +16,7 @@ from repro.music import corpus, midi
 from repro.music.events import HOLD, REST, Dropped
 from repro.settings import TuneSettings
 
+pytestmark = pytest.mark.filterwarnings("ignore:one.mid")  # of what is moved; tests of it ask for another file
 C, D, E, F = 14, 16, 18, 19  # the events that strike C4 to F4
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 Note = tuple[int, float, float]  # pitch, begin and end in quarter notes
@@ -258,6 +259,8 @@ END = tuple(bytes((2, 0x80, pitch, 0)) for pitch in (60, 62, 64))  # two ticks, 
     [
         (STRIKE[0] + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),
         (b"\0\xb0\7\xff" + STRIKE[0] + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),  # mido#63
+        (b"\0\x90\x3c\xff" + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),  # velocity, program, aftertouch
+        (b"\0\xc0\xff\0\xd0\xc8" + STRIKE[0] + END[0], [C, HOLD]),
         (b"\0\xff\x59\2\xee\0" + STRIKE[0] + END[0], [C, HOLD]),  # 18 flats: mido#235
         (b"\0\xf0\3abc" + STRIKE[0] + END[0] + STRIKE[1], [C, HOLD, D]),  # the last never ends: music21#600
         (STRIKE[0] + b"\2" + STRIKE[1][1:] + b"\2" + STRIKE[2][1:], [C, HOLD, D, HOLD, E]),  # none does
@@ -266,7 +269,7 @@ END = tuple(bytes((2, 0x80, pitch, 0)) for pitch in (60, 62, 64))  # two ticks, 
     ],
 )
 def test_broken_events_cost_no_note(tmp_path: Path, track: bytes, events: list[int]) -> None:
-    """Protects files after public bug reports: controllers above 127, keys that there are not, notes that never end."""
+    """Protects files after public bug reports: values above 127, keys that there are not, notes that never end."""
     (tmp_path / "a.mid").write_bytes(raw(track))
     assert midi.melody(tmp_path / "a.mid", least=(1, 1)).tolist() == events
 
@@ -286,11 +289,33 @@ def test_a_byte_that_is_none_of_an_event_is_named(tmp_path: Path) -> None:
         midi.melody(tmp_path / "a.mid")
 
 
-def test_notes_off_the_grid_are_counted(tmp_path: Path) -> None:
-    """Protects from half a melody that vanishes without a word: thirty-seconds share their sixteenth."""
-    quick = [(pitch, i / 8, (i + 1) / 8) for i, pitch in enumerate((60, 62) * 80)]
-    (tmp_path / "a.mid").write_bytes(solo(quick))
-    with pytest.warns(
-        UserWarning, match="a.mid: 79 of 160 notes begin on a sixteenth that another has, and are dropped"
-    ):
+def test_a_file_whose_header_counts_other_tracks_is_read(tmp_path: Path) -> None:
+    """Protects files whose first track holds no note and whose header knows no other, and those inside a RIFF."""
+    empty = b"MTrk" + bytes((0, 0, 0, 4, 0, 0xFF, 0x2F, 0))
+    one = raw(STRIKE[0] + END[0])
+    few = b"MThd" + bytes((0, 0, 0, 6, 0, 1, 0, 1, 0, 4)) + empty + one[14:]
+    for content in (few, b"RIFF\0\0\0\0RMIDdata\0\0\0\0" + one):
+        (tmp_path / "a.mid").write_bytes(content)
+        assert midi.melody(tmp_path / "a.mid", least=(1, 1)).tolist() == [C, HOLD]
+
+
+@pytest.mark.parametrize(
+    ("begins", "told"),
+    [
+        (np.arange(160) / 8, "79 of 160 notes begin on a sixteenth that another has, and are dropped"),
+        (np.arange(48) / 3, "32 of 48 notes begin off the grid of sixteenths, and are moved to it"),  # triplets
+        (np.arange(64) / 2 + np.tile([0, 1 / 6], 32), "32 of 64 notes begin off the grid of sixteenths"),  # swing
+    ],
+)
+def test_notes_off_the_grid_are_counted(tmp_path: Path, begins: np.ndarray, told: str) -> None:
+    """Protects from notes that move or vanish without a word: thirty-seconds share their sixteenth."""
+    (tmp_path / "a.mid").write_bytes(solo([(60 + 2 * (i % 2), at, at + 0.1) for i, at in enumerate(begins.tolist())]))
+    with pytest.warns(UserWarning, match=f"a.mid: .*{told}"):
+        midi.melody(tmp_path / "a.mid", least=(1, 1))
+
+
+def test_another_metre_is_said(tmp_path: Path) -> None:
+    """Protects from bars that are none: with another metre than 4/4 they are counted in sixteen sixteenths, too."""
+    (tmp_path / "a.mid").write_bytes(raw(b"\0\xff\x58\4\6\3\x18\x08" + STRIKE[0] + END[0]))
+    with pytest.warns(UserWarning, match="a.mid: its metre is 6/8: bars are counted in sixteen sixteenths"):
         midi.melody(tmp_path / "a.mid", least=(1, 1))
