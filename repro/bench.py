@@ -4,9 +4,6 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from repro import runs
 from repro.exact import EVERY, PROBLEMS, Enumerable, Exact
 from repro.kl_control import METHODS
@@ -17,8 +14,6 @@ from repro.settings import PolicySettings, TutorSettings, changed
 from repro.store import Record
 from repro.studies import ExactStudy, RoadStudy
 from repro.tutor import Learner, Row
-
-LONG = ["experiment", "method", "c", "seed", "metric", "value"]
 
 
 def start_of(method: str) -> Any:
@@ -48,40 +43,17 @@ def solved(name: str, c: float) -> Exact:
     return Exact(problem, prior(problem).rnn(), c)
 
 
-def settings(form: str, method: str, gamma: float, study: ExactStudy) -> PolicySettings:
-    """The settings of a run in one of the two forms, path (path-consistent) and paper."""
-    if form == "path":
-        return replace(EXACT_PATH, method=method, gamma=gamma, c=study.c, steps=study.steps)
-    return replace(EXACT_TUTOR, method=method, gamma=gamma, c=study.c, rounds=study.steps, start=start_of(method))
-
-
 def learned(study: ExactStudy) -> Results:
     """Q, Psi and G in the path-consistent form, Psi and G in the paper's, and Psi with discounts."""
-    kinds = [("path", "q", 1.0), ("path", "psi", 1.0), ("path", "g", 1.0), ("paper", "psi", 1.0), ("paper", "g", 1.0)]
-    kinds += [("path", "psi", gamma) for gamma in study.gammas]
+    path = replace(EXACT_PATH, c=study.c, steps=study.steps)
+    paper = replace(EXACT_TUTOR, c=study.c, rounds=study.steps)
+    kinds: list[tuple[str, Any]] = [("path", replace(path, method=method)) for method in ("q", "psi", "g")]
+    kinds += [("paper", replace(paper, method=method, start=start_of(method))) for method in ("psi", "g")]
+    kinds += [("path", replace(path, method="psi", gamma=gamma)) for gamma in study.gammas]
     return runs.finish_all("exact", [
-        Task(problem, prior(problem), settings(*kind, study), seed, row=partial(_distances, short=True),
-             observe="exact", labels={"domain": problem.name, "form": kind[0], "gamma": kind[2]})
-        for problem in PROBLEMS for kind in kinds for seed in study.seeds])  # fmt: skip
-
-
-def ended(study: ExactStudy, curves: pd.DataFrame) -> pd.DataFrame:
-    """Where the runs end, long: experiment, method, c, seed, metric, value; the prior has seed 0 and no c."""
-    # exact_DOMAIN, also with _plain (the paper's form) or _gammaG behind it, hold kl_to_optimum and objective; `exact`
-    # holds what is judged: the larger KL of the domains, as kl, and in the paper's form kl_paper_form
-    last, truths = curves[curves["step"] == curves["step"].max()], [solved(each.name, study.c) for each in PROBLEMS]
-    names = ["domain", "form", "method", "gamma", "seed", "kl", "objective"]
-    start = [(each.domain.name, "path", "prior", 1.0, 0, each.kl_to_optimum(each.log_prior),
-              each.objective(each.log_prior)) for each in truths]  # fmt: skip
-    rows = pd.concat([last[names], pd.DataFrame(start, columns=names)], ignore_index=True)
-    rows["c"] = np.where(rows["method"] == "prior", np.nan, study.c)
-    worst = rows[rows["gamma"] == 1].groupby(["form", "method", "c", "seed"], dropna=False)["kl"].max().reset_index()
-    worst["metric"] = np.where(worst["form"] == "paper", "kl_paper_form", "kl")
-    judged = worst.rename(columns={"kl": "value"}).assign(experiment="exact")
-    discounted = [f"_gamma{gamma:g}" if gamma < 1 else "" for gamma in rows["gamma"]]
-    rows["experiment"] = "exact_" + rows["domain"] + np.where(rows["form"] == "paper", "_plain", "") + discounted
-    each = rows.rename(columns={"kl": "kl_to_optimum"}).melt(LONG[:4], ["kl_to_optimum", "objective"], "metric")
-    return pd.concat([judged[LONG], each[LONG]], ignore_index=True)
+        Task(problem, prior(problem), settings, seed, row=partial(_distances, short=True), observe="exact",
+             labels={"domain": problem.name, "form": form, "gamma": settings.gamma})
+        for problem in PROBLEMS for form, settings in kinds for seed in study.seeds])  # fmt: skip
 
 
 # Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the

@@ -10,6 +10,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from numbers import Real
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -26,6 +27,15 @@ _EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "_
 
 class DomainError(ValueError):
     """A domain that cannot be used, said in one sentence."""
+
+
+def demand(error: type[Exception], holds: object, sentence: str) -> None:
+    """Raises an error with this sentence unless something holds."""
+    if not holds:
+        raise error(sentence)
+
+
+must = partial(demand, DomainError)
 
 
 class Domain:
@@ -81,17 +91,14 @@ class Domain:
 def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
     given = np.asarray(domain.step_rewards(sequences.copy()))
-    if given.shape != sequences.shape or given.dtype.kind not in "fiub":
-        raise DomainError(
-            f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}: "
-            f"give one number per step, {sequences.shape}"
-        )
+    fits = given.shape == sequences.shape and given.dtype.kind in "fiub"
+    have = f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}"
+    must(fits, f"{have}: give one number per step, {sequences.shape}")
     given = np.where(alive(sequences, domain.end), given, 0)
     if not (np.abs(given) < LARGEST).all():
         row, step = np.argwhere(~(np.abs(given) < LARGEST))[0]
-        raise DomainError(
-            f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}: give a finite number"
-        )
+        paid = f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}"
+        raise DomainError(f"{paid}: give a finite number")
     return given
 
 
@@ -116,8 +123,7 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     if values is None:
         raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
-    if len(values) != len(strings):
-        raise DomainError(f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
+    must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
         if not isinstance(value, Real) or not abs(float(value)) < LARGEST:
             raise DomainError(f"the reward of {string!r} is {value}: give a finite number")
@@ -146,24 +152,17 @@ def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np
 
 def must_fit(domain: Domain, vocabulary: int) -> None:
     """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
-    tokens, name = len(domain.vocabulary), domain.name
-    if tokens != vocabulary:
-        raise DomainError(f"the domain {name!r} has {tokens} tokens and its prior {vocabulary}: they must be the same")
-    if type(domain.horizon) is not int or domain.horizon < 1:
-        raise DomainError(
-            f"the domain {name!r} has the horizon {domain.horizon!r}: it must be a whole number from 1 on"
-        )
-    paid = domain.invalid
-    if isinstance(paid, bool) or not isinstance(paid, Real) or not (paid == -math.inf or abs(paid) < LARGEST):
-        raise DomainError(
-            f"the domain {name!r} has invalid {paid!r}: what invalid strings earn must be a finite number"
-        )
-    if domain.end is not None and not 0 <= domain.end < tokens:
-        raise DomainError(f"the domain {name!r} has the end token {domain.end}: it must lie in 0 to {tokens - 1}")
+    tokens, paid, has = len(domain.vocabulary), domain.invalid, f"the domain {domain.name!r} has"
+    must(tokens == vocabulary, f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
+    whole = type(domain.horizon) is int and domain.horizon >= 1
+    must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
+    finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)
+    must(finite, f"{has} invalid {paid!r}: what invalid strings earn must be a finite number")
+    inside = domain.end is None or 0 <= domain.end < tokens
+    must(inside, f"{has} the end token {domain.end}: it must lie in 0 to {tokens - 1}")
     first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))
-    if first.shape != (2,) or first.dtype.kind not in "iu" or not ((first >= 0) & (first < tokens)).all():
-        sentence = f"the first inputs of the domain {name!r} are {first}"
-        raise DomainError(f"{sentence}: give whole numbers in 0 to {tokens - 1}")
+    fits = first.shape == (2,) and first.dtype.kind in "iu" and ((first >= 0) & (first < tokens)).all()
+    must(fits, f"the first inputs of the domain {domain.name!r} are {first}: give whole numbers in 0 to {tokens - 1}")
 
 
 def digest(own: object) -> str | None:

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from repro import ROOT, processes, store
-from repro.domain import INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must_fit, rewards
+
+from repro.domain import (  # isort: skip
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, rewards)  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
 from repro.prior import train_prior
@@ -54,12 +56,11 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     """
     encode, tokens = getattr(domain, "encode", None), len(domain.vocabulary)
     rows = [np.asarray(row) for row in (encode(list(sequences)) if encode else sequences)]
-    if len(rows) < 2:
-        raise DomainError(f"there are {len(rows)} sequences to learn from: at least two are needed")
+    must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
+    wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
     for place, row in enumerate(rows):
         whole = row.ndim == 1 and row.dtype.kind in "iu"
         if not whole or not 2 <= len(row) <= domain.horizon + 1 or not 0 <= row.min() <= row.max() < tokens:
-            wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
             raise DomainError(f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
     order = np.random.default_rng(0).permutation(len(rows))
     learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
@@ -73,8 +74,8 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
 def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,
               tokeniser: str = "") -> Prior:  # fmt: skip
     """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
-    if not isinstance(lstm, nn.LSTM) or lstm.num_layers > 1 or lstm.bidirectional or lstm.proj_size:
-        raise DomainError(f"the network is {lstm}: a prior is one LSTM layer in one direction")
+    plain = isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and not lstm.bidirectional and not lstm.proj_size
+    must(plain, f"the network is {lstm}: a prior is one LSTM layer in one direction")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
     for what, given, wanted in (
@@ -82,8 +83,7 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
         ("scores so many tokens", linear.out_features, tokens),
         ("has a head over so many cells", linear.in_features, cells),
     ):  # fmt: skip
-        if given != wanted:
-            raise DomainError(f"the network {what}: {given}; it must be {wanted}")
+        must(given == wanted, f"the network {what}: {given}; it must be {wanted}")
     rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
     inputs = weights["weight_ih_l0"] if embedding is None else weights["weight_ih_l0"] @ embedding.weight.T
     bias = weights["bias_ih_l0"] + weights["bias_hh_l0"] if lstm.bias else torch.zeros(4 * cells)
@@ -114,8 +114,8 @@ class Sequences(Strings):
         """`horizon` counts the end token too; a string that has not ended there earns `invalid`."""
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
         self.first = self.end  # before a string stands the end of another
-        if len(set(self.vocabulary)) <= self.end or max(map(len, self.vocabulary)) > 1:
-            raise DomainError(f"the alphabet is {alphabet!r}: it must be different single characters, without $")
+        single = len(set(self.vocabulary)) > self.end and max(map(len, self.vocabulary)) == 1
+        must(single, f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.horizon, self.reward, self.invalid = horizon, reward, invalid
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
@@ -142,23 +142,21 @@ def check(domain: Domain, prior: Prior) -> None:
     must_fit(domain, prior.rnn.vocabulary)
     name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
     paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
-    if not np.array_equal(paid, rewards(domain, tokens)):
-        raise DomainError(f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
+    again = np.array_equal(paid, rewards(domain, tokens))
+    must(again, f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
     alone = rewards(domain, tokens[: CHECKED // 2])
     if not np.allclose(alone, paid[: CHECKED // 2]):
         row = int(np.argmax(~np.isclose(alone, paid[: CHECKED // 2]).all(axis=1)))
         other = f"the reward of {domain.text(tokens[row])!r} is another beside other sequences"
         raise DomainError(f"{other}: it must depend on that sequence alone")
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
-    if not np.allclose(parts, paid):
-        raise DomainError(f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
+    must(np.allclose(parts, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     sums = paid.sum(axis=1)
-    if np.ptp(sums) == 0:
-        same = f"all of {CHECKED} sequences of the prior earn {sums[0]:g}"
-        raise DomainError(f"{same}: a reward that is always the same teaches nothing")
-    if domain.invalid > (most := np.median(sums[sums != domain.invalid])):
-        more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
-        raise DomainError(f"{more}: give `invalid` a number below what others earn")
+    same = f"all of {CHECKED} sequences of the prior earn {sums[0]:g}"
+    must(np.ptp(sums) > 0, f"{same}: a reward that is always the same teaches nothing")
+    most = np.median(sums[sums != domain.invalid])
+    more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
+    must(domain.invalid <= most, f"{more}: give `invalid` a number below what others earn")
     for step in np.unique(np.linspace(1, domain.horizon - 1, CUTS).astype(int)) if domain.horizon > 1 else ():
         # the same beginnings with the ends of others
         mixed = np.concatenate([tokens[:, :step], np.roll(tokens[:, step:], 1, axis=0)], axis=1)
@@ -178,9 +176,8 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
         # KL(p* || p) = E_p*[r / c] - log Z
         distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
-    if distance < 0.9 * kl:
-        raise DomainError(f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
-    if effective < FEWEST:  # the answer would be a guess
-        enough = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
-        raise DomainError(f"{enough}: ask for less, or take more")
+    reached = distance >= 0.9 * kl
+    must(reached, f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
+    counted = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
+    must(effective >= FEWEST, f"{counted}: ask for less, or take more")  # the answer would be a guess
     return math.exp(middle)

@@ -21,11 +21,10 @@ from repro import PRESETS, ROOT, own_results
 
 
 class Notebook(NamedTuple):
-    """A source notebook, its first heading, what it found, and the names assigned in its cell tagged `parameters`."""
+    """A source notebook, its first heading, and the names assigned in its cell tagged `parameters`."""
 
     path: Path
     title: str
-    finding: str  # the first sentence under "What we see", about the results of preset laptop
     parameters: tuple[str, ...]
 
 
@@ -42,8 +41,7 @@ def read_notebook(path: Path) -> Notebook:
     title = "".join(re.findall(r"^#+\s*(.+)$", prose, re.MULTILINE)[:1])
     tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     names = re.findall(r"^(\w+) *(?::[^=\n]+)?=(?!=)", "\n".join(tagged[:1]), re.MULTILINE)
-    seen = re.findall(r"^## What we see.*\n+(?:\* )?(.+?[.!?])(?=\s|\*|$)", prose, re.MULTILINE)
-    return Notebook(path, title, seen[0].replace("**", "") if seen else title, tuple(names))
+    return Notebook(path, title, tuple(names))
 
 
 def find_notebooks(only: str | None = None) -> list[Notebook]:
@@ -67,12 +65,14 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     # argparse, but an error is one sentence
     parser.error = lambda message: refuse(f"{message}; --help lists the options.")  # type: ignore[method-assign]
     add = parser.add_argument
-    add("--preset", default="laptop", help="smoke, laptop (default) or paper")
+    add("--preset", dest="given", action="append", default=[], type=lambda name: ("preset", name), metavar="NAME",
+        help="smoke, laptop (default) or paper")  # fmt: skip
     add("--only", metavar="NN", help="only the notebooks whose names start so: 02, or 01,02")
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
-    add("-p", dest="given", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+    add("-p", dest="given", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="a parameter for every notebook that has it; may be repeated")  # fmt: skip
-    add("--results", metavar="DIR", help="where results go (default: results/PRESET, or one of results/own with -p)")
+    add("--results", dest="given", action="append", type=lambda folder: ("results", folder), metavar="DIR",
+        help="where results go (default: results/PRESET, or one of results/own with -p)")  # fmt: skip
     add("--fresh", action="store_true", help="ignore finished runs")
     add("--train-priors", action="store_true", help="ignore the shipped priors")
     add("--lab", action="store_true", help="open JupyterLab instead of running the notebooks")
@@ -82,17 +82,20 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     add("--check", action="store_true", help="check the other options and stop")
     options = parser.parse_args(arguments)
     parameters = dict(options.given)
-    preset = parameters.setdefault("preset", options.preset)
+    names = [name for name, _ in options.given]  # --preset and --results are parameters too
+    if twice := [name for name in parameters if names.count(name) > 1]:
+        refuse(f"{twice[0]} is given {names.count(twice[0])} times: give it once, by -p or by an option of its own.")
+    preset = parameters.setdefault("preset", "laptop")
     if preset not in PRESETS:
         refuse(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}.")
     if options.jobs is not None and not re.fullmatch("0*[1-9][0-9]*", options.jobs):
         refuse(f"--jobs must be a positive whole number, not {options.jobs!r}.")
     notebooks = find_notebooks(options.only)
     known = sorted({name for notebook in notebooks for name in notebook.parameters})
-    if unknown := [name for name, _ in options.given if name not in known]:
+    if unknown := [name for name in parameters if name not in (*known, "preset", "results")]:
         refuse(f"no notebook chosen here has a parameter {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
-    if options.results is not None or parameters.keys() - {"preset"}:  # changed settings go elsewhere, as in studies
-        parameters.setdefault("results", options.results or own_results(parameters))
+    if parameters.keys() - {"preset"}:  # changed settings go elsewhere, as in studies
+        parameters.setdefault("results", own_results(parameters))
     results = ROOT / f"results/{preset}"
     if "results" in parameters:
         from repro.settings import SettingsError, results_folder  # takes longer than `--list` may
@@ -216,7 +219,8 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
             except KeyboardInterrupt:
                 print("interrupted. Finished runs are kept: the same command goes on.", flush=True)
                 return 130  # the exit code that shells expect after Ctrl-C
-            told = problem or (notebook.finding if results == report.REFERENCE else notebook.title)
+            finding = report.finding(notebook.path) if results == report.REFERENCE else ""
+            told = problem or finding or notebook.title
             print(f"{(time.monotonic() - start) / 60:5.1f} min  {told}", *notes, sep="\n    ", flush=True)
             failed |= bool(problem)
     try:
@@ -224,8 +228,9 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
         if failed:
             print("\nFinished runs are kept: the same command goes on.")
         else:
-            print("", *map("\n    ".join, report.found(results, rows).get("answers", {}).items()), sep="\n")
-            print(f"\nVerdicts: {verdicts.counts(rows) if rows else 'none yet, run notebook 99'}.")
+            answers = [*map("\n    ".join, report.found(results, rows).get("answers", {}).items())]
+            print("", *answers, sep="\n", end="\n\n" if answers else "\n")
+            print(f"Verdicts: {verdicts.counts(rows) if rows else 'none yet, run notebook 99'}.")
             print(f"The report: {store.shown(page)}", flush=True)
     except Exception as error:  # whatever the report meets, hours of runs end with their own exit code
         print(f"\nThe report was not written: {type(error).__name__}: {error}", flush=True)

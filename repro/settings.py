@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
@@ -17,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from repro import ROOT
-from repro.domain import INVALID
+from repro.domain import INVALID, demand
 from repro.kl_control import METHODS, Q
 
 TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
@@ -31,10 +32,7 @@ class SettingsError(ValueError):
     """A setting that does not exist or cannot be used, in one sentence."""
 
 
-def need(condition: bool, sentence: str) -> None:
-    """Raises SettingsError with this sentence unless the condition holds."""
-    if not condition:
-        raise SettingsError(sentence)
+need = partial(demand, SettingsError)
 
 
 @dataclass_transform(frozen_default=True)
@@ -143,7 +141,6 @@ Seeds = Annotated[tuple[Whole, ...], *Several]
 FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
-Collections = Annotated[tuple[TuneCollection, ...], *Several]
 # of an RNN's products; "auto" stays in a run's name, so that all machines find the run
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -152,7 +149,8 @@ Precision = Literal["float32", "bfloat16", "auto"]
 class TuneSettings:
     """Which tunes the Note RNN learns from."""
 
-    collections: Collections = get_args(TuneCollection)  # ours: music21's ABC tunes; the paper's MIDI songs are private
+    # ours: music21's ABC tunes; the paper's MIDI songs are private
+    collections: Annotated[tuple[TuneCollection, ...], *Several] = get_args(TuneCollection)
     minimum_in_key: Share = 0.95  # ours: of a melody; the corpus then has 99.5 % (its Note RNN plays .1 % out of key)
     minimum_events: Annotated[Count, Field(ge=2)] = 32  # ours: one melody of the reinforcement learning
     midi_folder: str = ""  # a folder of your own MIDI files to learn from instead, by the rules of `repro.music.midi`

@@ -73,13 +73,8 @@ def test_a_small_study_of_own_molecules(tmp_path: Path) -> None:
 
 
 def test_a_small_study_of_exact_problems() -> None:
-    """Protects the exact notebook: curves start at step 0, and where runs end stands in a long table, worst first."""
+    """Protects the exact notebook: curves start at step 0, where every policy is still the prior."""
     small = study("smoke", "exact", steps=2)
     curves = bench.learned(small).curves()
     assert len(curves) == 28 and set(curves["step"]) == {0, 2}
     assert (curves[curves["step"] == 0].groupby("domain")["kl"].std() < 1e-4).all()  # all begin as the prior
-    ended = bench.ended(small, curves)
-    assert list(ended.columns) == bench.LONG and not ended.duplicated(bench.LONG[:5]).any()
-    kl = ended[ended["metric"].str.startswith("kl")].set_index(["experiment", "method"]).sort_index()["value"]
-    assert max(kl["exact_brackets", "g"].item(), kl["exact_tones", "g"].item()) == kl["exact", "g"].min()
-    assert {"exact_tones_plain", "exact_brackets_gamma0.5"} <= set(ended["experiment"])

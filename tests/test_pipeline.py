@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from repro import ROOT, pipeline
+from repro.book import report
 
 OWN = "results/own/c=1.0_preset=smoke"
 REPORT = f"""
@@ -150,6 +151,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--jobs 0", "--jobs must be a positive whole number, not '0'."),
         ("--test --jobs 2.5", "--jobs must be a positive whole number"),
         ("--results notebooks/00_start_here.ipynb", "cannot be written"),
+        ("--preset smoke -p preset laptop", "preset is given 2 times: give it once"),
+        ("-p results here --results there", "results is given 2 times: give it once"),
     ],
 )
 def test_bad_input_is_refused(root: Path, capsys: pytest.CaptureFixture[str], arguments: str, sentence: str) -> None:
@@ -172,7 +175,7 @@ def test_only_selects_and_changes_go_elsewhere(root: Path) -> None:
 
 def test_a_line_tells_what_a_notebook_found(root: Path) -> None:
     """Protects the terminal: the finding is the first sentence under "What we see", whole and without marks."""
-    found = {notebook.path.stem: notebook.finding for notebook in pipeline.find_notebooks()}
+    found = {notebook.path.stem: report.finding(notebook.path) for notebook in pipeline.find_notebooks()}
     assert found["01_exact_optimum"] == "Psi and G end at the optimum, in every seed."
     assert found["10_roads"].startswith("At c = .5, on brackets and tones, ")
     assert not [each for each in found.values() if len(each) > 200 or each[-1] not in ".!?" or "*" in each]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.book.paper import METHOD_NAMES, TABLE_1_WANTED
-from repro.book.rule import KL_CONTROL, Claim, Number, Quantity, Values
+from repro.book.rule import KL_CONTROL, Claim, Number, Values
 from repro.music.events import NUM_EVENTS
 from repro.studies import ROAD_NAMES
 
@@ -55,12 +55,11 @@ def _chosen(words: str) -> Number:
 def _claim(fields: dict[str, Any]) -> Claim:
     """A claim of its fields; ValueError: a word of its formula, or of its levels, is no model."""
     if "number" in fields:
-        words, levels = fields.pop("number"), fields.pop("levels", "")
+        levels, words = fields.get("levels", ""), fields["number"]
         named = re.findall(r"{(\w+)}", levels) + ([] if words in SPECIAL else re.findall(r"[^\s-]+|-(?=\S)", words))
         if unknown := sorted({*named} - {"min", "max", "ours", *METHOD_NAMES, *ROAD_NAMES}):
             raise ValueError(f"claims.toml: {fields['id']} names {unknown[0]!r}, which is no model")
-        number = _number(words)
-        fields["quantity"] = Quantity(fields.pop("words"), number, levels)
+        fields["number"] = _number(words)
     return Claim(**fields)
 
 

@@ -78,10 +78,8 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
     need(str(sheets) in known, f"sheets is {sheets!r}: it must be a whole number from 1 to {SHEETS}")
     meetings = int(sheets) * (len(models) - 1)
     fewest = min(len(own) for own in models.values())
-    need(
-        fewest >= meetings,
-        f"{sheets} sheets of {len(models)} models need {meetings} melodies of each: there are {fewest}",
-    )
+    asked = f"{sheets} sheets of {len(models)} models need {meetings} melodies of each"
+    need(fewest >= meetings, f"{asked}: there are {fewest}")
     rng, rows, places = np.random.default_rng(int(seed)), list[list[Any]](), np.arange(len(models))
     takes = {name: iter(rng.permutation(np.asarray(own))) for name, own in models.items()}
     names = (f"c{number:06x}" for number in rng.choice(16**6, 2 * MELODIES * len(models), replace=False))

@@ -15,6 +15,7 @@ from scipy.stats import gaussian_kde
 from repro.book.paper import MOLECULE_NAMES
 from repro.book.plots import Panel, bars, legend, look_of, new_figure, present, styled
 from repro.molecules import scores
+from repro.molecules.domain import terminal_parts
 from repro.settings import RewardWeights
 
 KINDS = {  # how RDKit's reasons begin, and what readers see; others keep RDKit's words
@@ -38,16 +39,13 @@ def scored(method: str, smiles: Iterable[str], seed: int = 0) -> pd.DataFrame:
 
 def picked(frame: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
     """At most `count` different valid strings of `scored`, with captions, `by` random, qed, logp, or worst reward."""
-    rows, pay = frame[frame["valid"]].drop_duplicates("smiles"), RewardWeights()
-    reward = pay.qed * rows["qed"] - pay.sa * rows["sa"] + pay.logp * rows["logp"]
-    reward += pay.ring_penalty * rows["ring_penalty"]
+    rows = frame[frame["valid"]].drop_duplicates("smiles")
+    reward = sum(terminal_parts(rows, rows["valid"], RewardWeights()).values())
     orders = {"qed": -rows["qed"], "logp": -rows["logp"], "worst": reward}
-    if by not in ("random", *orders):
-        raise ValueError(f"cannot pick by {by!r}: known are random, {', '.join(orders)}")
     if by == "random":
         rows = rows.sample(min(count, len(rows)), random_state=0)
     else:
-        rows = rows.iloc[orders[by].to_numpy().argsort(kind="stable")[:count]]
+        rows = rows.iloc[np.argsort(np.asarray(orders[by]), kind="stable")[:count]]
     rings = [f", rings {penalty:.0f}" if penalty else "" for penalty in rows["ring_penalty"]]
     values = zip(rows["qed"], rows["logp"], rows["sa"], rings, strict=True)
     captions = [f"QED {qed:.2f}, logP {logp:.1f}\nSA {sa:.1f}{more}" for qed, logp, sa, more in values]

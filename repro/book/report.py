@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,14 @@ from urllib.parse import quote
 import matplotlib as mpl
 import mistune
 import nbformat
-import numpy as np
 import pandas as pd
 from IPython.display import Image as Shown
 from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
-from scipy.io import wavfile
 
 from repro import ROOT, store
 from repro.book import verdicts
 from repro.book.tables import table_1, table_2
-from repro.music import events
 from repro.runs import Results
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
@@ -67,38 +63,18 @@ def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     """Writes figures/NAME.svg (places to .01 point) and .png (256 colours), and returns the latter for the notebook."""
     source = f"figures/{name}, settings and commit in {INDEX}"
-    write_file(results, f"figures/{name}.svg", _svg(figure, name, source).encode())
-    png = _png(figure, source)
-    write_file(results, f"figures/{name}.png", png)
-    return Shown(png, width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
-
-
-def _svg(figure: Figure, name: str, source: str) -> str:
-    svg = io.StringIO()
+    svg, drawn, png, text = io.StringIO(), io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same ids every time, text as text
         figure.savefig(svg, format="svg", metadata={"Date": None, "Source": source})
     # paths and places with two decimals: half the size, and nobody sees it
-    return re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg.getvalue())
-
-
-def _png(figure: Figure, source: str) -> bytes:
-    drawn, png, text = io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
+    short = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg.getvalue())
+    write_file(results, f"figures/{name}.svg", short.encode())
     figure.savefig(drawn, format="png", dpi=WIDTH / figure.get_figwidth())
     text.add_text("Source", source)
     few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(png, "PNG", optimize=True, pnginfo=text)
-    return png.getvalue()
-
-
-def write_melody(results: Path, name: str, melody: np.ndarray) -> Path:
-    """Writes audio/NAME.mid and .wav (mono, 16 bits) and returns the audio's path."""
-    with tempfile.TemporaryDirectory() as folder:
-        midi = Path(folder) / "melody.mid"
-        events.to_midi(melody, midi)
-        write_file(results, f"audio/{name}.mid", midi.read_bytes())
-    wav = io.BytesIO()
-    wavfile.write(wav, events.AUDIO_RATE, (events.to_audio(melody) * 32767).astype(np.int16))
-    return write_file(results, f"audio/{name}.wav", wav.getvalue())
+    write_file(results, f"figures/{name}.png", png.getvalue())
+    return Shown(png.getvalue(), width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
 
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -112,11 +88,8 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
 
     `records` are finished runs that stand in no Results, by the name of their experiment.
     """
-    path = results / "runs.json"
-    runs: dict[str, Any] = verdicts.read_runs(results)
-    made = {experiment.name: experiment.numbers() for experiment in experiments}
-    for name, finished in records.items():
-        made[name] = {record.key: record.numbers for record in finished}
+    runs, made = verdicts.read_runs(results), {experiment.name: experiment.numbers() for experiment in experiments}
+    made |= {name: {record.key: record.numbers for record in finished} for name, finished in records.items()}
     for name, ours in made.items():
         # a run lists all experiments that share it, so that the file does not depend on who writes last; runs of this
         # one that it no longer has go, unless another has them
@@ -128,7 +101,7 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         if drawn not in run["experiments"]:
             run.pop(part, None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
-    return write_file(results, path.name, text.encode(), list(made))
+    return write_file(results, "runs.json", text.encode(), list(made))
 
 
 def write_file(results: Path, name: str, content: bytes, experiments: Sequence[str] = ()) -> Path:
@@ -148,19 +121,15 @@ def record(results: Path, notebook: str, parameters: str, journal: Path, commit:
     told = {"notebook": notebook, "parameters": parameters, "experiments": " ".join(experiments), "commit": commit}
     before = {(row["file"], row["notebook"]): row for row in provenance(results)}
     rows = {key: row for key, row in before.items() if row["notebook"] != notebook}
-    for entry in noted:
-        if entry["results"] == str(results):
-            rows[entry["file"], notebook] = {"file": entry["file"], **told}
+    here = [entry["file"] for entry in noted if entry["results"] == str(results)]
+    rows |= {(file, notebook): {"file": file, **told} for file in here}
     kept = []
     for key, row in sorted(rows.items()):
-        path = results / row["file"]
-        if not path.is_file():
-            continue
-        now = {**row, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        then = before.get(key, {})
-        # where nothing else has changed, the first commit stays, unless nobody else can have it
-        same = {**then, "commit": commit} == now and "+" not in then["commit"]
-        kept.append(then if same else now)
+        if (path := results / row["file"]).is_file():
+            now, then = {**row, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}, before.get(key, {})
+            # where nothing else has changed, the first commit stays, unless nobody else can have it
+            same = {**then, "commit": commit} == now and "+" not in then["commit"]
+            kept.append(then if same else now)
     text = pd.DataFrame(kept, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
     store.write(results / INDEX, text.encode())
 
@@ -175,8 +144,12 @@ def provenance(results: Path) -> list[dict[str, str]]:
 
 
 def write_page(results: Path) -> Path:
-    """Writes VERDICTS.md, and report.html from the ledger and the executed notebooks but for failed ones; its path."""
-    rows = verdicts.read_ledger(results)
+    """Writes VERDICTS.md (ledger, tables) and report.html (executed notebooks too, but for failed ones); its path."""
+    rows, shown = verdicts.read_ledger(results), tables(results)
+    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
+    for title, table in shown.items():
+        lines += ["", f"## {title}", "", table]
+    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
         name=results.name,
@@ -184,13 +157,12 @@ def write_page(results: Path) -> Path:
         found=found(results, rows),
         note=verdicts.NOTE,
         verdicts=verdicts.as_html(rows),
-        tables=tables(results),
+        tables=shown,
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "",
         markdown=mistune.create_markdown(escape=True, plugins=["table"]),
     )
     store.write(results / "report.html", text.encode())
-    write_verdicts(results)
     return results / "report.html"
 
 
@@ -235,30 +207,21 @@ def chapter(path: Path) -> dict[str, Any]:
         outputs = cell.get("outputs", ())
         heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
         lead = NOT_LEAD.sub("", text) if text else lead
-        for output in outputs:
-            kind, content = _seen_or_heard(output.get("data", {}))
+        for data in (output.get("data", {}) for output in outputs):
+            sound = SOUND.search("".join(data.get("text/html", "")))
+            content = sound[1] if sound else "".join(data.get("image/png", "")).replace("\n", "")
             if content and content not in shown:
-                caption = NOT_CAPTION.sub("", below)
-                shown[content] = {"kind": kind, "data": content, "heading": heading, "lead": lead, "caption": caption}
+                told = {"heading": heading, "lead": lead, "caption": NOT_CAPTION.sub("", below)}
+                shown[content] = {"kind": "wav" if sound else "png", "data": content} | told
         lead = "" if outputs else lead
     return {"title": "".join(title[:1]) or path.stem, "link": link, "made": made, "seen": "".join(seen[:1]),
             "shown": list(shown.values())}  # fmt: skip
 
 
-def _seen_or_heard(data: Mapping[str, Any]) -> tuple[str, str]:
-    """Kind (png or wav) and content (base64) of one output; "" where it is neither a figure nor a sound."""
-    sound = SOUND.search("".join(data.get("text/html", "")))
-    return ("wav", sound[1]) if sound else ("png", "".join(data.get("image/png", "")).replace("\n", ""))
-
-
-def write_verdicts(results: Path) -> Path:
-    """Writes VERDICTS.md: the ledger, and the tables where their runs were measured."""
-    rows = verdicts.read_ledger(results)
-    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    for title, text in tables(results).items():
-        lines += ["", f"## {title}", "", text]
-    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
-    return results / "VERDICTS.md"
+def finding(path: Path) -> str:
+    """The first sentence under "What we see" of a notebook, without marks; "" where there is none."""
+    sentence = re.match(r"\s*(?:\* )?(.+?[.!?])(?=\s|\*|$)", chapter(path)["seen"])
+    return sentence[1].replace("**", "") if sentence else ""
 
 
 def tables(results: Path) -> dict[str, str]:

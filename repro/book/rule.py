@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -32,14 +32,6 @@ RULES_COMMITS: dict[str, str] = LEDGER["commits"]
 FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
 
 
-class Quantity(NamedTuple):
-    """A number of ours."""
-
-    words: str
-    number: Number
-    levels: str = ""  # a sentence of the means of the claim's metric, by method, that compares with the paper's numbers
-
-
 @dataclass(frozen=True)
 class Claim:
     """One sentence of the paper and how it is tested."""
@@ -48,7 +40,9 @@ class Claim:
     sentence: str  # what the paper says, in our words
     paper: str  # the paper's numbers
     metric: str = ""
-    quantity: Quantity | None = None
+    words: str = "no test"  # what our number is
+    number: Number | None = None
+    levels: str = ""  # a sentence of the means of the metric, by method, that compares with the paper's numbers
     at_least: float = -math.inf
     at_most: float = math.inf
     source: str = "Table 1"  # where the paper says so
@@ -70,12 +64,11 @@ class Claim:
     @property
     def rule(self) -> str:
         """The threshold in words."""
-        words = self.quantity.words if self.quantity else "no test"
         bounds = []
         for name, limit in (("at least", self.at_least), ("at most", self.at_most)):
             if math.isfinite(limit):
                 bounds.append(f"{name} {100 * limit:g} {self.unit}" if self.unit and limit else f"{name} {limit:g}")
-        return f"{words}: {' and '.join(bounds)} in every seed" if bounds else words
+        return f"{self.words}: {' and '.join(bounds)} in every seed" if bounds else self.words
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -117,7 +110,7 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
         confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
     return {
         "id": claim.id, "says": claim.says or claim.id, "domain": claim.domain,
-        "experiment": claim.experiment if claim.quantity else "", "sentence": claim.sentence, "source": claim.source,
+        "experiment": claim.experiment if claim.number else "", "sentence": claim.sentence, "source": claim.source,
         "paper": claim.paper, "paper_trust": claim.trust, "ours": mean, "low": low, "high": high, "unit": claim.unit,
         "levels": _levels(claim, own, c, mean), "seeds": len(numbers), "rule": claim.rule,
         "rules_commit": RULES_COMMITS[claim.rules], "rule_before_runs": not claim.after_runs, "verdict": verdict,
@@ -146,7 +139,7 @@ def _verdict(claim: Claim, numbers: Sequence[float], low: float, high: float) ->
 def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = "") -> tuple[list[float], set[str]]:
     """The claim's number in every seed, and the methods that it asks for; a KeyError says what is missing."""
     # instead: a method whose values stand for those of Q, Psi and G; seeds are those that have both c, if it needs two
-    if claim.quantity is None:
+    if claim.number is None:
         return [], set()
     if table.empty:
         raise KeyError(f"there are no results of the experiment {claim.experiment}")
@@ -173,7 +166,7 @@ def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = ""
     seeds = {0} if claim.fitted else tuned_at(main_c) & tuned_at(other_c)  # fitted: about the prior, which has seed 0
     if not seeds:
         raise KeyError(f"any tuned model was not run at c = {other_c:g}")
-    return [claim.quantity.number(partial(of, seed)) for seed in sorted(seeds)], asked
+    return [claim.number(partial(of, seed)) for seed in sorted(seeds)], asked
 
 
 def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> list[str]:
@@ -209,13 +202,13 @@ def _predicted(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> 
 
 def _levels(claim: Claim, table: pd.DataFrame, c: float, mean: float) -> str:
     """Our means by method in the form of the paper's numbers; "" where a method of the sentence was not run."""
-    if claim.quantity is None or math.isnan(mean):
+    if claim.number is None or math.isnan(mean):
         return ""
     rows = table[(table["metric"] == claim.metric) & ((table["c"] == c) | (table["method"] == "prior"))]
     unit = "%" if claim.unit == "points" else claim.unit  # a difference of shares is in points, a share in percent
     texts = {method: number(value, unit) for method, value in rows.groupby("method")["value"].mean().items()}
     with suppress(KeyError):  # shares side by side share a percent sign
-        shown = claim.quantity.levels.format_map({"ours": number(mean, claim.unit), **texts})
+        shown = claim.levels.format_map({"ours": number(mean, claim.unit), **texts})
         return re.sub(r" %(?= /| \[|,|\])", "", shown)
     return ""
 

@@ -1,7 +1,9 @@
 """Means over seeds with their intervals, and ours beside the paper's: Tables 1 and 2."""
 
 import math
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +15,14 @@ from repro.book import paper
 
 LEVEL = 0.95  # the coverage of every interval
 FREE = (-math.inf, math.inf)
-IDENTIFIERS = ("experiment", "method", "c", "metric")  # averaging over several of these at once is always a mistake
 
 
 def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -> tuple[float, float, float]:
     """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
     # limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there
     sample = _checked(values)
-    mean = float(sample.mean())
-    half = float(_half_width(sample.std(ddof=1) if sample.size > 1 else np.nan, float(sample.size)))
+    mean, n = float(sample.mean()), sample.size
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * sample.std(ddof=1) / np.sqrt(n)) if n > 1 else math.nan
     if not np.isfinite(limits).all() or not half > 0:  # equal values, or a single one, whose bounds are NaN
         return mean, mean - half, mean + half
     if not limits[0] < mean < limits[1]:
@@ -51,26 +52,6 @@ def prediction_interval(values: Sequence[float], trials: int | None = None) -> t
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(spread + noise))
     low, high = np.clip([mean - half, mean + half], *((-np.inf, np.inf) if trials is None else (0, 1)))
     return mean, float(low), float(high)
-
-
-def over_seeds(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Averages a long table over its seeds: per group of `by`, mean, low, high, and seeds (how many are not NaN)."""
-    if frame.empty:
-        raise ValueError("no values to average: the table has no rows")
-    groups = frame.groupby(by, sort=False, dropna=False, observed=True)
-    for column in IDENTIFIERS:
-        if column in frame.columns and column not in by and groups[column].nunique(dropna=False).max() > 1:
-            raise ValueError(f"rows of several {column} would be averaged: select one, or add {column!r} to by")
-    if frame.duplicated([*by, "seed"]).any():
-        raise ValueError(f"a seed occurs twice among rows of the same {', '.join(by)}: add what tells them apart to by")
-    table = groups["value"].agg(mean="mean", std="std", seeds="count").reset_index()
-    half = _half_width(table["std"].to_numpy(), table["seeds"].to_numpy(float))
-    return table.assign(low=table["mean"] - half, high=table["mean"] + half)[[*by, "mean", "low", "high", "seeds"]]
-
-
-def _half_width(spread: np.ndarray | float, n: np.ndarray | float) -> np.ndarray:
-    freedom = np.where(n > 1, n - 1, np.nan)  # NaN: one value has no interval
-    return stats.t.ppf((1 + LEVEL) / 2, freedom) * spread / np.sqrt(freedom + 1)
 
 
 def _checked(values: Sequence[float]) -> np.ndarray:
@@ -111,28 +92,10 @@ class Row(NamedTuple):
         return value + " %" * self.fraction + ("" if math.isnan(low) else f" [{', '.join(ends)}]")
 
 
+_ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text(encoding="utf-8"))
 MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
-MUSIC_ROWS |= {
-    "log_p": Row("log p, mean over all notes (nats per note)"), "log_p_last": Row("log p of the last note (nats)"),
-    "task_reward": Row("task reward r_MT per melody"), "kl": Row("KL from the prior (nats per note)"),
-    "entropy": Row("entropy (nats per note)"), "unique": Row("distinct among 10,000 samples"),
-    "edit_distance": Row("edit distance between samples"),
-}  # fmt: skip
-MOLECULE_ROWS = {
-    "valid": Row("percent valid", True), "logp": Row("mean logP"), "qed": Row("mean QED", decimals=3, low=0, high=1),
-    "sa": Row("mean SA (minus the SA score)", sign=-1, low=1, high=10),
-    "ring_penalty": Row("mean ring penalty", decimals=3, high=0),
-    "share_without_large_rings": Row("no ring above six, of all strings", True),
-    "share_without_large_rings_of_valid": Row("no ring above six, of valid molecules", True),
-    "unique_1k": Row("unique of 1,000", True), "unique_10k": Row("unique of 10,000", True),
-    "novel": Row("novel", True), "diversity": Row("internal diversity (0 to 1)", decimals=3, low=0, high=1),
-    "ended": Row("ended before the horizon", True), "length": Row("length (tokens)", decimals=1, low=0),
-    "log_p": Row("log p under the prior (nats per molecule)", high=0),
-    "kl": Row("KL(pi || p) (nats per molecule)", low=0),
-    "entropy": Row("entropy of the policy (nats per molecule)", low=0),
-    "objective": Row("J = E[r/c] - KL (nats per molecule)"), "task_reward": Row("task reward r per molecule"),
-    "held_out_nll": Row("loss on held-out molecules (nats per token)", decimals=3, low=0),
-}  # fmt: skip
+MUSIC_ROWS |= {metric: Row(**fields) for metric, fields in _ROWS["music"].items()}
+MOLECULE_ROWS = {metric: Row(**fields) for metric, fields in _ROWS["molecules"].items()}
 Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by (model, whose), by metric
 
 
@@ -157,8 +120,12 @@ def text_table(
     wanted = dict.fromkeys(metrics)  # each once
     rows = {metric: row for metric, row in known.items() if metric in wanted}  # in the order of `known`, others last
     rows |= {metric: Row(metric) for metric in wanted if metric not in known}
-    means = over_seeds(ours, ["method", "metric"]).set_index(["method", "metric"])[["mean", "low", "high"]]
-    cells = {key: rows[key[1]].text(*values) for key, *values in means.itertuples() if key[1] in rows}
+    if ours.duplicated(["method", "metric", "seed"]).any():  # their mean would look plausible and mean nothing
+        raise ValueError("a seed occurs twice among rows of one method and metric: select one experiment and one c")
+    cells = {}
+    for (method, metric), values in ours[ours["metric"].isin(rows)].groupby(["method", "metric"])["value"]:
+        measured = values.dropna()  # a share of nothing is no number
+        cells[method, metric] = rows[metric].text(*(mean_interval(measured) if len(measured) else [math.nan]))
     methods = paper.methods_in(ours["method"])
     columns = {(paper.method_name(m, names), "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
     for column, published in theirs.items():

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from repro.book.rule import LEDGER, ORDER, judge, number
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 RUN = ("experiment", "method", "c", "seed")  # what names a run in a table
-SCHEDULE = "authors_schedule"
 Entry = Mapping[str, Any]  # one claim with its verdict: what claims.json lists
 COLUMNS: list[str] = LEDGER["columns"]
 NOTE: str = LEDGER["note"]
@@ -61,7 +61,8 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
 
 def trained_with_g(results: Path) -> str:
     """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
-    own, step, schedule = (read_table(results, name) for name in ("trained_prior", "trained_prior_one_step", SCHEDULE))
+    names = ("trained_prior", "trained_prior_one_step", "authors_schedule")
+    own, step, schedule = (read_table(results, name) for name in names)
     ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
     texts, every = list[str](), list[float]()
     for way, frame in ways.items():
@@ -86,10 +87,8 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
     entropy, before = metrics.get("entropy", math.nan), of_prior.get("entropy", math.nan)
     if entropy < 0.1 * before:  # nearly every token is decided before it is drawn
         reasons.append(f"hardly varies: {entropy / before:.1%} of the prior's entropy")
-    # RL only is after the reward alone
-    aim, word = "task_reward", "reward"
-    if method != "rl_only" and "objective" in metrics and "objective" in of_prior:
-        aim, word = "objective", "J"
+    of_both = method != "rl_only" and "objective" in metrics.keys() & of_prior.keys()  # RL only is after the reward
+    aim, word = ("objective", "J") if of_both else ("task_reward", "reward")
     reached, before = metrics.get(aim, math.nan), of_prior.get(aim, math.nan)
     if reached < before - 0.1 * abs(before):  # more than the noise of an evaluation
         reasons.append(f"worse than no tuning: {word} {reached:.1f}, the prior {before:.1f}")
@@ -99,34 +98,6 @@ def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], metho
 def _distinct(metrics: Mapping[str, float]) -> float:
     """The share of different samples among 10,000: `unique_10k` of molecules, `unique` of melodies and of curves."""
     return metrics.get("unique_10k", metrics.get("unique", math.nan))
-
-
-def all_runs(results: Path, c: float) -> pd.DataFrame:
-    """The runs of all tables of a folder in one, each experiment beside its prior; music in the path form as means."""
-    music, fronts = read_table(results, "music"), read_table(results, "fronts")
-    # those at single discounts are some of the fronts
-    tables = [music[~music["experiment"].str.startswith("front_gamma")], read_table(results, "molecules")]
-    of_rebuilt, of_notated = (
-        music[(music["method"] == "prior") & (music["experiment"] == name)] for name in ("rebuilt", "as_notated")
-    )
-    for name in ("trained_prior", "trained_prior_one_step", SCHEDULE):
-        # in these tables the variant tells models apart: several of them are G
-        runs = read_table(results, name).drop(columns="method", errors="ignore").rename(columns={"variant": "method"})
-        if len(runs):
-            tables += [frame.assign(experiment=name, c=c) for frame in (runs, of_rebuilt)]
-    forms = read_table(results, "music_forms").query("form != 'paper'").rename(columns={"J": "objective"})
-    for gamma, own in forms.groupby("gamma"):
-        means = own[["method", "task_reward", "entropy", "unique", "objective"]].melt("method", var_name="metric")
-        name = f"music in the path form, gamma {gamma:g}"
-        tables += [frame.assign(experiment=name, c=c, seed=0) for frame in (means, of_notated)]
-    if len(fronts):
-        ends = fronts.query("domain == 'music' and form != 'free' and stopped_after.isna()")
-        ends = ends.rename(columns={"reward": "task_reward"})
-        for (prior, form, gamma), own in ends.dropna(subset="gamma").groupby(["prior", "form", "gamma"]):
-            both = pd.concat([own, ends.query("method == 'prior' and prior == @prior")])
-            long = both.melt([*RUN[1:]], ["task_reward", "entropy", "unique"], "metric")
-            tables.append(long.assign(experiment=f"fronts, {prior}, {form} form, γ {gamma:g}"))
-    return pd.concat(tables)
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,12 +117,10 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
-
-    def with_nan(read: dict[str, Any]) -> dict[str, Any]:
-        return {key: math.nan if value is None else value for key, value in read.items()}
-
-    file, loads = results / "claims.json", lambda content: json.loads(content, object_hook=with_nan)
-    return store.results_in(file, [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows), loads)
+    return store.results_in(
+        results / "claims.json", [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows),
+        partial(json.loads, object_hook=lambda read: {key: math.nan if x is None else x for key, x in read.items()}),
+    )  # fmt: skip
 
 
 def read_runs(results: Path) -> dict[str, dict[str, Any]]:

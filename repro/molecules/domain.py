@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rdkit.Chem import Draw
 
-from repro.domain import INVALID, Domain, DomainError, Reward, at_the_end, digest, earned
+from repro.domain import INVALID, Domain, Reward, at_the_end, digest, earned, must
 from repro.molecules import scores
 from repro.molecules.data import END_INDEX, HORIZON, Vocabulary, before_end, ended
 from repro.settings import RewardWeights
@@ -104,8 +104,8 @@ class Molecules(Domain):
         A function of yours is asked for valid, finished molecules alone; all other strings earn `invalid`, where a
         RewardWeights does not say it. `horizon`: the most tokens of a molecule, the end included.
         """
-        if not (reward is None or isinstance(reward, RewardWeights) or callable(reward)):
-            raise DomainError(f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
+        usable = reward is None or isinstance(reward, RewardWeights) or callable(reward)
+        must(usable, f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
         self.coding = prior if isinstance(prior, Vocabulary) else Vocabulary(prior.vocabulary, prior.tokeniser)
         self.vocabulary = self.coding.tokens
         self.reward = RewardWeights() if reward is None else reward
@@ -161,8 +161,7 @@ class Molecules(Domain):
         """The molecules of a frame with columns text and reward, as one picture."""
         read = [(scores.parse(row.text)[0], f"{row.reward:.3g}") for row in sample.itertuples()]
         valid = [(molecule, caption) for molecule, caption in read if molecule is not None]
-        if not valid:
-            raise DomainError(f"none of the {len(read)} strings is a molecule: there is nothing to draw")
+        must(valid, f"none of the {len(read)} strings is a molecule: there is nothing to draw")
         molecules, captions = zip(*valid, strict=True)
         return Draw.MolsToGridImage(molecules, legends=captions, molsPerRow=4, subImgSize=(220, 180))
 

@@ -87,16 +87,6 @@ def of(tunes: pd.DataFrame, split: str) -> list[np.ndarray]:
     return [events.copy() for events in tunes.loc[tunes["split"] == split, "events"]]  # parquet's cannot be written to
 
 
-def dropped(tunes: pd.DataFrame) -> pd.DataFrame:
-    """One row per collection: collection, tunes read, a count for each reason to drop one, tunes kept."""
-    of_files = tunes["title"].str.lower().str.endswith(midi.ENDINGS).all()
-    kinds = tunes["dropped"].str.partition(":")[0].replace("", "kept")
-    counts = pd.crosstab(tunes["collection"], kinds).reindex(tunes["collection"].unique())
-    counts["read"] = counts.sum(axis=1)
-    columns = ["read", *(midi.REASONS if of_files else REASONS), "kept"]
-    return counts.reindex(columns=columns, fill_value=0).rename_axis(columns=None, index="collection").reset_index()
-
-
 def source_digest(settings: TuneSettings) -> str:
     """The sha256 of the files that `read` would read: their names and bytes."""
     digest = hashlib.sha256()
@@ -149,9 +139,7 @@ def groups(melodies: Sequence[np.ndarray]) -> list[bytes]:
     while members != before:  # until the least digest has reached all that are joined
         before = members
         for keys in (openings, intervals):
-            least: dict[bytes, bytes] = {}
-            for key, member in zip(keys, members, strict=True):
-                least[key] = min(member, least.get(key, member))
+            least = dict(sorted(zip(keys, members, strict=True), reverse=True))  # the last of each key is its least
             members = [least[key] for key in keys]
     return members
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pretty_midi
@@ -100,7 +101,7 @@ def name(event: int) -> str:
     return {REST: "rest", HOLD: "hold"}.get(number, pitch)
 
 
-def to_midi(melody: Sequence[int] | np.ndarray, path: str | Path) -> None:
+def to_midi(melody: Sequence[int] | np.ndarray, file: str | Path | IO[bytes]) -> None:
     """Writes a melody (T,) as MIDI, one piano at 80 quarter notes per minute; equal melodies give equal bytes."""
     midi, piano = pretty_midi.PrettyMIDI(initial_tempo=TEMPO), pretty_midi.Instrument(program=0)
     for begin, end, pitch in zip(*notes(melody), strict=True):
@@ -108,7 +109,7 @@ def to_midi(melody: Sequence[int] | np.ndarray, path: str | Path) -> None:
     # A file has no other place for the length of a melody that ends in silence, or for a melody of silence alone.
     midi.text_events.append(pretty_midi.Text("end of melody", len(melody) * STEP_SECONDS))
     midi.instruments.append(piano)
-    midi.write(str(path))
+    midi.write(file)
 
 
 def to_audio(melody: Sequence[int] | np.ndarray, rate: int = AUDIO_RATE) -> np.ndarray:

@@ -16,26 +16,10 @@ LAGS = (1, 2, 3)  # of the autocorrelation
 LEAP = 7  # semitones: a fifth or more
 LEAP_PATIENCE = 6  # events that must pass before a leap back resolves
 
-# Interval codes: semitones, except for the classes that the authors' code singles out by negative numbers.
-REST_CODE, HOLD_CODE = -1.0, -1.5
-REST_AFTER_C_OR_G, HOLD_AFTER_C_OR_G = -2.0, -2.5
-IN_KEY_THIRD, IN_KEY_FIFTH = -3.0, -5.0
-
 _EVENTS = np.arange(NUM_EVENTS)
-_PITCH_CLASS = np.where(_EVENTS >= FIRST_PITCH, (_EVENTS - FIRST_PITCH) % 12, -1)
-_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin(_PITCH_CLASS, C_MAJOR)
+_IN_KEY = (_EVENTS < FIRST_PITCH) | np.isin((_EVENTS - FIRST_PITCH) % 12, C_MAJOR)
 _PITCH_BIT = np.where(_EVENTS >= FIRST_PITCH, 1 << _EVENTS, 0).astype(np.uint64)
 _CHUNK = 4096  # melodies worked on at once: the arrays of a fact stay in the processor's cache
-_SEMITONES = np.abs(_EVENTS - _EVENTS[:, None])
-_C_OR_G, _C_OR_E = np.isin(_PITCH_CLASS, (0, 7))[:, None], np.isin(_PITCH_CLASS, (0, 4))[:, None]
-# Of every (sounding pitch, event), float64 (38, 38); 0 where no pitch has sounded yet. C down to F is an in-key fifth
-# too. The paper and the authors' names speak of rests after third or fifth; the code tests C and G.
-INTERVAL_CODES = np.select(
-    [_EVENTS[:, None] < FIRST_PITCH, (_EVENTS == REST) & _C_OR_G, _EVENTS == REST, (_EVENTS == HOLD) & _C_OR_G,
-     _EVENTS == HOLD, (_SEMITONES == 7) & _C_OR_G, (_SEMITONES == 4) & _C_OR_E],
-    [0.0, REST_AFTER_C_OR_G, REST_CODE, HOLD_AFTER_C_OR_G, HOLD_CODE, IN_KEY_FIFTH, IN_KEY_THIRD],
-    _SEMITONES.astype(float),
-)  # fmt: skip
 
 
 def _running(ufunc: np.ufunc, rows: np.ndarray) -> np.ndarray:

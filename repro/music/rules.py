@@ -7,15 +7,21 @@ from functools import reduce
 
 import numpy as np
 
-from repro.music import facts
-from repro.music.events import FIRST_PITCH, HOLD, HORIZON, TONIC
-from repro.music.facts import INTERVAL_CODES, LAGS, MOTIF_NOTES, Melodies, chunks
+from repro.music.events import FIRST_PITCH, HOLD, HORIZON, NUM_EVENTS, REST, TONIC
+from repro.music.facts import LAGS, MOTIF_NOTES, Melodies, chunks
 
-INTERVALS = {  # the authors' table times its scaler 5; others up to the octave are worth nothing, wider ones -5
-    facts.REST_CODE: 0.25, facts.REST_AFTER_C_OR_G: 0.75, facts.HOLD_CODE: 0.375, facts.HOLD_AFTER_C_OR_G: 1.5,
-    facts.IN_KEY_FIFTH: 0.5, facts.IN_KEY_THIRD: 0.75, 2: 0.40, 4: 0.45, 5: 0.35, 7: 0.10, 9: 0.25, 11: -1.5,
-}  # fmt: skip
-_WORTH = np.select([*(code == INTERVAL_CODES for code in INTERVALS), INTERVAL_CODES > 12], [*INTERVALS.values(), -5.0])
+INTERVALS = {2: 0.40, 4: 0.45, 5: 0.35, 7: 0.10, 9: 0.25, 11: -1.5}  # by semitones; others to the octave are worth 0
+# The worth of every (sounding pitch, event), float64 (38, 38): the authors' table times its scaler 5; 0 where no pitch
+# has sounded yet. C down to F is a fifth in key too. The paper and the authors' names speak of rests after third or
+# fifth; the code tests C and G.
+_FROM, _TO = np.ogrid[:NUM_EVENTS, :NUM_EVENTS]
+_SEMITONES = np.abs(_TO - _FROM)
+_C_OR_G, _C_OR_E = (np.isin((_FROM - FIRST_PITCH) % 12, classes) for classes in ((0, 7), (0, 4)))
+_WORTH = np.select(
+    [_FROM < FIRST_PITCH, (_TO == REST) & _C_OR_G, _TO == REST, (_TO == HOLD) & _C_OR_G, _TO == HOLD,
+     (_SEMITONES == 7) & _C_OR_G, (_SEMITONES == 4) & _C_OR_E, *(n == _SEMITONES for n in INTERVALS), _SEMITONES > 12],
+    [0.0, 0.75, 0.25, 1.5, 0.375, 0.5, 0.75, *INTERVALS.values(), -5.0],
+)  # fmt: skip
 
 
 def key(batch: Melodies) -> np.ndarray:
@@ -58,7 +64,7 @@ def repeated_motif(batch: Melodies) -> np.ndarray:
 
 
 def intervals(batch: Melodies) -> np.ndarray:
-    """The worth, in INTERVALS, of the step from the last pitch to this event; nothing before the first pitch."""
+    """The worth of the step from the last pitch to this event; nothing before the first pitch."""
     return _WORTH[batch.sounding, batch.events]
 
 

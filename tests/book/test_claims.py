@@ -19,7 +19,7 @@ def test_the_claims_are_complete() -> None:
     for claim in claims.CLAIMS:
         bounded = claim.at_least > -math.inf or claim.at_most < math.inf
         assert bool(claim.untestable) + claim.fitted + bounded == 1, claim.id
-        assert bool(claim.quantity) != bool(claim.untestable) and claim.trust in MARKS, claim.id
+        assert bool(claim.number) != bool(claim.untestable) and claim.trust in MARKS, claim.id
         assert claim.sentence and claim.source and claim.paper and claim.rules in RULES_COMMITS, claim.id
         assert claim.trust != "U" or {claim.at_least, claim.at_most} <= {0.0, math.inf, -math.inf}, claim.id
 

@@ -14,12 +14,12 @@ import pytest
 from repro import ROOT, experiments
 from repro.book.claims import CLAIMS, REBUILT
 from repro.book.paper import TABLE_1
-from repro.book.rule import FIRST_VERDICTS, Claim, Quantity, judge
+from repro.book.rule import FIRST_VERDICTS, Claim, judge
 from repro.evaluation import uniform_log_p
 from repro.studies import study
 
-GAIN = Quantity("gain", lambda v: v("psi") - v("prior"), "{prior} -> {psi}")
-CLAIM = Claim("x", "psi beats the prior", "1", "log_p", GAIN, at_least=1.0, trust="P")
+GAIN: dict[str, Any] = {"words": "gain", "number": lambda v: v("psi") - v("prior"), "levels": "{prior} -> {psi}"}
+CLAIM = Claim("x", "psi beats the prior", "1", "log_p", **GAIN, at_least=1.0, trust="P")
 
 
 def frame(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def frame(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5)
         ({"trust": "U"}, [3.0, 3.1, 0.0], "partly: seeds disagree"),
         ({"trust": "U"}, [0.0, 0.1], "not reproduced"),
         ({}, [3.0, math.nan], "not reproduced"),  # a share of nothing
-        ({"fitted": True, "quantity": Quantity("own", lambda v: v("prior"))}, [3.0], "fitted, no verdict"),
+        ({"fitted": True, "number": lambda v: v("prior")}, [3.0], "fitted, no verdict"),
     ],
 )  # fmt: skip
 def test_the_rule(changed: dict[str, Any], values: list[float], verdict: str) -> None:
@@ -82,12 +82,12 @@ def test_temperatures_stay_apart() -> None:
     """Protects the main table from the runs at c = 1, and a claim about both from seeds that have one alone."""
     table = pd.concat([frame({"prior": [1.0], "psi": [2.5, 3.5, 9.0]}), frame({"psi": [4.0, 5.0]}, c=1.0)])
     assert judge(CLAIM, table, 0.5)["ours"] == pytest.approx(4.0)
-    warmer = Quantity("", lambda v: v("psi", c=1.0) - v("psi"))
-    row = judge(dataclasses.replace(CLAIM, quantity=warmer, second_c=1.0), table, 0.5)
+    warmer = dataclasses.replace(CLAIM, number=lambda v: v("psi", c=1.0) - v("psi"), second_c=1.0)
+    row = judge(warmer, table, 0.5)
     assert row["ours"] == 1.5 and row["seeds"] == 2 and row["verdict"] == "partly: too few seeds (2)"
 
 
-TONIC = Claim("tonic", "more tonic", "1", "starts_with_tonic", GAIN, at_least=0.1, unit="points")
+TONIC = Claim("tonic", "more tonic", "1", "starts_with_tonic", **GAIN, at_least=0.1, unit="points")
 
 
 def tonic(**values: list[float]) -> pd.DataFrame:
@@ -100,8 +100,8 @@ def test_size_is_judged_apart_from_direction() -> None:
     assert [row["size"] for row in (wide, near, one)] == ["within", "outside", "not judged"]
     low, high = wide["predicted"]["psi"]
     assert 0 <= low < TABLE_1["starts_with_tonic"]["psi"] < high <= 1 and near["verdict"] == "reproduced"
-    both = Quantity("gain", lambda v: min(v("q"), v("psi")) - v("prior"))
-    row = judge(dataclasses.replace(TONIC, quantity=both), tonic(psi=[0.2, 0.4, 0.3], q=[0.84, 0.85, 0.86]), 0.5)
+    both = dataclasses.replace(TONIC, number=lambda v: min(v("q"), v("psi")) - v("prior"))
+    row = judge(both, tonic(psi=[0.2, 0.4, 0.3], q=[0.84, 0.85, 0.86]), 0.5)
     assert row["size"] == "outside" and set(row["predicted"]) == {"q", "psi"}  # the number of every method, or none
     assert judge(CLAIM, frame({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)["size"] == "not judged"
 
@@ -110,7 +110,7 @@ def test_intervals_of_shares_stay_where_shares_lie() -> None:
     """Protects from an interval that ends at 104 %."""
     row = judge(TONIC, tonic(psi=[0.55, 0.75, 0.97]), 0.5)
     assert -1 < row["low"] < row["ours"] < row["high"] < 1 and row["low"] < 0.3
-    share = dataclasses.replace(TONIC, quantity=Quantity("share", lambda v: v("psi")), unit="%")
+    share = dataclasses.replace(TONIC, number=lambda v: v("psi"), unit="%")
     same = judge(share, tonic(psi=[1.0, 1.0, 1.0]), 0.5)
     assert (same["low"], same["ours"], same["high"]) == (1.0, 1.0, 1.0) and same["verdict"] == "reproduced"
     assert judge(share, tonic(psi=[0.0, 0.0, 0.01]), 0.5)["low"] > 0
@@ -120,11 +120,11 @@ def test_who_passes_too() -> None:
     """Protects from credit for KL-control where the untuned prior or RL only would pass; "more" than itself is none."""
     table = tonic(psi=[0.5, 0.6, 0.55], rl_only=[0.8, 0.9, 0.7])
     assert judge(TONIC, table, 0.5)["passes_too"] == ["rl_only"]
-    few = dataclasses.replace(TONIC, quantity=Quantity("share", lambda v: v("psi")), at_least=-math.inf, at_most=0.7)
+    few = dataclasses.replace(TONIC, number=lambda v: v("psi"), at_least=-math.inf, at_most=0.7)
     assert judge(few, table, 0.5)["passes_too"] == ["prior"]
     more = dataclasses.replace(TONIC, at_least=0.0)
     assert judge(more, tonic(psi=[0.5, 0.6, 0.55]), 0.5)["passes_too"] == []
-    against = dataclasses.replace(few, quantity=Quantity("", lambda v: v("psi") - v("rl_only")), at_most=0.0)
+    against = dataclasses.replace(few, number=lambda v: v("psi") - v("rl_only"), at_most=0.0)
     assert judge(against, table, 0.5)["passes_too"] == ["prior"]
     assert judge(dataclasses.replace(against, of_rl_only=True), table, 0.5)["passes_too"] == []
 

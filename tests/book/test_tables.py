@@ -50,30 +50,15 @@ def test_mistakes_are_named() -> None:
         with pytest.raises(ValueError, match=f"{trials} trials: .* shares, which lie in"):
             tables.prediction_interval(values, trials=trials)
     with pytest.raises(ValueError, match="no values"):
-        tables.over_seeds(long_table([]), ["method"])
+        tables.mean_interval([])
 
 
-def test_over_seeds_averages_each_group_and_keeps_the_prior() -> None:
-    """Protects the prior's rows, whose empty c pandas would drop, the agreement with mean_interval, and shares of
-    nothing: a seed without a value is neither zero nor counted; none at all is NaN.
-    """
-    values = [("prior", np.nan, [-0.3]), ("q", 0.5, [1.0, 2.0, np.nan, 3.0, 4.0, 5.0]), ("g", 0.5, [np.nan])]
-    rows = [("as_notated", m, c, seed, "log_p", value) for m, c, each in values for seed, value in enumerate(each)]
-    table = tables.over_seeds(long_table(rows), ["method", "c", "metric"])
-    assert list(table.columns) == ["method", "c", "metric", "mean", "low", "high", "seeds"]
-    assert list(table["method"]) == ["prior", "q", "g"] and list(table["seeds"]) == [1, 5, 0]
-    assert np.isnan(table.loc[0, "low"]) and table.loc[0, "mean"] == -0.3 and np.isnan(table.loc[2, "mean"])
-    assert tuple(table.loc[1, ["mean", "low", "high"]]) == pytest.approx(tables.mean_interval([1, 2, 3, 4, 5]))
-
-
-@pytest.mark.parametrize("column", ["experiment", "c", "metric"])
-def test_over_seeds_refuses_to_mix_results(column: str) -> None:
-    """Protects against averages over experiments, temperatures or metrics, which look plausible and mean nothing."""
-    frame = long_table([("a", "q", 0.5, 0, "kl", 1.0), ("a", "q", 0.5, 1, "kl", 2.0)]).assign(**{column: [0.1, 0.5]})
-    with pytest.raises(ValueError, match=f"several {column}"):
-        tables.over_seeds(frame, ["method"])
-    with pytest.raises(ValueError, match="seed occurs twice"):  # evaluations of one run are no independent seeds
-        tables.over_seeds(frame.assign(seed=0, **{column: 0}), ["method"])
+@pytest.mark.parametrize("column", ["experiment", "c"])
+def test_a_table_refuses_to_mix_results(column: str) -> None:
+    """Protects against averages over experiments or temperatures, which look plausible and mean nothing."""
+    rows = [("a", "q", 0.5, 0, "repeated", 0.1), ("a", "q", 0.5, 0, "repeated", 0.2)]
+    with pytest.raises(ValueError, match="seed occurs twice"):
+        tables.table_1(long_table(rows).assign(**{column: [0.1, 0.5]}))
 
 
 def test_table_1_is_the_papers_with_units_and_intervals() -> None:

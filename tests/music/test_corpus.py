@@ -137,10 +137,8 @@ def test_read_counts_what_it_drops(own_files: None) -> None:
     assert tunes["title"].tolist() == ["Tune 0", "Tune 1", "Tune 2", "Tune 3", "Gr\xfcn"]
     assert tunes["dropped"].tolist() == ["", "", "duplicate", "too short", ""]
     assert sum(len(corpus.of(tunes, split)) for split in corpus.SPLITS) == 3
-    table = corpus.dropped(tunes).set_index("collection")
-    assert table.loc["oneills1850", ["read", "duplicate", "too short", "kept"]].tolist() == [4, 1, 1, 2]
-    assert table.loc["airdsAirs", ["read", "kept"]].tolist() == [1, 1]
-    assert list(table) == ["read", *corpus.REASONS, "kept"] and (table.iloc[:, 1:].sum(axis=1) == table["read"]).all()
+    assert tunes["collection"].value_counts().to_dict() == {"oneills1850": 4, "airdsAirs": 1}
+    assert set(tunes["dropped"]) <= {"", *corpus.REASONS}
 
 
 def test_versions_of_a_tune_share_a_split(own_files: None) -> None:
@@ -166,8 +164,8 @@ def test_a_real_collection() -> None:
     """Protects what the prior is trained on: enough melodies, nearly all in key, none leaking between splits."""
     tunes = corpus.read(TuneSettings(collections=("airdsAirs",)))
     parts = [corpus.of(tunes, split) for split in corpus.SPLITS]
-    melodies, table = sum(parts, []), corpus.dropped(tunes)
-    assert table["read"].tolist() == [1180] and len(melodies) == table["kept"][0] > 1000
+    melodies = sum(parts, [])
+    assert len(tunes) == 1180 and len(melodies) == (tunes["dropped"] == "").sum() > 1000
     flat = np.concatenate(melodies)
     assert flat.dtype == np.uint8 and flat.max() < NUM_EVENTS
     assert np.isin((flat[flat >= FIRST_PITCH] - FIRST_PITCH) % 12, (0, 2, 4, 5, 7, 9, 11)).mean() >= 0.985

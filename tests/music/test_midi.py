@@ -177,10 +177,10 @@ def test_why_files_are_left_out(place: Path) -> None:
     for name, (_, reason) in BROKEN.items():
         assert reasons[f"{name}.mid"].startswith(reason), name
     assert len(tunes.set_index("title").loc["huge.mid", "events"]) == midi.MOST_EVENTS
-    row = corpus.dropped(tunes).iloc[0]
-    assert (row["collection"], row["read"], row["kept"]) == ("songs", 13 + len(BROKEN), 13)
-    assert row[list(midi.REASONS)].sum() + row["kept"] == row["read"]
-    assert (row["unreadable"], row["no notes"], row["duplicate"]) == (12, 4, 1)
+    kinds = tunes["dropped"].str.partition(":")[0].value_counts()
+    assert set(tunes["collection"]) == {"songs"} and len(tunes) == 13 + len(BROKEN) and kinds[""] == 13
+    assert set(kinds.index) <= {"", *midi.REASONS}
+    assert (kinds["unreadable"], kinds["no notes"], kinds["duplicate"]) == (12, 4, 1)
     good, generator = solo(tune()), np.random.default_rng(0)
     for _ in range(2_000):
         content = bytearray(good)
