@@ -141,11 +141,9 @@ class Task:
 def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence[str]], splits: Splits) -> Record:
     """The prior that settings and data (`spec`, in words) determine: shipped, finished earlier, or trained now."""
 
-    named = prior_spec(spec, settings)
-
     def make() -> Made:  # only then `vocabulary` is asked for the V tokens and `splits` for the sequences
         (learned, validation, test), tokens = splits(), list(vocabulary())
-        checkpoints = Checkpoints(named, time.perf_counter)
+        checkpoints = Checkpoints(prior_spec(spec, settings), time.perf_counter)
         with processes.progress(settings.steps, "training a prior", checkpoints.done) as bar:
             rnn, curve = train_prior(learned, validation, len(tokens), settings, bar.update, checkpoints)
         return {
@@ -155,7 +153,7 @@ def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence
             "precision": "bfloat16" if half(settings.precision) else "float32",
         }, {"": rnn}  # fmt: skip
 
-    return store.finished(named, make, with_weights=True)
+    return store.finished(prior_spec(spec, settings), make, with_weights=True)
 
 
 def prior_spec(data: Spec, settings: PriorSettings) -> Spec:
