@@ -41,8 +41,7 @@ class Checkpoints:
             raise ValueError(f"REPRO_CHECKPOINT_SECONDS is {asked!r}: it must be a number of seconds")
         self.interval, self.next = float(asked), time.monotonic() + float(asked)
         self.start = f"{store.key_of(spec)}.{CODE[:8]}." if spec and store.named(spec) else ""  # of its files' names
-        self.done, self.clock, self.began = 0, clock, clock()
-        self.kept: dict[str, Any] = {}
+        self.done, self.clock, self.began, self.kept = 0, clock, clock(), dict[str, Any]()
         for path in reversed(self._files()):
             with suppress(FileNotFoundError):  # another process has finished the same run
                 if path.stat().st_mtime < float(os.environ.get("REPRO_FRESH_SINCE") or 0):

@@ -22,7 +22,7 @@ TEXTS = {path.relative_to(ROOT / "repro").with_suffix("").as_posix(): path.read_
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 MODULES = {name: tree for name, tree in TREES.items() if not name.endswith("__init__")}
 # the last two write where they are told: MIDI, and tunes for the program that converts them
-WRITERS = {"store", "processes", "book/report", "pipeline", "music/events", "music/corpus"}
+WRITERS = {"store", "checkpoint", "processes", "book/report", "pipeline", "music/events", "music/corpus"}
 WRITE = re.compile(r"write\w*\(|savefig\(|to_(csv|parquet|json|pickle)\(.|dump\(|open\(.*'[wax]b?'")
 RAW = re.compile(r"^(\w+\(|[(\[{<])|Path\(")  # Study(...), a tuple, <object at 0x...>
 
