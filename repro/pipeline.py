@@ -8,11 +8,14 @@ import argparse
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -202,6 +205,13 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
     return value
 
 
+def interrupted(scratch: str, *_: object) -> NoReturn:
+    """Ends the command at Ctrl-C without waiting for kernels, which end with it within a second."""
+    print("interrupted. Finished runs are kept: the same command goes on.", flush=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(130)  # the exit code that shells expect; to take Python and torch apart takes seconds
+
+
 def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: Path) -> int:
     """Runs notebooks, a line for each, then tells what was found and where the report is; returns the exit code."""
     from repro import store
@@ -210,17 +220,13 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
+        signal.signal(signal.SIGINT, partial(interrupted, scratch))
         for number, notebook in enumerate(notebooks, start=1):
             start, name = time.monotonic(), notebook.path.stem
             print(f"[{number}/{len(notebooks)}] {name:24}", end="", flush=True)
             given = {key: value for key, value in parameters.items() if key in notebook.parameters}
-            try:
-                problem, notes = run_one(notebook.path, given, results, Path(scratch))
-            except KeyboardInterrupt:
-                print("interrupted. Finished runs are kept: the same command goes on.", flush=True)
-                return 130  # the exit code that shells expect after Ctrl-C
-            finding = report.finding(notebook.path) if results == report.REFERENCE else ""
-            told = problem or finding or notebook.title
+            problem, notes = run_one(notebook.path, given, results, Path(scratch))
+            told = problem or (report.finding(notebook.path) if results == report.REFERENCE else "") or notebook.title
             print(f"{(time.monotonic() - start) / 60:5.1f} min  {told}", *notes, sep="\n    ", flush=True)
             failed |= bool(problem)
     try:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, nll_loss
 from torch.nn.utils.rnn import pad_sequence
 
+from repro.checkpoint import Checkpoints
 from repro.kl_control import Policy
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings, half
@@ -70,8 +71,8 @@ def _labelled(flat: Tensor, starts: np.ndarray, sizes: np.ndarray, length: int) 
 
 
 def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int,
-                settings: PriorSettings,
-                on_step: Callable[[], object] = lambda: None) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
+                settings: PriorSettings, on_step: Callable[[], object] = lambda: None,
+                checkpoints: Checkpoints | None = None) -> tuple[SequenceRNN, pd.DataFrame]:  # fmt: skip
     """Trains an RNN to predict the next of V tokens; the same seed gives the same bytes.
 
     `sequences` are token arrays of at least two tokens, the first the priming one (`Domain.first_inputs`), which is not
@@ -86,8 +87,9 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
     rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).train()
     weights = [weight for weight in rnn.parameters() if weight.requires_grad]
     adam = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
-    rows, recent = [], []
-    for step in range(settings.steps):
+    rows, recent = list[tuple[float, ...]](), list[float]()
+    held = {"rnn": rnn, "adam": adam, "generator": generator, "corpus": corpus, "rows": rows, "recent": recent}
+    for step in (checkpoints or Checkpoints()).over(range(settings.steps), held):
         inputs, labels = corpus.draw(settings.windows, generator)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_half):
             logits = rnn(inputs).to(rnn.head.weight.dtype)
@@ -103,7 +105,7 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
         if (step + 1) % settings.evaluate_every == 0 or step + 1 == settings.steps:
             scores = held_out_scores(Policy(rnn, rnn), held_out)
             rows.append((step + 1, float(np.mean(recent)), scores["nll"], scores["accuracy"]))
-            recent = []
+            recent.clear()
         on_step()
     return rnn.eval(), pd.DataFrame(rows, columns=["step", "train_nll", "validation_nll", "validation_accuracy"])
 

@@ -34,18 +34,18 @@ if os.environ.get("REPRO_PIPELINE", "").isdecimal() and os.name == "posix":  # e
     threading.Thread(target=_end_with, args=(int(os.environ["REPRO_PIPELINE"]),), daemon=True).start()
 
 
-def progress(total: int, title: str) -> Any:
-    """A progress bar with the time left; none where REPRO_NO_BARS is set, as when notebooks run in a pipeline."""
+def progress(total: int, title: str, done: int = 0) -> Any:
+    """A progress bar with the time left, from `done` on; none where REPRO_NO_BARS is set, as in a pipeline."""
     if _told:
-        return _Told(total, _told[-1])
-    return tqdm(total=total, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
+        return _Told(total, _told[-1], done)
+    return tqdm(total=total, initial=done, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
 
 
 class _Told:
     """The bar of a run of `many`: it writes into a file, once per second, how much is done, and never ends the run."""
 
-    def __init__(self, total: int, place: Path) -> None:
-        self.total, self.place, self.n, self.last = max(1, total), place, 0.0, 0.0
+    def __init__(self, total: int, place: Path, done: int) -> None:
+        self.total, self.place, self.n, self.last = max(1, total), place, float(done), 0.0
 
     def __enter__(self) -> "_Told":
         return self

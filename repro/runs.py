@@ -11,6 +11,7 @@ import pandas as pd
 
 from repro import processes, store
 from repro.authors import AuthorsSettings, AuthorsTutor
+from repro.checkpoint import Checkpoints
 from repro.domain import Domain
 from repro.evaluation import estimated_optimum, evaluate, sampled
 from repro.kl_control import Policy
@@ -102,7 +103,7 @@ class Task:
 
     def tune(self) -> Made:
         """Trains the policy; its numbers are `curve` and `core_seconds`."""
-        began = time.process_time()
+        checkpoints = Checkpoints(self.spec)
         learner = TRAINERS[type(self.settings)][1](self.domain, self.prior.rnn(), self.settings, self.seed)
         real = list(self.held_out.read())[: self.held_out.along] if self.held_out and self.held_out.along else []
 
@@ -111,9 +112,10 @@ class Task:
             row = {str(name): float(value) for name, value in seen.items()}
             return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
 
-        with processes.progress(learner.steps, f"tuning by {learner.settings.method}") as bar:
-            tuned = train(learner, observe, self.row, lambda _: bar.update())
-        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(time.process_time() - began, 1)}
+        title, done = f"tuning by {learner.settings.method}", max(0, checkpoints.done - 1)  # step 0 makes none
+        with processes.progress(learner.steps, title, done) as bar:
+            tuned = train(learner, observe, self.row, lambda _: bar.update(), checkpoints)
+        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(checkpoints.spent(), 1)}
         along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
         return numbers, {"": tuned.policy} | along
 
@@ -141,13 +143,13 @@ def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence
 
     def make() -> Made:  # only then `vocabulary` is asked for the V tokens and `splits` for the sequences
         (learned, validation, test), tokens = splits(), list(vocabulary())
-        began = time.perf_counter()
-        with processes.progress(settings.steps, "training a prior") as bar:
-            rnn, curve = train_prior(learned, validation, len(tokens), settings, on_step=bar.update)
+        checkpoints = Checkpoints(prior_spec(spec, settings), time.perf_counter)
+        with processes.progress(settings.steps, "training a prior", checkpoints.done) as bar:
+            rnn, curve = train_prior(learned, validation, len(tokens), settings, bar.update, checkpoints)
         return {
             "test": held_out_scores(Policy(rnn, rnn), test),
             "test_without_32": held_out_scores(Policy(rnn, rnn), test, skip=32),
-            "vocabulary": tokens, "curve": curve.to_dict("records"), "seconds": round(time.perf_counter() - began, 1),
+            "vocabulary": tokens, "curve": curve.to_dict("records"), "seconds": round(checkpoints.spent(), 1),
             "precision": "bfloat16" if half(settings.precision) else "float32",
         }, {"": rnn}  # fmt: skip
 

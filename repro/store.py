@@ -2,15 +2,16 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated; an interrupted one leaves nothing behind. The environment steers all runs of a
-command: REPRO_FRESH_SINCE (a Unix time: runs recorded before it are ignored), REPRO_TRAIN_PRIORS (shipped priors are
-ignored), and what `repro.processes` reads.
+finished run is read, never repeated; an interrupted one goes on from its checkpoint (`repro.checkpoint`). The
+environment steers all runs of a command: REPRO_FRESH_SINCE (a Unix time: what was recorded before it is ignored),
+REPRO_TRAIN_PRIORS (shipped priors are ignored), and what `repro.processes` and `repro.checkpoint` read.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -37,6 +38,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("REPRO_CACHE") or ROOT / ".cache")
 
 
+def named(spec: Spec) -> bool:
+    """Whether all of a run has a name: a None in its domain is a reward without one."""
+    return None not in spec.get("domain", {}).values()
+
+
 def plain(settings: Any) -> dict[str, Any]:
     """Settings as a dictionary; switches that are off are left out, so that a new one renames no finished run."""
     return {name: value for name, value in dataclasses.asdict(settings).items() if value is not False}
@@ -44,10 +50,11 @@ def plain(settings: Any) -> dict[str, Any]:
 
 def key_of(spec: Spec) -> str:
     """Twenty hexadecimal digits that name a spec."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=_python_number).encode()).hexdigest()[:20]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=python_number).encode()).hexdigest()[:20]
 
 
-def _python_number(value: Any) -> Any:
+def python_number(value: Any) -> Any:
+    """A number of NumPy's as Python's; TypeError: what else JSON does not know."""
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     raise TypeError(f"{value!r} cannot be written into a record")
@@ -85,13 +92,16 @@ Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]
 def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -> Record:
     """The finished run of a spec: found, or made now and kept; not with a None in its domain, an unnamed reward."""
     # `with_weights`: a record without its networks does not do
-    key, named = key_of(spec), None not in spec.get("domain", {}).values()
-    if not named:
+    key, kept = key_of(spec), named(spec)
+    if not kept:
         warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)
-    if named and (found := find(key, with_weights)):
+    if kept and (found := find(key, with_weights)):
         return found
     numbers, networks = make()
-    return keep(cache_folder() / "runs" / f"{key}.json" if named else None, {"spec": spec} | numbers, networks)
+    record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
+    for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):  # a folder is what a killed process was writing
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return record
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
@@ -160,7 +170,7 @@ def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, Sequ
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    text = json.dumps(numbers | digest, sort_keys=True, default=_python_number)
+    text = json.dumps(numbers | digest, sort_keys=True, default=python_number)
     record = Record(key_of(numbers["spec"]), json.loads(text), weights)
     if path and weights:
         write(path.with_suffix(".safetensors"), weights)
@@ -205,7 +215,7 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:20]}") as folder:
             part = Path(folder) / path.name
             part.write_bytes(content)
             os.replace(part, path)

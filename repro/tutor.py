@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from repro.checkpoint import Checkpoints
 from repro.domain import Domain, alive, must_fit, rewards
 from repro.evaluation import visited
 from repro.kl_control import Policy, bellman_loss, targets
@@ -65,17 +66,18 @@ class Tuned(NamedTuple):
 
 def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
           row: Callable[[Learner, int], Row] | None = None,
-          on_step: Callable[[Row], object] = lambda _: None) -> Tuned:  # fmt: skip
+          on_step: Callable[[Row], object] = lambda _: None,
+          checkpoints: Checkpoints | None = None) -> Tuned:  # fmt: skip
     """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
 
     `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of
     the step, instead of the learner's own, and at step 0 too. Neither may disturb the learner. `on_step` hears the
-    latest row after every step.
+    latest row after every step. From `checkpoints` an interrupted run goes on, to the same bytes.
     """
     torch.set_num_threads(1)
     rows: list[Row] = []
     first, every = learner.first_row if row is None else 0, learner.settings.evaluate_every
-    for number in range(learner.steps + 1):
+    for number in (checkpoints or Checkpoints()).over(range(learner.steps + 1), {"learner": learner, "rows": rows}):
         if number:
             learner.step()
             on_step(rows[-1] if rows else {})

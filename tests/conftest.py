@@ -18,7 +18,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """A cache of its own for every test, and none of the variables that steer runs."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("REPRO_CACHE", str(folder))
-    for name in ("REPRO_JOBS", "REPRO_FRESH_SINCE", "REPRO_TRAIN_PRIORS"):
+    for name in ("REPRO_JOBS", "REPRO_FRESH_SINCE", "REPRO_TRAIN_PRIORS", "REPRO_CHECKPOINT_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     return folder
 

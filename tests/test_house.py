@@ -11,7 +11,7 @@ import nbformat
 from repro import ROOT
 
 # Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
-ORDER = """processes domain rnn | kl_control | settings | store prior evaluation | tutor | path authors
+ORDER = """processes domain rnn | kl_control | settings | store | checkpoint | prior evaluation | tutor | path authors
 | roads exact | studies | music/ molecules/ | runs | experiments bench | fronts own_inputs | yours
 | book/paper | book/tables | book/rule book/plots | book/claims | book/verdicts | book/melodies book/molecules
 | book/report book/listening | pipeline"""
@@ -22,7 +22,7 @@ TEXTS = {path.relative_to(ROOT / "repro").with_suffix("").as_posix(): path.read_
 TREES = {name: ast.parse(text) for name, text in TEXTS.items()}
 MODULES = {name: tree for name, tree in TREES.items() if not name.endswith("__init__")}
 # the last two write where they are told: MIDI, and tunes for the program that converts them
-WRITERS = {"store", "processes", "book/report", "pipeline", "music/events", "music/corpus"}
+WRITERS = {"store", "checkpoint", "processes", "book/report", "pipeline", "music/events", "music/corpus"}
 WRITE = re.compile(r"write\w*\(|savefig\(|to_(csv|parquet|json|pickle)\(.|dump\(|open\(.*'[wax]b?'")
 RAW = re.compile(r"^(\w+\(|[(\[{<])|Path\(")  # Study(...), a tuple, <object at 0x...>
 
@@ -39,14 +39,14 @@ def imported(tree: ast.Module) -> set[str]:
 
 
 def test_it_is_small_and_a_name_means_one_thing() -> None:
-    """Protects whoever reads it: 7,700 lines, 42 modules with code, 300 lines each, 15 % of the lines docstrings."""
+    """Protects whoever reads it: 7,750 lines, 43 modules with code, 300 lines each, 15 % of the lines docstrings."""
     lines = {name: len(text.splitlines()) for name, text in TEXTS.items()}
     words = [ast.get_docstring(node, clean=False) or "" for tree in TREES.values() for node in ast.walk(tree)
              if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]  # fmt: skip
     assert {name: count for name, count in lines.items() if count > 300} == {}
     assert sum(len(text.splitlines()) for text in words) <= 0.15 * sum(lines.values())
-    assert sum(lines.values()) <= 7_700
-    assert len(MODULES) <= 42
+    assert sum(lines.values()) <= 7_750
+    assert len(MODULES) <= 43
     # no function or class is defined at the top of more than two modules
     nodes = [node for tree in TREES.values() for node in tree.body]
     names = Counter(node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef)))
