@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
-LARGEST = float(np.finfo(np.float32).max)  # float32 is what is learned from
+LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
+FINITE = f"give a finite number below {LARGEST:g}"
 TRIED = 64  # strings that are tried alone where a reward fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
 _EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
@@ -98,7 +99,7 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     if not (np.abs(given) < LARGEST).all():
         row, step = np.argwhere(~(np.abs(given) < LARGEST))[0]
         paid = f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}"
-        raise DomainError(f"{paid}: give a finite number")
+        raise DomainError(f"{paid}: {FINITE}")
     return given
 
 
@@ -118,15 +119,17 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
         kind = (str, bytes, Mapping, Set)  # none of which has one number for each, in order
         values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else None
     except Exception as error:  # a reward of yours raises whatever it likes
-        alone = next((f" for {string!r}" for string in strings[:TRIED] if _fails(reward, string)), "")
-        raise DomainError(f"the reward raises {type(error).__name__} ({error}){alone}: {wanted}") from error
+        alone = [string for string in strings[:TRIED] if _fails(reward, string)]
+        which = f" for {alone[0]!r}" if len(alone) in range(1, max(2, len(strings[:TRIED]))) else ""  # else any fails
+        said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
+        raise DomainError(f"the reward raises {said}{which}: {wanted}") from error
     if values is None:
         raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
     must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
         if not isinstance(value, Real) or not abs(float(value)) < LARGEST:
-            raise DomainError(f"the reward of {string!r} is {value}: give a finite number")
+            raise DomainError(f"the reward of {string!r} is {value}: {FINITE}")
     return np.array(values, dtype=float)
 
 
@@ -158,8 +161,8 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
     finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)
     must(finite, f"{has} invalid {paid!r}: what invalid strings earn must be a finite number")
-    inside = domain.end is None or 0 <= domain.end < tokens
-    must(inside, f"{has} the end token {domain.end}: it must lie in 0 to {tokens - 1}")
+    inside = domain.end is None or (isinstance(domain.end, int) and 0 <= domain.end < tokens)
+    must(inside, f"{has} the end token {domain.end!r}: it must lie in 0 to {tokens - 1}")
     first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))
     fits = first.shape == (2,) and first.dtype.kind in "iu" and ((first >= 0) & (first < tokens)).all()
     must(fits, f"the first inputs of the domain {domain.name!r} are {first}: give whole numbers in 0 to {tokens - 1}")

@@ -42,6 +42,19 @@ class Prior(NamedTuple):
         return Policy(self.rnn, self.rnn)
 
 
+def must_know(domain: Domain, prior: Prior) -> None:
+    """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
+    given = isinstance(prior, Prior)
+    must(given, f"prior is a {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
+    lstm = getattr(prior.rnn, "lstm", None)
+    plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1
+    must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
+    must_fit(domain, prior.rnn.vocabulary)
+    unlike = [(own, its) for own, its in zip(domain.vocabulary, prior.vocabulary, strict=True) if own != its]
+    for own, its in unlike[:1]:
+        raise DomainError(f"the domain {domain.name!r} has the token {own!r} where its prior has {its!r}")
+
+
 def load_prior(name: str) -> Prior:
     """A shipped prior: "music" (folk tunes), "molecules" (MOSES), or a name in results/priors, which an error lists."""
     record = store.read_record(ROOT / "results" / "priors" / SHIPPED.get(name, name))
@@ -57,6 +70,9 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     encode, tokens = getattr(domain, "encode", None), len(domain.vocabulary)
     rows = [np.asarray(row) for row in (encode(list(sequences)) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
+    lengths = {np.size(row) for row in rows}
+    endless = f"the domain {domain.name!r} has no end token, and its sequences have {min(lengths)} to {max(lengths)}"
+    must(domain.end is not None or len(lengths) == 1, f"{endless} tokens: give `end`, or sequences of one length")
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
     for place, row in enumerate(rows):
         whole = row.ndim == 1 and row.dtype.kind in "iu"
@@ -76,6 +92,7 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
     """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
     plain = isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and not lstm.bidirectional and not lstm.proj_size
     must(plain, f"the network is {lstm}: a prior is one LSTM layer in one direction")
+    must(isinstance(linear, nn.Linear), f"the head is a {type(linear).__name__}: it must be an nn.Linear")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
     for what, given, wanted in (
@@ -139,7 +156,7 @@ class Sequences(Strings):
 
 def check(domain: Domain, prior: Prior) -> None:
     """Tries a domain on sequences of the prior; DomainError: what does not fit, is random or looks at the future."""
-    must_fit(domain, prior.rnn.vocabulary)
+    must_know(domain, prior)
     name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
     paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
     again = np.array_equal(paid, rewards(domain, tokens))
@@ -152,9 +169,11 @@ def check(domain: Domain, prior: Prior) -> None:
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
     must(np.allclose(parts, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     sums = paid.sum(axis=1)
-    same = f"all of {CHECKED} sequences of the prior earn {sums[0]:g}"
-    must(np.ptp(sums) > 0, f"{same}: a reward that is always the same teaches nothing")
-    most = np.median(sums[sums != domain.invalid])
+    sums = sums[sums != domain.invalid]
+    must(len(sums), f"all of {CHECKED} sequences of the prior are invalid or unfinished: nothing can be learned")
+    same = f"all of {len(sums)} valid sequences of the prior earn {sums[0]:g}"
+    must(len(sums) == 1 or np.ptp(sums) > 0, f"{same}: a reward that is always the same teaches nothing")
+    most = np.median(sums)
     more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
     must(domain.invalid <= most, f"{more}: give `invalid` a number below what others earn")
     for step in np.unique(np.linspace(1, domain.horizon - 1, CUTS).astype(int)) if domain.horizon > 1 else ():
@@ -168,6 +187,8 @@ def check(domain: Domain, prior: Prior) -> None:
 
 def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed: int = 0) -> float:
     """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), by its samples."""
+    must_know(domain, prior)
+    must(kl > 0, f"kl is {kl:g}: it must be above 0")
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
     low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):

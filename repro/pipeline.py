@@ -218,6 +218,9 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     from repro.book import report, verdicts
 
     print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
+    for name in parameters:
+        if without := [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]:
+            print(f"{name} is no parameter of {', '.join(without)}")
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
         signal.signal(signal.SIGINT, partial(interrupted, scratch))

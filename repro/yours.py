@@ -23,13 +23,13 @@ from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import CHECKED, Prior, Strings
+from repro.own_inputs import CHECKED, Prior, Strings, must_know
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
-from repro.tutor import Row, train
+from repro.tutor import Learner, Row, train
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def sample(
     domain: Domain, prior: Prior, count: int = 1000, seed: int = 0, policy: Policy | None = None
 ) -> pd.DataFrame:
     """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
+    must_know(domain, prior)
     acting = policy or prior.policy
     first, tokens = sampled(domain, acting, count, seed)
     paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
@@ -109,7 +110,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     `TutorSettings` or `RoadSettings`. What is not given has the values that were tuned for melodies or for molecules,
     or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
-    need(isinstance(prior, Prior), f"prior is {prior!r}: give what load_prior, fit or from_lstm returned")
+    must_know(domain, prior)
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
     known = METHODS | ROADS
     need(str(method) in known, f"method is {method!r}: it must be one of {', '.join(known)}")
@@ -138,6 +139,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
         except KeyboardInterrupt:
             after = f"interrupted after {bar.n} of {count} steps: nothing is kept, give fewer steps to see some of it"
             raise KeyboardInterrupt(after) from None
+    if tuned.curve.get("diverged", pd.Series(0)).any():
+        Learner.diverged(learner, {})  # the paper's form shows it in its curve; here it is an error
     policy = Policy(tuned.policy, prior.rnn, made.mathematics)
     return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
 

@@ -78,8 +78,9 @@ def test_schedules() -> None:
     assert betas == [0.25, 0.5, 0.75, 1, 1, 1, 1, 1] and learner(annealed=0.0).beta() == 1.0
 
 
-def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_lower() -> None:
+def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects users from a policy of NaNs."""
+    monkeypatch.setattr("repro.domain.LARGEST", math.inf)
     with pytest.raises(FloatingPointError, match=r"psi with seed 0: .* a learning_rate below 0.0001 may help"):
         train(learner(Broken(), steps=2))
 

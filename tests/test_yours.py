@@ -1,13 +1,14 @@
 """Ten lines: own sequences, own priors, both forms, what is saved, and what is refused in one sentence."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from small import Bandit, Coins, uniform_rnn
+from small import Bandit, Broken, Coins, uniform_rnn
 from torch import nn
 
 import repro
@@ -119,7 +120,7 @@ def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.Mo
             repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
 
 
-def test_silent_traps_of_tuning_are_said() -> None:
+def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects from a discount under a reward at the end, names that lead elsewhere, swapped arguments."""
     domain = repro.Sequences("01", ones, 8)
     prior = Prior(uniform_rnn(3), domain.vocabulary)
@@ -127,11 +128,14 @@ def test_silent_traps_of_tuning_are_said() -> None:
     with pytest.warns(UserWarning, match="gamma is 0.5: 8 tokens later a reward counts 0.004 times as much"):
         tuned = repro.tune(domain, prior, form="paper", gamma=0.5, **few)
     with pytest.warns(UserWarning, match="gamma is 0.5: 2 tokens later"):  # paid at the end, though nothing ends
-        repro.tune(Bandit(), prior, form="paper", gamma=0.5, **few)
+        repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", gamma=0.5, **few)
+    monkeypatch.setattr("repro.domain.LARGEST", math.inf)
+    with pytest.raises(FloatingPointError, match="the loss is nan after 1 gradient steps; a learning_rate below"):
+        repro.tune(Broken(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", **few)
     for name in ("", "../evil", "a/b"):
         with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
             tuned.save(name)
-    with pytest.raises(SettingsError, match="prior is .*: give what load_prior, fit or from_lstm returned"):
+    with pytest.raises(DomainError, match="prior is a Sequences: give what load_prior, fit or from_lstm returned"):
         repro.tune(prior, domain)  # type: ignore[arg-type]
     for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
         with pytest.raises(SettingsError, match=sentence):
@@ -229,7 +233,8 @@ class Wrong(Coins):
 @pytest.mark.parametrize(
     ("domain", "sentence"),
     [
-        (Wrong("constant"), "all of 64 sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
+        (Wrong("constant"), "all of 64 valid sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
+        (repro.Sequences("01", lambda strings: [1.0] * len(strings), 8), "valid sequences of the prior earn 1: a reward"),
         (Wrong("random"), "changed when it was asked again: it must not be random"),
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
         (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
@@ -242,10 +247,28 @@ class Wrong(Coins):
 )  # fmt: skip
 def test_a_domain_is_tried(domain: Domain, sentence: str) -> None:
     """Protects from silent traps: rewards that teach nothing, differ, look ahead or are no float32 are said."""
+    prior = Prior(uniform_rnn(3), domain.vocabulary)
     if not sentence:
-        return repro.check(domain, COINS)
+        return repro.check(domain, prior)
     with pytest.raises(DomainError, match=sentence):
-        repro.check(domain, COINS)
+        repro.check(domain, prior)
+
+
+def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
+    """Protects from strings that are silently other ones, and from networks that would be read in part."""
+    domain, deep, gated = repro.Sequences("01", ones, 8), uniform_rnn(3), uniform_rnn(3)
+    deep.lstm, gated.lstm = nn.LSTM(3, deep.cells, 2), nn.GRU(3, deep.cells)  # type: ignore[assignment]
+    bad = {
+        "has the token '0' where its prior has 'a'": Prior(uniform_rnn(3), ("a", "b", "$")),
+        "is a SequenceRNN: it must be a SequenceRNN of one LSTM layer": Prior(deep, domain.vocabulary),
+        "must be a SequenceRNN of one LSTM": Prior(gated, domain.vocabulary),
+        "network is a LSTM: it must be a SequenceRNN": Prior(nn.LSTM(3, 4), domain.vocabulary),  # type: ignore[arg-type]
+        "prior is a Linear: give what load_prior": nn.Linear(3, 3),
+    }  # fmt: skip
+    for sentence, prior in bad.items():
+        for use in (repro.check, repro.sample, repro.tune, partial(repro.suggest_c, kl=1.0)):
+            with pytest.raises(DomainError, match=sentence):
+                use(domain, prior)  # type: ignore[operator]
 
 
 def fails(strings: list[str]) -> Any:
@@ -258,10 +281,10 @@ def fails(strings: list[str]) -> Any:
         (lambda strings: len(strings[0]), "2 strings is 1: it gets a list of strings and returns one number for each"),
         (lambda strings: dict.fromkeys(strings, 1.0), r"2 strings is \{'a': 1.0"), (lambda strings: None, "is None"),
         (lambda strings: [1.0], "2 strings has 1 values"), (lambda strings: [1.0, math.nan], "of 'bb' is nan: give a"),
-        (lambda strings: [1e39, 1.0], r"of 'a' is 1e\+39"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
+        (lambda strings: [1e30, 1.0], r"of 'a' is 1e\+30: give a finite number below 1e\+12"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
         (lambda strings: (1 / (len(s) - 2) for s in strings), "ZeroDivisionError"),
         (lambda strings: {1.0, 2.0}, "2 strings is"),
-        (lambda strings: strings.lower(), "AttributeError .* it gets a list of strings"),
+        (lambda strings: strings.lower(), r"AttributeError \([^)]*\): it gets a list of strings"),
     ],
 )  # fmt: skip
 def test_a_reward_that_cannot_be_used_names_its_string(reward: Any, sentence: str) -> None:

@@ -47,7 +47,7 @@ SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
 OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"\s*<(!doctype|html)": "is a web page: download the file that it shows",
+    r"\s*<(!doctype|html|head|body|\?xml)": "is a web page: download the file that it shows",
     r"\s*(\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds JSON: write its molecules as text, one per line",
     r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
     r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
@@ -187,7 +187,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
         raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {kind or DAMAGED}")
     if (count := len(set(found))) < FEWEST:
         counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
-        raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed")
+        raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed; smiles_column names another column")
     # molecules that bring a token, the firsts, are trained on: training molecules make the vocabulary
     known, firsts, others = set[str](), list[str](), list[str]()
     for string in sorted(set(found), key=lambda string: hashlib.sha256(string.encode()).digest())[: settings.molecules]:
@@ -228,8 +228,8 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path} cannot be read ({why}): smiles_file must name a file that can") from None
-    if content.startswith(b"PK\x03\x04") or content[257:262] == b"ustar":
-        raise CorpusError(f"{path} holds an archive of files: unpack it, and name the one with the molecules")
+    if content.startswith((b"PK\x03\x04", b"BZh", b"\xfd7zXZ")) or content[257:262] == b"ustar":
+        raise CorpusError(f"{path} is an archive of another kind than .gz: unpack it, and name the molecules' file")
     return path, content
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rdkit import rdBase
 from rdkit.Chem import Draw
 
 from repro.domain import INVALID, Domain, Reward, at_the_end, digest, earned, must
@@ -107,6 +108,7 @@ class Molecules(Domain):
         usable = reward is None or isinstance(reward, RewardWeights) or callable(reward)
         must(usable, f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
         self.coding = prior if isinstance(prior, Vocabulary) else Vocabulary(prior.vocabulary, prior.tokeniser)
+        must(self.coding.tokeniser, "the prior has no tokeniser: it must be one of molecules, as load_prior('molecules')")
         self.vocabulary = self.coding.tokens
         self.reward = RewardWeights() if reward is None else reward
         self.training, self.horizon = training, horizon
@@ -130,7 +132,8 @@ class Molecules(Domain):
         else:
             smiles = self.coding.decode(sequences)
             whole = ended(sequences) & [scores.parse(string)[0] is not None for string in smiles]
-            parts = {"reward": earned(self.reward, smiles, whole, self.invalid)}
+            with rdBase.BlockLogs():  # what RDKit says of each molecule would flood a notebook
+                parts = {"reward": earned(self.reward, smiles, whole, self.invalid)}
         return {name: at_the_end(values, sequences, self.end) for name, values in parts.items()}
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
