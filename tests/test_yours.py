@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from torch import nn
 
 import repro
 from repro import own_inputs, processes, store, yours
-from repro.domain import Domain, DomainError, worth
+from repro.domain import Domain, DomainError
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
 from repro.roads import ROADS
@@ -243,32 +242,3 @@ def test_a_domain_is_tried(domain: Domain, sentence: str) -> None:
         return repro.check(domain, COINS)
     with pytest.raises(DomainError, match=sentence):
         repro.check(domain, COINS)
-
-
-def fails(strings: list[str]) -> Any:
-    return [1 / (len(string) - 2) for string in strings]
-
-
-@pytest.mark.parametrize(
-    ("reward", "sentence"),
-    [
-        (lambda strings: len(strings[0]), "2 strings is 1: it gets a list of strings and returns one number for each"),
-        (lambda strings: dict.fromkeys(strings, 1.0), r"2 strings is \{'a': 1.0"), (lambda strings: None, "is None"),
-        (lambda strings: [1.0], "2 strings has 1 values"), (lambda strings: [1.0, math.nan], "of 'bb' is nan: give a"),
-        (lambda strings: [1e39, 1.0], r"of 'a' is 1e\+39"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
-        (lambda strings: (1 / (len(s) - 2) for s in strings), "ZeroDivisionError"),
-        (lambda strings: {1.0, 2.0}, "2 strings is"),
-        (lambda strings: strings.lower(), "AttributeError .* it gets a list of strings"),
-    ],
-)  # fmt: skip
-def test_a_reward_that_cannot_be_used_names_its_string(reward: Any, sentence: str) -> None:
-    """Protects users of rewards written for one string, or that fail for one: what, which, what would be right."""
-    with pytest.raises(DomainError, match=sentence):
-        worth(reward, ["a", "bb"])
-
-
-def test_generators_and_arrays_are_rewards() -> None:
-    """Protects rewards as people write them."""
-    for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32),
-                   lambda s: torch.tensor([1.0, 2.0]), lambda s: [np.int64(1), torch.tensor(2)]):  # fmt: skip
-        assert worth(reward, ["a", "bb"]).tolist() == [1.0, 2.0]
