@@ -29,16 +29,6 @@ def test_terminal_mask_ends_the_bootstrap() -> None:
     assert y.tolist() == [[1.5, 2.0]]
 
 
-def test_psi_is_log_prior_plus_g() -> None:
-    """Protects the paper's identity Psi(s, a) = log p(a|s) + G(s, a): same policy, same value of every state."""
-    generator = torch.Generator().manual_seed(0)
-    log_prior = torch.randn(5, 38, generator=generator).log_softmax(dim=-1)
-    g_values = torch.randn(5, 38, generator=generator)
-    psi, g = METHODS["psi"], METHODS["g"]
-    torch.testing.assert_close(psi.backup(log_prior + g_values, log_prior), g.backup(g_values, log_prior))
-    torch.testing.assert_close(psi.scores(log_prior + g_values, log_prior), g.scores(g_values, log_prior))
-
-
 @pytest.mark.parametrize(
     ("method", "gamma", "expected"),
     [

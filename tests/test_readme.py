@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import ROOT, experiments, pipeline, studies, yours
-from repro.evaluation import uniform_log_p
+from repro import ROOT, pipeline, yours
 
 README = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "INSTALL.md"))
 PROGRAMS = ("bash ", "pip ", "papermill ", "python ", ".venv/bin/")
@@ -118,11 +117,3 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         block = block.replace(many, few)
     exec(block, {})
     assert (tmp_path / "results" / "own" / "policies" / "nitrogen.safetensors").exists()
-
-
-def test_uniform_play_is_where_its_prose_says() -> None:
-    """Protects the number about uniform play that no row of the ledger has, from both shipped Note RNNs."""
-    study = studies.study()
-    folk, rebuilt = (uniform_log_p(experiments.MUSIC, prior(study).rnn(), 10_000, seed=0)
-                     for prior in (experiments.note_rnn, experiments.rebuilt_note_rnn))  # fmt: skip
-    assert "a uniform player's log p is below -5.6" in README and max(folk, rebuilt) < -5.6
