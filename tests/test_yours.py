@@ -149,11 +149,8 @@ def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
     """Protects priors of others: the same logits, biases and embedding folded in; other networks are refused."""
     torch.manual_seed(0)
     embedding = nn.Embedding(5, 7) if embedded else None
-    lstm, linear, tokens = (
-        nn.LSTM(7 if embedded else 5, 6, batch_first=True),
-        nn.Linear(6, 5),
-        torch.tensor([[0, 3, 1, 4]]),
-    )
+    lstm, linear = nn.LSTM(7 if embedded else 5, 6, batch_first=True), nn.Linear(6, 5)
+    tokens = torch.tensor([[0, 3, 1, 4]])
     read = embedding(tokens) if embedding else nn.functional.one_hot(tokens, 5).float()
     prior = repro.from_lstm(lstm, linear, "abcde", embedding)
     assert torch.allclose(prior.rnn(tokens), linear(lstm(read)[0]), atol=1e-6)
@@ -175,9 +172,8 @@ def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     molecules, music = repro.load_prior("molecules"), repro.load_prior("music")
     domain = repro.Molecules(molecules, reward=lambda smiles: [len(s) for s in smiles])
     assert domain.vocabulary == molecules.vocabulary and music.rnn.vocabulary == len(repro.Music.vocabulary)
-    with pytest.raises(
-        FileNotFoundError, match="has no 'jazz' that can be read: it has exact-brackets, exact-days, exact-tones"
-    ):
+    words = "has no 'jazz' that can be read: it has exact-brackets, exact-days, exact-tones"
+    with pytest.raises(FileNotFoundError, match=words):
         repro.load_prior("jazz")
 
 
@@ -199,9 +195,8 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     parts = some.reward_parts(melodies)
     assert list(parts) == ["key", "<lambda> (1)"] and np.array_equal(parts["key"], nine.reward_parts(melodies)["key"])
     assert np.allclose(some.step_rewards(melodies), parts["key"] + (melodies == 14))
-    assert (
-        nine.spec() == {"name": "music", "version": 1} and some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
-    )
+    assert nine.spec() == {"name": "music", "version": 1}
+    assert some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
     with pytest.raises(DomainError, match=r"pays \(2,\): give one number per event, \(2, 32\)"):
         repro.Music([lambda sung: sung[:, 0]]).step_rewards(melodies)
     with pytest.raises(DomainError, match="the rule is 'kee': it must be a function, or one of key, tonic"):
