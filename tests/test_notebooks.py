@@ -50,11 +50,14 @@ def test_form(path: Path) -> None:
     assert len(ending) <= 2 and (path.stem in NO_VERDICT or "verdict" in ending[-1].lower())
 
 
+@pytest.mark.xdist_group("smoke")
 def test_all_run_under_smoke_and_change_nothing_that_is_committed(tmp_path: Path) -> None:
     """Protects `run_all.sh --preset smoke`: each notebook ends, small, without an error; the tree stays as it was."""
     status = ["git", "status", "--porcelain"]
     before = subprocess.check_output(status, cwd=ROOT)
-    command = [sys.executable, "-m", "repro.pipeline", "--preset", "smoke", "--results", str(tmp_path / "results")]
+    # with the processes of a second core the other tests would wait; runs in two are those of test_readme
+    options = ["--preset", "smoke", "--jobs", "1", "--results", str(tmp_path / "results")]
+    command = [sys.executable, "-m", "repro.pipeline", *options]
     environment = os.environ | {"REPRO_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
