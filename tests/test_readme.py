@@ -50,7 +50,7 @@ RUN: dict[str, tuple[dict[str, str], str]] = {
         VALUES,
     ),
     "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": (
-        {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300"},
+        {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300 -p prior_steps 10"},
         "own/notebooks/02_note_rnn.ipynb",
     ),
 }
