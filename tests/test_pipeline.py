@@ -113,8 +113,8 @@ def test_a_whole_run(repository: Path) -> None:
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_an_end_in_the_middle_leaves_nothing_half_written(repository: Path, how: int, code: int) -> None:
     """Protects results from Ctrl-C and from power cuts: the earlier copy stays, whole, and no part of another."""
-    code = "import time; open('begun', 'w').close(); time.sleep(600)"
-    write_notebook(repository / "notebooks" / "50_long.ipynb", "preset = None", code)
+    long = "import time; open('begun', 'w').close(); time.sleep(600)"
+    write_notebook(repository / "notebooks" / "50_long.ipynb", "preset = None", long)
     copy = repository / "results" / "middle" / "notebooks" / "50_long.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text("the good copy of yesterday", encoding="utf-8")
