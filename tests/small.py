@@ -1,9 +1,11 @@
-"""Domains of a few tokens, and what the tests of all that learns share."""
+"""Domains of a few tokens, result tables of a few rows, and what the tests of all that learns share."""
 
 import hashlib
+import math
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 
 from repro.domain import Domain
@@ -45,6 +47,18 @@ class Broken(Ending):
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         return np.full(sequences.shape, 1e30)
+
+
+def long_table(rows: list[tuple], columns: str = "experiment method c seed metric value") -> pd.DataFrame:
+    """Rows in the layout of the result files."""
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def of_seeds(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5) -> pd.DataFrame:
+    """What the seeds of each method of as_notated have of one metric."""
+    places = {method: math.nan if method == "prior" else c for method in values}
+    rows = [("as_notated", m, places[m], i, metric, v) for m, vs in values.items() for i, v in enumerate(vs)]
+    return long_table(rows)
 
 
 def uniform_rnn(tokens: int) -> SequenceRNN:

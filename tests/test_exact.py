@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from repro.bench import EXACT_PATH
+from repro import bench
 from repro.evaluation import sampled
 from repro.exact import BRACKETS, TONES, Exact, Table, bracket_rules, tone_rules
 from repro.kl_control import METHODS, Policy
 from repro.path import PathTutor
-from repro.prior import train_prior
 from repro.rnn import SequenceRNN
 from repro.studies import ExactStudy
 from repro.tutor import train
@@ -22,20 +21,10 @@ from repro.tutor import train
 C = ExactStudy().c
 
 
-@pytest.fixture(scope="module")
-def priors() -> dict[str, SequenceRNN]:
-    """Trained priors, in a third of the steps."""
-    made, settings = {}, dataclasses.replace(ExactStudy().prior, steps=200)
-    for domain in (BRACKETS, TONES):
-        data = domain.corpus(20_000, 0)
-        made[domain.name] = train_prior(data, data[:100], len(domain.vocabulary), settings)[0]
-    return made
-
-
 @pytest.fixture(params=[BRACKETS, TONES], ids=["brackets", "tones"], scope="module")
-def truth(request: pytest.FixtureRequest, priors: dict[str, SequenceRNN]) -> Exact:
+def truth(request: pytest.FixtureRequest) -> Exact:
     """Each domain, written out."""
-    return Exact(request.param, priors[request.param.name], C)
+    return bench.solved(request.param.name, C)
 
 
 def brute_force(truth: Exact) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,9 +145,10 @@ def test_the_end_token_has_to_be_the_last() -> None:
 
 
 @pytest.mark.parametrize("method", ["psi", "g"])
-def test_the_trainer_learns_the_optimum(priors: dict[str, SequenceRNN], method: str) -> None:
+def test_the_trainer_learns_the_optimum(method: str) -> None:
     """Protects the claim in short: a fifth of the steps takes the path-consistent form from 3 nats to under .1."""
-    truth, settings = Exact(BRACKETS, priors["brackets"], C), dataclasses.replace(EXACT_PATH, method=method, steps=400)
+    truth = bench.solved("brackets", C)
+    settings = dataclasses.replace(bench.EXACT_PATH, method=method, steps=400)
     curve = train(
         PathTutor(BRACKETS, truth.prior, settings, seed=0),
         row=lambda run, step: {"step": step, "kl": truth.kl_to_optimum(truth.policy_of(method, run.policy))},

@@ -114,17 +114,22 @@ def test_a_whole_run(repository: Path) -> None:
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_an_end_in_the_middle_leaves_nothing_half_written(repository: Path, how: int, code: int) -> None:
     """Protects results from Ctrl-C, at once and in a line, and from power cuts: the earlier copy stays, whole."""
-    write_notebook(repository / "notebooks" / "50_long.ipynb", "preset = None", "import time; time.sleep(600)")
+    long = "import time; open('begun', 'w').close(); time.sleep(600)"
+    write_notebook(repository / "notebooks" / "50_long.ipynb", "preset = None", long)
     copy = repository / "results" / "middle" / "notebooks" / "50_long.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text("the good copy of yesterday", encoding="utf-8")
     process = start(repository, "--only", "50", "--results", "results/middle")
     assert process.stdout is not None and "Notebooks to run: 1" in process.stdout.readline()
-    time.sleep(4)
+    ended = time.monotonic() + 120
+    while not (repository / "begun").exists():
+        assert time.monotonic() < ended and process.poll() is None, "the notebook did not begin"
+        time.sleep(0.1)
     process.send_signal(how)
     process.wait(timeout=2)
     printed, errors = process.communicate(timeout=20)
-    (repository / "notebooks" / "50_long.ipynb").unlink()
+    for name in ("notebooks/50_long.ipynb", "begun"):
+        (repository / name).unlink()
     assert process.returncode == code and ("interrupted" in printed) == (how == signal.SIGINT) and errors == ""
     assert list(copy.parent.iterdir()) == [copy] and copy.read_text() == "the good copy of yesterday"
 

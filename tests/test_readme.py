@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repro import ROOT, experiments, pipeline, studies, yours
-from repro.evaluation import uniform_log_p
+from repro import ROOT, pipeline, yours
 
 README = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "INSTALL.md"))
 PROGRAMS = ("bash ", "pip ", "papermill ", "python ", ".venv/bin/")
@@ -29,31 +28,29 @@ CHORALES = (
     ".venv/bin/python -c \"from music21 import corpus; [corpus.parse(p).write('midi', f'.cache/chorales/{p.stem}.mid') "
     "for p in sorted(corpus.getComposer('bach'))[:100]]\""
 )
+VALUES = "own/tables/music_final_values.csv"
 FEW = {"rounds 100": "rounds 10", "melodies 10000": "melodies 300", "prior_steps 1000": "prior_steps 10"}
 COVERED = {  # by test_notebooks, test_pipeline, test_setup, test_benchmark and test_experiments
     "bash run_all.sh", "bash run_all.sh --preset smoke", "bash run_all.sh --lab", "bash run_all.sh --test",
     "bash run_all.sh --help", "bash run_all.sh --fresh", "bash run_all.sh --fresh --train-priors",
     "bash run_all.sh --only 05 -p smiles_file my.smi", "pip install -e .", "python tests/benchmark.py",
     "mkdir -p results/own .cache/chorales",
+    CHORALES,  # by the fixture below
 }  # fmt: skip
 # What is run here under preset smoke: the words that are replaced, and a file that the command leaves.
 RUN: dict[str, tuple[dict[str, str], str]] = {
     ".venv/bin/papermill notebooks/03_music_training.ipynb results/own/temperature.ipynb "
-    "-p c 0.5,2,8 -p methods psi,rl_only -p seeds 0 -p rounds 100 -p melodies 10000": (
-        FEW,
-        "own/tables/music_final_values.csv",
-    ),
+    "-p c 0.5,2,8 -p methods psi,rl_only -p seeds 0 -p rounds 100 -p melodies 10000": (FEW, VALUES),
     ".venv/bin/papermill notebooks/03_music_training.ipynb results/own/foresight.ipynb "
-    "-p gamma 0 -p methods psi -p seeds 0 -p rounds 100 -p melodies 10000": (FEW, "own/tables/music_final_values.csv"),
-    CHORALES: ({":100": ":4"}, "chorales/bwv1.6.mid"),
+    "-p gamma 0 -p methods psi -p seeds 0 -p rounds 100 -p melodies 10000": (FEW, VALUES),
     ".venv/bin/papermill notebooks/02_note_rnn.ipynb results/own/bach.ipynb "
     "-p midi_folder .cache/chorales -p prior_steps 1000 -p melodies 10000": (FEW, "own/tables/note_rnn_scores.csv"),
     "bash run_all.sh --only 03,04 -p c 2 -p seeds 0,1": (
-        {"03,04": "03", "-p seeds 0,1": "-p seeds 0,1 -p rounds 10 -p melodies 300"},
-        "own/tables/music_final_values.csv",
+        {"03,04": "03", "-p seeds 0,1": "-p seeds 0,1 -p rounds 10 -p melodies 300 --jobs 2"},
+        VALUES,
     ),
     "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": (
-        {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300"},
+        {"00,02,03,04,11": "02", "my_songs": ".cache/chorales -p melodies 300 -p prior_steps 10"},
         "own/notebooks/02_note_rnn.ipynb",
     ),
 }
@@ -71,32 +68,41 @@ def test_every_command_is_run() -> None:
     assert COVERED | set(RUN) == set(commands(README))
 
 
-def run(command: str, folder: Path) -> None:
-    """Runs a command of README.md in bash, with a results folder and a cache of its own."""
-    for word, other in RUN[command][0].items():
-        command = command.replace(word, other)
+def run(command: str, folder: Path, shared: Path) -> None:
+    """Runs a command of README.md in bash, with a results folder of its own."""
     python, own = shlex.quote(sys.executable), shlex.quote(str(folder / "own"))
     places = {
         "bash run_all.sh": f"{python} -m repro.pipeline --preset smoke --results {own}",  # as tests/test_setup.py shows
         ".venv/bin/papermill": f"{python} -m papermill -p preset smoke -p results {own}",
         ".venv/bin/python": python,
         "results/own": own,
-        ".cache/chorales": shlex.quote(str(folder / "chorales")),
+        ".cache/chorales": shlex.quote(str(shared / "chorales")),
     }
     command = re.sub("|".join(map(re.escape, places)), lambda match: places[match[0]], command)
-    environment = os.environ | {"REPRO_CACHE": str(folder / "cache")}
+    environment = os.environ | {"REPRO_CACHE": str(shared / "cache"), "REPRO_JOBS": "1"}
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "unknown parameter" not in done.stderr, done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all commands share, as a reader's do: the chorales, and a cache, in which tunes are converted once."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "chorales").mkdir()
+    run(CHORALES.replace(":100", ":4"), folder, folder)
+    assert (folder / "chorales" / "bwv1.6.mid").stat().st_size > 0
+    return folder
+
+
+@pytest.mark.xdist_group("readme")  # one process, so that what they share is made once
 @pytest.mark.parametrize("command", RUN)
-def test_it_runs(command: str, tmp_path: Path) -> None:
+def test_it_runs(command: str, shared: Path, tmp_path: Path) -> None:
     """Protects the commands of README.md: each ends well, knows its parameters, and leaves the file it speaks of."""
-    for folder in ("own", "chorales"):
-        (tmp_path / folder).mkdir()
-    if "midi_folder" in command:
-        run(CHORALES, tmp_path)
-    run(command, tmp_path)
+    (tmp_path / "own").mkdir()
+    smaller = command
+    for word, other in RUN[command][0].items():
+        smaller = smaller.replace(word, other)
+    run(smaller, tmp_path, shared)
     assert (tmp_path / RUN[command][1]).stat().st_size > 0
 
 
@@ -118,11 +124,3 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         block = block.replace(many, few)
     exec(block, {})
     assert (tmp_path / "results" / "own" / "policies" / "nitrogen.safetensors").exists()
-
-
-def test_uniform_play_is_where_its_prose_says() -> None:
-    """Protects the number about uniform play that no row of the ledger has, from both shipped Note RNNs."""
-    study = studies.study()
-    folk, rebuilt = (uniform_log_p(experiments.MUSIC, prior(study).rnn(), 10_000, seed=0)
-                     for prior in (experiments.note_rnn, experiments.rebuilt_note_rnn))  # fmt: skip
-    assert "a uniform player's log p is below -5.6" in README and max(folk, rebuilt) < -5.6

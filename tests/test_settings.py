@@ -112,6 +112,8 @@ def test_smoke_is_quick_where_no_prior_is_shipped() -> None:
         ("music", {"midi_track": "flute"}, "midi_track is a track in midi_folder's files: set both"),
         ("molecules", {"tokeniser": "words"}, "tokeniser is 'words': it must be 'regex' or 'characters'"),
         ("molecules", {"weight_qed": "nan"}, "qed is 'nan': it must be a finite number"),
+        ("roads", {"roads": "ppo"}, "roads is 'ppo': it must be one of psi, g, q, psi_paper, g_paper, tb,"),
+        ("roads", {"problems": "chess"}, "problems is 'chess': it must be 'brackets', 'tones' or 'days'"),
         ("exact", {"gammas": "0.5,1"}, "gammas are the discounts beside 1, which is always run: leave 1 out"),
     ],
 )

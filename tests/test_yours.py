@@ -3,7 +3,6 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from torch import nn
 
 import repro
 from repro import own_inputs, processes, store, yours
-from repro.domain import Domain, DomainError, worth
+from repro.domain import Domain, DomainError
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
 from repro.roads import ROADS
@@ -157,11 +156,8 @@ def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
     """Protects priors of others: the same logits, biases and embedding folded in; other networks are refused."""
     torch.manual_seed(0)
     embedding = nn.Embedding(5, 7) if embedded else None
-    lstm, linear, tokens = (
-        nn.LSTM(7 if embedded else 5, 6, batch_first=True),
-        nn.Linear(6, 5),
-        torch.tensor([[0, 3, 1, 4]]),
-    )
+    lstm, linear = nn.LSTM(7 if embedded else 5, 6, batch_first=True), nn.Linear(6, 5)
+    tokens = torch.tensor([[0, 3, 1, 4]])
     read = embedding(tokens) if embedding else nn.functional.one_hot(tokens, 5).float()
     prior = repro.from_lstm(lstm, linear, "abcde", embedding)
     assert torch.allclose(prior.rnn(tokens), linear(lstm(read)[0]), atol=1e-6)
@@ -183,9 +179,8 @@ def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     molecules, music = repro.load_prior("molecules"), repro.load_prior("music")
     domain = repro.Molecules(molecules, reward=lambda smiles: [len(s) for s in smiles])
     assert domain.vocabulary == molecules.vocabulary and music.rnn.vocabulary == len(repro.Music.vocabulary)
-    with pytest.raises(
-        FileNotFoundError, match="has no 'jazz' that can be read: it has exact-brackets, exact-days, exact-tones"
-    ):
+    words = "has no 'jazz' that can be read: it has exact-brackets, exact-days, exact-tones"
+    with pytest.raises(FileNotFoundError, match=words):
         repro.load_prior("jazz")
 
 
@@ -207,9 +202,8 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     parts = some.reward_parts(melodies)
     assert list(parts) == ["key", "<lambda> (1)"] and np.array_equal(parts["key"], nine.reward_parts(melodies)["key"])
     assert np.allclose(some.step_rewards(melodies), parts["key"] + (melodies == 14))
-    assert (
-        nine.spec() == {"name": "music", "version": 1} and some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
-    )
+    assert nine.spec() == {"name": "music", "version": 1}
+    assert some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
     with pytest.raises(DomainError, match=r"pays \(2,\): give one number per event, \(2, 32\)"):
         repro.Music([lambda sung: sung[:, 0]]).step_rewards(melodies)
     with pytest.raises(DomainError, match="the rule is 'kee': it must be a function, or one of key, tonic"):
@@ -233,8 +227,9 @@ class Wrong(Coins):
 @pytest.mark.parametrize(
     ("domain", "sentence"),
     [
-        (Wrong("constant"), "all of 64 valid sequences of the prior earn 4"), (Wrong("flat"), r"have the shape \(64,\)"),
-        (repro.Sequences("01", lambda strings: [1.0] * len(strings), 8), "valid sequences of the prior earn 1: a reward"),
+        (Wrong("constant"), "all of 64 valid sequences of the prior earn 4: a"),
+        (Wrong("flat"), r"have the shape \(64,\)"),
+        (repro.Sequences("01", lambda strings: [1.0] * len(strings), 8), "valid sequences of the prior earn 1: a"),
         (Wrong("random"), "changed when it was asked again: it must not be random"),
         (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
         (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
@@ -269,32 +264,3 @@ def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
         for use in (repro.check, repro.sample, repro.tune, partial(repro.suggest_c, kl=1.0)):
             with pytest.raises(DomainError, match=sentence):
                 use(domain, prior)  # type: ignore[operator]
-
-
-def fails(strings: list[str]) -> Any:
-    return [1 / (len(string) - 2) for string in strings]
-
-
-@pytest.mark.parametrize(
-    ("reward", "sentence"),
-    [
-        (lambda strings: len(strings[0]), "2 strings is 1: it gets a list of strings and returns one number for each"),
-        (lambda strings: dict.fromkeys(strings, 1.0), r"2 strings is \{'a': 1.0"), (lambda strings: None, "is None"),
-        (lambda strings: [1.0], "2 strings has 1 values"), (lambda strings: [1.0, math.nan], "of 'bb' is nan: give a"),
-        (lambda strings: [1e30, 1.0], r"of 'a' is 1e\+30: give a finite number below 1e\+12"), (fails, r"ZeroDivisionError \(.*\) for 'bb'"),
-        (lambda strings: (1 / (len(s) - 2) for s in strings), "ZeroDivisionError"),
-        (lambda strings: {1.0, 2.0}, "2 strings is"),
-        (lambda strings: strings.lower(), r"AttributeError \([^)]*\): it gets a list of strings"),
-    ],
-)  # fmt: skip
-def test_a_reward_that_cannot_be_used_names_its_string(reward: Any, sentence: str) -> None:
-    """Protects users of rewards written for one string, or that fail for one: what, which, what would be right."""
-    with pytest.raises(DomainError, match=sentence):
-        worth(reward, ["a", "bb"])
-
-
-def test_generators_and_arrays_are_rewards() -> None:
-    """Protects rewards as people write them."""
-    for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32),
-                   lambda s: torch.tensor([1.0, 2.0]), lambda s: [np.int64(1), torch.tensor(2)]):  # fmt: skip
-        assert worth(reward, ["a", "bb"]).tolist() == [1.0, 2.0]

@@ -107,8 +107,8 @@ class Molecules(Domain):
         """
         usable = reward is None or isinstance(reward, RewardWeights) or callable(reward)
         must(usable, f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
+        must(getattr(prior, "tokeniser", ""), "the prior writes no molecules: load_prior('molecules') does")
         self.coding = prior if isinstance(prior, Vocabulary) else Vocabulary(prior.vocabulary, prior.tokeniser)
-        must(self.coding.tokeniser, "the prior has no tokeniser: it must be one of molecules, as load_prior('molecules')")
         self.vocabulary = self.coding.tokens
         self.reward = RewardWeights() if reward is None else reward
         self.training, self.horizon = training, horizon

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from small import of_seeds
 
 from repro import ROOT, experiments
 from repro.book.claims import CLAIMS, REBUILT
@@ -20,12 +21,6 @@ from repro.studies import study
 
 GAIN: dict[str, Any] = {"words": "gain", "number": lambda v: v("psi") - v("prior"), "levels": "{prior} -> {psi}"}
 CLAIM = Claim("x", "psi beats the prior", "1", "log_p", **GAIN, at_least=1.0, trust="P")
-
-
-def frame(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5) -> pd.DataFrame:
-    places = {method: math.nan if method == "prior" else c for method in values}
-    rows = [("as_notated", m, places[m], i, metric, v) for m, vs in values.items() for i, v in enumerate(vs)]
-    return pd.DataFrame(rows, columns=["experiment", "method", "c", "seed", "metric", "value"])
 
 
 @pytest.mark.parametrize(
@@ -49,12 +44,12 @@ def frame(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5)
 def test_the_rule(changed: dict[str, Any], values: list[float], verdict: str) -> None:
     """Protects the one rule where the prior has 1: all seeds and the interval, more than half of the seeds, or not."""
     claim = dataclasses.replace(CLAIM, **changed)
-    assert judge(claim, frame({"prior": [1.0], "psi": values}), 0.5)["verdict"] == verdict
+    assert judge(claim, of_seeds({"prior": [1.0], "psi": values}), 0.5)["verdict"] == verdict
 
 
 def test_an_entry_holds_mean_interval_levels_and_rule() -> None:
     """Protects the numbers behind a verdict, and the rule in words."""
-    row = judge(CLAIM, frame({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)
+    row = judge(CLAIM, of_seeds({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)
     assert row["ours"] == pytest.approx(2.1) and row["low"] < 2.1 < row["high"] and row["seeds"] == 3
     assert row["levels"] == "1 -> 3.10" and row["rule"] == "gain: at least 1 in every seed"
     both = dataclasses.replace(CLAIM, at_least=0.1, at_most=0.25, unit="points")
@@ -64,12 +59,12 @@ def test_an_entry_holds_mean_interval_levels_and_rule() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (frame({"prior": [1.0], "q": [2.0]}), "psi was not run at c = 0.5"),
-        (frame({"prior": [1.0], "psi": [2.0]}, "kl"), "log_p of psi was not measured"),
-        (frame({"prior": [1.0], "psi": [2.0], "q": [2.0, 3.0]}), "log_p of psi was not measured in seed 1"),
-        (frame({"psi": [2.0]}), "prior was not run"),
-        (frame({"prior": [1.0], "psi": [2.0]}, c=2.0), "any tuned model was not run at c = 0.5"),
-        (frame({}), "there are no results of the experiment as_notated"),
+        (of_seeds({"prior": [1.0], "q": [2.0]}), "psi was not run at c = 0.5"),
+        (of_seeds({"prior": [1.0], "psi": [2.0]}, "kl"), "log_p of psi was not measured"),
+        (of_seeds({"prior": [1.0], "psi": [2.0], "q": [2.0, 3.0]}), "log_p of psi was not measured in seed 1"),
+        (of_seeds({"psi": [2.0]}), "prior was not run"),
+        (of_seeds({"prior": [1.0], "psi": [2.0]}, c=2.0), "any tuned model was not run at c = 0.5"),
+        (of_seeds({}), "there are no results of the experiment as_notated"),
     ],
 )
 def test_what_is_missing_is_no_verdict(table: pd.DataFrame, words: str) -> None:
@@ -80,7 +75,7 @@ def test_what_is_missing_is_no_verdict(table: pd.DataFrame, words: str) -> None:
 
 def test_temperatures_stay_apart() -> None:
     """Protects the main table from the runs at c = 1, and a claim about both from seeds that have one alone."""
-    table = pd.concat([frame({"prior": [1.0], "psi": [2.5, 3.5, 9.0]}), frame({"psi": [4.0, 5.0]}, c=1.0)])
+    table = pd.concat([of_seeds({"prior": [1.0], "psi": [2.5, 3.5, 9.0]}), of_seeds({"psi": [4.0, 5.0]}, c=1.0)])
     assert judge(CLAIM, table, 0.5)["ours"] == pytest.approx(4.0)
     warmer = dataclasses.replace(CLAIM, number=lambda v: v("psi", c=1.0) - v("psi"), second_c=1.0)
     row = judge(warmer, table, 0.5)
@@ -91,7 +86,7 @@ TONIC = Claim("tonic", "more tonic", "1", "starts_with_tonic", **GAIN, at_least=
 
 
 def tonic(**values: list[float]) -> pd.DataFrame:
-    return frame({"prior": [0.01], **values}, "starts_with_tonic")
+    return of_seeds({"prior": [0.01], **values}, "starts_with_tonic")
 
 
 def test_size_is_judged_apart_from_direction() -> None:
@@ -103,7 +98,7 @@ def test_size_is_judged_apart_from_direction() -> None:
     both = dataclasses.replace(TONIC, number=lambda v: min(v("q"), v("psi")) - v("prior"))
     row = judge(both, tonic(psi=[0.2, 0.4, 0.3], q=[0.84, 0.85, 0.86]), 0.5)
     assert row["size"] == "outside" and set(row["predicted"]) == {"q", "psi"}  # the number of every method, or none
-    assert judge(CLAIM, frame({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)["size"] == "not judged"
+    assert judge(CLAIM, of_seeds({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)["size"] == "not judged"
 
 
 def test_intervals_of_shares_stay_where_shares_lie() -> None:
@@ -129,22 +124,23 @@ def test_who_passes_too() -> None:
     assert judge(dataclasses.replace(against, of_rl_only=True), table, 0.5)["passes_too"] == []
 
 
-def test_uniform_play_is_where_the_ledger_says() -> None:
-    """Protects the sentence on random play: log p of a uniform player under both shipped Note RNNs."""
+def test_uniform_play_is_where_the_ledger_and_readme_say() -> None:
+    """Protects the sentences on random play: log p of a uniform player under both shipped Note RNNs."""
+    assert "a uniform player's log p is below -5.6" in (ROOT / "README.md").read_text(encoding="utf-8")
     laptop, said = study("laptop"), {one.id: one.comment for one in CLAIMS if one.id.endswith("rl_only_uniform")}
     for name, record in (
         ("rl_only_uniform", experiments.note_rnn(laptop)),
         ("rebuilt_rl_only_uniform", experiments.rebuilt_note_rnn(laptop)),
     ):
         measured = uniform_log_p(experiments.MUSIC, record.rnn(), 1_000, seed=0)
-        assert abs(measured - float(said[name].partition("uniform play is ")[2].split()[0])) < 0.015
+        assert measured < -5.6 and abs(measured - float(said[name].partition("uniform play is ")[2].split()[0])) < 0.015
 
 
 def test_fresh_seeds_confirm_a_marked_row() -> None:
     """Protects rows whose settings were changed in sight of their seeds: what fresh seeds say stands beside them."""
     claim = next(one for one in REBUILT if one.id == "rebuilt_tonic")
     values = {"prior": [0.01], "q": [0.5, 0.6, 0.55], "psi": [0.5, 0.6, 0.55]}
-    old = frame(values, "starts_with_tonic").assign(experiment="rebuilt")
+    old = of_seeds(values, "starts_with_tonic").assign(experiment="rebuilt")
     new = old.assign(experiment="rebuilt_fresh", value=0.01)
     alone, both = judge(claim, old, 0.5), judge(claim, pd.concat([old, new]), 0.5)
     assert alone["before"] == {"verdict": "reproduced", "ours": 0.573} and alone["confirmed"] == {}

@@ -1,15 +1,10 @@
 """Intervals against hand-worked and published numbers; Tables 1 and 2 as readers see them."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from small import long_table
 
 from repro.book import paper, tables
-
-
-def long_table(rows: list[tuple], columns: str = "experiment method c seed metric value") -> pd.DataFrame:
-    """Rows in the layout of the result files."""
-    return pd.DataFrame(rows, columns=columns.split())
 
 
 def test_intervals_of_hand_worked_and_published_samples() -> None:

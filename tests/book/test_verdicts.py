@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from small import long_table, of_seeds
 
 from repro import ROOT
 from repro.book import verdicts
@@ -20,20 +21,11 @@ LAPTOP = ROOT / "results" / "laptop"
 AT = {"music": 0.5, "molecules": 0.25, "exact": 0.5}
 
 
-def long(rows: list[tuple[str, str, float, int, str, float]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["experiment", "method", "c", "seed", "metric", "value"])
-
-
-def frame(values: dict[str, list[float]], metric: str = "log_p", c: float = 0.5) -> pd.DataFrame:
-    places = {method: math.nan if method == "prior" else c for method in values}
-    return long([("as_notated", m, places[m], i, metric, v) for m, vs in values.items() for i, v in enumerate(vs)])
-
-
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
     """Protects a notebook's rows: what its experiment can test is judged, that of other experiments is not shown."""
     metrics = [*TABLE_1, "log_p", "task_reward", "unique", "entropy", "kl"]
     models = dict.fromkeys(("prior", "q", "psi", "g", "rl_only"), [0.1])
-    table = pd.concat([frame(models, metric, c) for metric in metrics for c in (0.5, 1.0)])
+    table = pd.concat([of_seeds(models, metric, c) for metric in metrics for c in (0.5, 1.0)])
     rows = verdicts.ledger(table.drop_duplicates(["method", "c", "seed", "metric"]), 0.5)
     here = [claim for claim in CLAIMS if claim.untestable or claim.experiment == "as_notated"]
     assert rows["id"].tolist() == [one.id for one in here] and not rows["verdict"].str.startswith("not tested").any()
@@ -52,7 +44,7 @@ def test_a_folder_is_judged(tmp_path: Path) -> None:
     ]
     rows += [("other", method, 0.5, 100, "not_in_key", 0.9) for method in ("q", "psi", "g")]
     (tmp_path / "tables").mkdir()
-    long(rows).to_csv(tmp_path / "tables" / "music.csv", index=False)
+    long_table(rows).to_csv(tmp_path / "tables" / "music.csv", index=False)
     for name, variants in (
         ("trained_prior", {"prior fixed": 0.0, "prior trained": 0.1, "prior trained, zero head": 0.3}),
         ("trained_prior_one_step", {"prior trained one step": 0.02}),
@@ -171,7 +163,7 @@ def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
     """Protects the table of alarms: experiments start from different priors."""
     rows = [("a", "prior", math.nan, 0, 1.0), ("a", "psi", 0.5, 7, 0.4), ("a", "psi", 0.5, 8, 0.9)]
     rows += [("b", "prior", math.nan, 0, 0.6), ("b", "psi", 0.5, 7, 0.4)]
-    table = long([(*row[:4], "unique", row[4]) for row in rows] + [("c", "psi", 0.5, 7, "held_out_nll", 4.0)])
+    table = long_table([(*row[:4], "unique", row[4]) for row in rows] + [("c", "psi", 0.5, 7, "held_out_nll", 4.0)])
     alarms = verdicts.alarms(table)
     assert alarms["alarm"].ne("").tolist() == [True, False, False] and alarms["distinct"].tolist() == [0.4, 0.9, 0.4]
 

@@ -1,21 +1,33 @@
-"""Molecules as a domain: where rewards stand, what is watched and measured, and what names a run; own rewards."""
+"""Molecules as a domain: both rewards against the authors' code and by hand, what is watched, measured and named."""
 
-import functools
 import json
-import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from rdkit.Chem import Descriptors, MolFromSmiles
+from hypothesis import given, settings, strategies as st
 from rdkit.Contrib.SA_Score import sascorer
 
-from repro.domain import Domain, DomainError, Reward, digest
+from repro.domain import DomainError, Reward
 from repro.molecules import scores
 from repro.molecules.data import Vocabulary
-from repro.molecules.domain import AuthorsMolecules, AuthorsReward, Molecules, prefix_parts, terminal_parts
-from repro.music.domain import Music
+from repro.molecules.domain import (
+    AuthorsMolecules,
+    AuthorsReward,
+    Molecules,
+    length_penalty,
+    prefix_parts,
+    terminal_parts,
+)
 from repro.settings import RewardWeights
 
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "molecules_public.json").read_text())
+MOLECULES = GOLDEN["molecules"]
+ENDED = [molecule["ended_with_eos"] for molecule in MOLECULES]
+STRINGS = ["".join(GOLDEN["meta"]["vocab"][token] for token in molecule["seq"] if token) for molecule in MOLECULES]
+LATEST = AuthorsReward()
+NAMES = {"logp_multiplier": "logp", "ringp_multiplier": "ring_penalty", "qed_multiplier": "qed", "sa_multiplier": "sa"}
 SMILES = ["CCO", "c1ccccc1", "CC(", "N"]
 VOCABULARY = Vocabulary.of(SMILES, "characters")
 
@@ -43,7 +55,7 @@ def test_the_terminal_reward_stands_at_the_end_and_nowhere_else() -> None:
 
 def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
     """Protects users' rewards: any function from strings to numbers will do, also one that sorts what it gets; it sees
-    valid, finished molecules alone; a value that is no number names its molecule, a wrong shape both shapes.
+    valid, finished molecules alone; a value that is no number names its molecule.
     """
 
     def paid(own: Reward, steps: int | None = None) -> list[float]:
@@ -53,11 +65,8 @@ def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
     assert paid(lambda smiles: [len(s) for s in smiles]) == [3, 8, -9, 1]
     assert paid(lambda smiles: [len(s) for s in smiles], steps=3) == [-9, -9, -9, 1]  # nothing else has ended
     assert paid(lambda smiles: smiles.sort() or np.arange(3, dtype=np.float32)) == [0, 1, -9, 2]
-    with pytest.raises(DomainError, match="3 strings has 2 values: it gets a list of strings and returns one number"):
-        paid(lambda smiles: np.zeros(2))
-    for bad in ("high", None, math.inf, math.nan):
-        with pytest.raises(DomainError, match=f"the reward of 'N' is {bad}: give a finite number"):
-            paid(lambda smiles, bad=bad: [0, 1, bad])
+    with pytest.raises(DomainError, match="the reward of 'N' is nan: give a finite number"):
+        paid(lambda smiles: [0, 1, np.nan])
     with pytest.raises(DomainError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
         Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
@@ -106,88 +115,89 @@ def test_whatever_changes_a_run_changes_its_spec() -> None:
     assert Molecules(VOCABULARY, eval("lambda smiles: [0.0] * len(smiles)")).spec()["reward"] is None  # not kept
 
 
-FACTOR = 2.0
+def as_settings(config: str) -> AuthorsReward:
+    """Returns a setting of the authors' code in our names; `data_scalar` weighs log p, which is no reward."""
+    values = {NAMES.get(name, name): value for name, value in GOLDEN["meta"]["configs"][config].items()}
+    return replace(AuthorsReward(), **{name: v for name, v in values.items() if name != "data_scalar"})
 
 
-def over(value: object) -> Reward:
-    def reward(smiles: list[str]) -> list[object]:
-        return [value for _ in smiles]
-
-    return reward
+def prefix_rewards(sequences: list, ended: list[bool], weights: AuthorsReward = LATEST, steps: int = 120) -> np.ndarray:
+    return sum(prefix_parts(sequences, ended, steps, weights).values())
 
 
-def helped(smiles: list[str]) -> list[float]:
-    return [one(string) for string in smiles]
+def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.ndarray:
+    """Returns the authors' rewards with our rings: few bridged molecules differ, by ring penalty alone."""
+    rewards = np.array(molecule["domain_reward"][config], dtype=float)
+    columns = GOLDEN["meta"]["prefix_terms_columns"]
+    for row in molecule["prefix_terms"]:
+        terms = dict(zip(columns, row, strict=True))
+        at_end = terms["prefix_length"] == molecule["length"] and (molecule["ended_with_eos"] or len(rewards) == 120)
+        factor = weights.end_valid_drug_quality_multiplier if at_end else 1.0
+        rewards[row[0] - 1] += factor * weights.ring_penalty * (terms["ringp_sssr"] - terms["ringp"])
+    return rewards
 
 
-def one(smiles: str) -> float:
-    return FACTOR * Descriptors.MolWt(MolFromSmiles(smiles)) if smiles else one("C")
+def test_presets_are_the_authors_settings() -> None:
+    """Protects the values of their final run, and the one in which their earlier script differs."""
+    assert as_settings("latest") == LATEST
+    assert as_settings("train") == AuthorsReward(qed=40.0)
 
 
-VALUES = [
-    1, 1.0, "a", "b", [1, 2], [2, 1], {"a": 1}, {"a": 2}, {"a", "b"}, frozenset("ab"), np.arange(3), np.arange(3.0),
-    math.log, math.exp, functools, math, one, helped,
-]  # fmt: skip
+@pytest.mark.parametrize("config", GOLDEN["meta"]["configs"])
+def test_every_step_pays_what_the_authors_code_pays(config: str) -> None:
+    """Protects the per-prefix reward at every token of 100 molecules, also where every term is at work."""
+    weights = as_settings(config)
+    ours = prefix_rewards(STRINGS, ENDED, weights, steps=120)
+    assert ours.shape == (len(STRINGS), 120)
+    for row, molecule in zip(ours, MOLECULES, strict=True):
+        expected = authors_reward(molecule, config, weights)
+        np.testing.assert_allclose(row[: len(expected)], expected, rtol=0, atol=1e-6, err_msg=molecule["id"])
+        assert not row[len(expected) :].any()
 
 
-def test_two_functions_have_two_names() -> None:
-    """Protects against another reward's results: lambdas of one line, two defined apart, two that close over different
-    values are told apart.
+def test_penalties_by_length_and_by_carbons_are_the_authors() -> None:
+    """Protects both sides of all four thresholds of length, and the count of carbons: the 13th C in a row is the first
+    to cost, and another token ends the row.
     """
-    pair = [lambda smiles: [len(s) + 1 for s in smiles], lambda smiles: [len(s) - 1 for s in smiles]]
-    named = [lambda smiles: list(map(min, smiles)), lambda smiles: list(map(max, smiles))]
-    digests = [digest(reward) for reward in (*pair, *named, *map(over, VALUES))]
-    assert None not in digests and len(set(digests)) == 4 + len(VALUES)
-    assert digests[4:] == [digest(over(value)) for value in VALUES]
+    for config, expected in GOLDEN["tables"]["length_penalty_by_length"].items():
+        assert [length_penalty(length, as_settings(config)) for length in range(len(expected))] == expected
+    expected = GOLDEN["tables"]["carbon_penalty_by_preceding_C"]
+    strings = ["C" * len(expected), "C" * 12 + "O" + "C" * 12]
+    carbons = prefix_parts(strings, [False, False], 120, LATEST)["carbons"]
+    assert carbons[0, : len(expected)].tolist() == expected
+    assert not carbons[1].any()
 
 
-def test_the_same_function_defined_twice_is_found_again() -> None:
-    """Protects finished runs: a cell of a notebook that is run again names the same reward, however it is indented."""
-    value = 2.0
-    if True:
-
-        def reward(smiles: list[str]) -> list[object]:
-            return [value for _ in smiles]
-
-    assert digest(reward) == digest(over(2.0))
-    reward.__defaults__ = (["C"],)
-    assert digest(reward) != digest(over(2.0))
+def terminal(smiles: list[str], ended: list[bool], weights: RewardWeights) -> np.ndarray:
+    return sum(terminal_parts(scores.score(smiles), ended, weights).values())
 
 
-def test_helpers_and_globals_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects from stale results: a global number or a helper function that changes makes another reward."""
-    digests = [digest(helped)]
-    for name, value in (("unrelated", 1), ("FACTOR", 3.0), ("one", len)):
-        monkeypatch.setitem(globals(), name, value)
-        digests.append(digest(helped))
-    assert digests[0] == digests[1] and len(set(digests)) == 3 and None not in digests
+def test_terminal_reward_by_hand() -> None:
+    """Protects the formula, -2 for what is invalid, empty or unfinished, and each weight from being mixed up."""
+    table = scores.score(["C1CCCCCCC1C"]).loc[0]
+    scored = {"qed": table["qed"], "sa": -table["sa"], "logp": table["logp"], "ring_penalty": table["ring_penalty"]}
+    expected = 2 * scored["qed"] + scored["sa"] + scored["logp"] + scored["ring_penalty"]
+    rewards = terminal(["C1CCCCCCC1C"] * 2 + ["CC(", ""], [True, False, True, True], RewardWeights())
+    np.testing.assert_allclose(rewards, [expected, -2, -2, -2], rtol=0, atol=1e-12)
+    assert list(terminal_parts(scores.score(["C"]), [True], RewardWeights())) == [*scored, "invalid"]
+    for name in (*scored, "invalid"):
+        weights = RewardWeights(**(dict.fromkeys([*scored, "invalid"], 0.0) | {name: 3.0}))
+        paid = terminal(["C1CCCCCCC1C", "C("], [True, True], weights)
+        assert paid.tolist() == pytest.approx([3 * scored.get(name, 0), 3.0 if name == "invalid" else 0.0])
 
 
-class Counted:
-    __call__ = helped
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(STRINGS), st.integers(0, 119))
+def test_rewards_of_a_prefix_stay(smiles: str, length: int) -> None:
+    """Protects the design of training: the reward of a token depends on the tokens before it alone."""
+    whole = prefix_rewards([smiles], [len(smiles) < 120])[0]
+    part = prefix_rewards([smiles[:length]], [False])[0, : min(length, len(smiles))]
+    np.testing.assert_array_equal(part, whole[: len(part)])
 
 
-def test_what_has_no_name_is_not_named() -> None:
-    """Protects from a name that does not change with the reward: objects with a state, lost text."""
-    for named in (Counted(), over(np.random.default_rng(0)), functools.lru_cache(one), eval("lambda smiles: [0.0]")):
-        assert digest(named) is None
-
-
-def test_own_domains_are_told_apart() -> None:
-    """Protects an own domain from another one's finished runs, the shipped ones among them."""
-
-    class Ones(Domain):
-        def __init__(self, weight: float = 1.0) -> None:
-            self.weight = weight
-
-        def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-            return self.weight * (sequences == 1)
-
-    class Worthless(Music):
-        def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-            return 0.0 * super().step_rewards(sequences)
-
-    specs = [one.spec() for one in (Ones(), Ones(2.0), Worthless(), Music())]
-    assert Ones().spec() == specs[0] and len({str(spec) for spec in specs}) == 4
-    assert "own" not in specs[3] and None not in specs[2].values()
-    assert None in Ones(object()).spec().values()  # a state that has no name: trained, and not kept
+def test_the_horizon_ends_a_molecule() -> None:
+    """Protects the last of 120 tokens: it ends the molecule without an end token; one fewer does not."""
+    validity = prefix_parts(["C" * 120, "C" * 119], [False, False], 120, LATEST)["validity"]
+    assert validity[0, -1] == LATEST.end_valid_bonus
+    assert validity[1, -2:].tolist() == [LATEST.any_valid_bonus, 0.0]
+    assert prefix_rewards([""], [True], steps=1).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]

