@@ -135,11 +135,6 @@ def points(rows: pd.DataFrame, **labels: Any) -> pd.DataFrame:
     return named.reindex(columns=list(dict.fromkeys([*COLUMNS, *named])))
 
 
-def finished(results: Results) -> pd.DataFrame:
-    """A row per model of an experiment: its labels and its measures."""
-    return pd.DataFrame([run.label | run.measured.numbers["metrics"] for run in results.runs if run.measured])
-
-
 def front(points: pd.DataFrame) -> np.ndarray:
     """The most reward for at most so much KL, (N, 2), kl and reward rising: the upper concave hull of the points."""
     # between two points lie the coins that play one policy or the other: reward is the mean, KL at most that

@@ -44,15 +44,14 @@ class Prior(NamedTuple):
 
 def must_know(domain: Domain, prior: Prior) -> None:
     """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
-    given = isinstance(prior, Prior)
-    must(given, f"prior is a {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
+    must(isinstance(prior, Prior), f"prior is {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
     lstm = getattr(prior.rnn, "lstm", None)
     plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1
     must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
     must_fit(domain, prior.rnn.vocabulary)
-    unlike = [(own, its) for own, its in zip(domain.vocabulary, prior.vocabulary, strict=True) if own != its]
-    for own, its in unlike[:1]:
-        raise DomainError(f"the domain {domain.name!r} has the token {own!r} where its prior has {its!r}")
+    pairs = zip(domain.vocabulary, prior.vocabulary, strict=True)
+    unlike = [f"{own!r} and {its!r}" for own, its in pairs if own != its]
+    must(not unlike, f"the domain {domain.name!r} and its prior have different tokens: {', '.join(unlike[:1])}")
 
 
 def load_prior(name: str) -> Prior:

@@ -134,7 +134,7 @@ def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("", "../evil", "a/b"):
         with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
             tuned.save(name)
-    with pytest.raises(DomainError, match="prior is a Sequences: give what load_prior, fit or from_lstm returned"):
+    with pytest.raises(DomainError, match="prior is Sequences: give what load_prior, fit or from_lstm returned"):
         repro.tune(prior, domain)  # type: ignore[arg-type]
     for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
         with pytest.raises(SettingsError, match=sentence):
@@ -254,11 +254,11 @@ def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
     domain, deep, gated = repro.Sequences("01", ones, 8), uniform_rnn(3), uniform_rnn(3)
     deep.lstm, gated.lstm = nn.LSTM(3, deep.cells, 2), nn.GRU(3, deep.cells)  # type: ignore[assignment]
     bad = {
-        "has the token '0' where its prior has 'a'": Prior(uniform_rnn(3), ("a", "b", "$")),
+        "have different tokens: '0' and 'a'": Prior(uniform_rnn(3), ("a", "b", "$")),
         "is a SequenceRNN: it must be a SequenceRNN of one LSTM layer": Prior(deep, domain.vocabulary),
         "must be a SequenceRNN of one LSTM": Prior(gated, domain.vocabulary),
         "network is a LSTM: it must be a SequenceRNN": Prior(nn.LSTM(3, 4), domain.vocabulary),  # type: ignore[arg-type]
-        "prior is a Linear: give what load_prior": nn.Linear(3, 3),
+        "prior is Linear: give what load_prior": nn.Linear(3, 3),
     }  # fmt: skip
     for sentence, prior in bad.items():
         for use in (repro.check, repro.sample, repro.tune, partial(repro.suggest_c, kl=1.0)):
