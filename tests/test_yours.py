@@ -129,7 +129,7 @@ def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.warns(UserWarning, match="gamma is 0.5: 2 tokens later"):  # paid at the end, though nothing ends
         repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", gamma=0.5, **few)
     monkeypatch.setattr("repro.domain.LARGEST", math.inf)
-    with pytest.raises(FloatingPointError, match="the loss is nan after 1 gradient steps; a learning_rate below"):
+    with pytest.raises(FloatingPointError, match="the loss is inf after 2 gradient steps; a learning_rate below"):
         repro.tune(Broken(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", **few)
     for name in ("", "../evil", "a/b"):
         with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
