@@ -25,14 +25,16 @@ from torch.optim import Optimizer
 
 from repro import store
 
-CODE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+# of all that learns and pays: not of the book, which nothing here depends on
+TEXTS = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.parent.name != "book"]
+CODE = hashlib.sha256(b"".join(path.read_bytes() for path in TEXTS)).hexdigest()
 # of what is held: what never changes, what is the same network under a second name, and the data of a prior
 FIXED = {"domain", "settings", "method", "original", "acting", "trained", "extra", "flat", "sizes", "starts", "room"}
 MAKE: dict[str, Callable[[np.ndarray], Any]] = {"tensor": torch.tensor, "array": np.array}
 
 
 class Checkpoints:
-    """Those of one run; it has none without a spec, or where its reward has no name."""
+    """The checkpoints of one run; it has none without a spec, or where its reward has no name."""
 
     def __init__(self, spec: store.Spec | None = None, clock: Callable[[], float] = time.process_time) -> None:
         """Looks for the latest one; `clock` measures what the run costs."""

@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -119,10 +119,14 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
         kind = (str, bytes, Mapping, Set)  # none of which has one number for each, in order
         values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else None
     except Exception as error:  # a reward of yours raises whatever it likes
-        alone = [string for string in strings[:TRIED] if _fails(reward, string)]
-        which = f" for {alone[0]!r}" if len(alone) in range(1, max(2, len(strings[:TRIED]))) else ""  # else any fails
+        alone, tried = "", set[bool]()
+        for string in strings[:TRIED]:  # until one fails and another does not: where all do, none is at fault
+            tried.add(failed := _fails(reward, string))
+            alone = alone or f" for {string!r}" * failed
+            if len(tried) == 2:
+                break
         said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
-        raise DomainError(f"the reward raises {said}{which}: {wanted}") from error
+        raise DomainError(f"the reward raises {said}{alone * (len(tried) == 2)}: {wanted}") from error
     if values is None:
         raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
@@ -160,8 +164,8 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
     finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)
-    must(finite, f"{has} invalid {paid!r}: what invalid strings earn must be a finite number")
-    inside = domain.end is None or (isinstance(domain.end, int) and 0 <= domain.end < tokens)
+    must(finite, f"{has} invalid {paid!r}: what invalid strings earn: {FINITE}")
+    inside = domain.end is None or (isinstance(domain.end, Integral) and 0 <= domain.end < tokens)
     must(inside, f"{has} the end token {domain.end!r}: it must lie in 0 to {tokens - 1}")
     first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))
     fits = first.shape == (2,) and first.dtype.kind in "iu" and ((first >= 0) & (first < tokens)).all()

@@ -1,7 +1,9 @@
 """What you bring: a prior, strings with a reward; a trial of any domain, and a temperature for it."""
 
+import copy
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +53,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
     must_fit(domain, prior.rnn.vocabulary)
     pairs = zip(domain.vocabulary, prior.vocabulary, strict=True)
     unlike = [f"{own!r} and {its!r}" for own, its in pairs if own != its]
-    must(not unlike, f"the domain {domain.name!r} and its prior have different tokens: {', '.join(unlike[:1])}")
+    must(not unlike, f"{domain.name!r} and its prior have different tokens, {', '.join(unlike[:1])}: give the prior's")
 
 
 def load_prior(name: str) -> Prior:
@@ -167,8 +169,9 @@ def check(domain: Domain, prior: Prior) -> None:
         raise DomainError(f"{other}: it must depend on that sequence alone")
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
     must(np.allclose(parts, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
-    sums = paid.sum(axis=1)
-    sums = sums[sums != domain.invalid]
+    other = copy.copy(domain)
+    other.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone
+    sums = paid.sum(axis=1)[(rewards(other, tokens) == paid).all(axis=1)]
     must(len(sums), f"all of {CHECKED} sequences of the prior are invalid or unfinished: nothing can be learned")
     same = f"all of {len(sums)} valid sequences of the prior earn {sums[0]:g}"
     must(len(sums) == 1 or np.ptp(sums) > 0, f"{same}: a reward that is always the same teaches nothing")
@@ -187,7 +190,7 @@ def check(domain: Domain, prior: Prior) -> None:
 def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed: int = 0) -> float:
     """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), by its samples."""
     must_know(domain, prior)
-    must(kl > 0, f"kl is {kl:g}: it must be above 0")
+    must(isinstance(kl, Real) and kl > 0, f"kl is {kl!r}: it must be a number above 0")
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
     low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
     for _ in range(60):

@@ -50,9 +50,13 @@ class Learner:
 
     def diverged(self, last: Row) -> Row:
         """The last row of a run whose loss is no number any more; by default an error that says what to lower."""
-        raise FloatingPointError(
-            f"{self.settings.method} with seed {self.seed}: the loss is {self.loss} after {self.gradient_steps} "
-            f"gradient steps; a learning_rate below {self.settings.learning_rate} may help"
+        raise self.no_number()
+
+    def no_number(self) -> FloatingPointError:
+        """What to lower where the loss is no number any more."""
+        after = f"{self.settings.method} with seed {self.seed}: the loss is {self.loss} after {self.gradient_steps}"
+        return FloatingPointError(
+            f"{after} gradient steps; a learning_rate below {self.settings.learning_rate} may help"
         )
 
 

@@ -29,7 +29,7 @@ from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
-from repro.tutor import Learner, Row, train
+from repro.tutor import Row, train
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ class Yours:
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
 
-        `distinct` is the share of different ones among them. log Z, of the optimum p exp(r / c) / Z, and how many
-        samples of it these are worth are estimates from the same samples. The domain's own measures stand below.
+        `distinct` is the share of different ones among all of them, invalid or not. log Z, of the optimum
+        p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
+        own measures stand below.
         """
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
@@ -124,7 +125,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and _paid_at_the_end(domain, prior):
+    if gamma < 1 and (domain.end is not None or _paid_at_the_end(domain, prior)):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -139,8 +140,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
         except KeyboardInterrupt:
             after = f"interrupted after {bar.n} of {count} steps: nothing is kept, give fewer steps to see some of it"
             raise KeyboardInterrupt(after) from None
-    if tuned.curve.get("diverged", pd.Series(0)).any():
-        Learner.diverged(learner, {})  # the paper's form shows it in its curve; here it is an error
+    if tuned.curve.get("diverged", pd.Series(0)).any():  # the paper's form shows it; here it is an error
+        raise learner.no_number()
     policy = Policy(tuned.policy, prior.rnn, made.mathematics)
     return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
 
@@ -175,6 +176,7 @@ class Saved(Strings):
 
 
 def _paid_at_the_end(domain: Domain, prior: Prior) -> bool:
+    """Whether no sequence of the prior earns anything before its last step."""
     tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
     last = alive(tokens, domain.end).sum(axis=1) - 1
     return not np.delete(rewards(domain, tokens).ravel(), np.arange(CHECKED) * domain.horizon + last).any()

@@ -13,7 +13,7 @@ from repro import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Two runs, side by side where there are two cores: the two notebooks that take longest, and all others.
-LONG = ("11_paper_against_code", "12_poor_g_and_schedule")
+LONG = ("11_paper_against_code", "12_poor_g_and_schedule", "99_verdicts")
 PARTS = [[path for path in NOTEBOOKS if (path.stem in LONG) == long] for long in (False, True)]
 NO_VERDICT = ("00_start_here", "99_verdicts")  # the tour tests no claim; the last one is nothing but verdicts
 

@@ -126,7 +126,7 @@ def test_an_end_in_the_middle_leaves_nothing_half_written(repository: Path, how:
         assert time.monotonic() < ended and process.poll() is None, "the notebook did not begin"
         time.sleep(0.1)
     process.send_signal(how)
-    process.wait(timeout=2)
+    process.wait(timeout=10)
     printed, errors = process.communicate(timeout=20)
     for name in ("notebooks/50_long.ipynb", "begun"):
         (repository / name).unlink()

@@ -254,7 +254,7 @@ def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
     domain, deep, gated = repro.Sequences("01", ones, 8), uniform_rnn(3), uniform_rnn(3)
     deep.lstm, gated.lstm = nn.LSTM(3, deep.cells, 2), nn.GRU(3, deep.cells)  # type: ignore[assignment]
     bad = {
-        "have different tokens: '0' and 'a'": Prior(uniform_rnn(3), ("a", "b", "$")),
+        "have different tokens, '0' and 'a': give the prior's": Prior(uniform_rnn(3), ("a", "b", "$")),
         "is a SequenceRNN: it must be a SequenceRNN of one LSTM layer": Prior(deep, domain.vocabulary),
         "must be a SequenceRNN of one LSTM": Prior(gated, domain.vocabulary),
         "network is a LSTM: it must be a SequenceRNN": Prior(nn.LSTM(3, 4), domain.vocabulary),  # type: ignore[arg-type]

@@ -163,7 +163,7 @@ def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -
 def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:
     """The ratings in a folder's CSV files (COLUMNS and the models), and a sentence for each file that is left out.
 
-    Of several files of one rater, whose code may be in capitals, the one with the most ratings counts.
+    Of several files of one rater the one with the most ratings counts; capitals make no other rater.
     """
     need(folder.is_dir(), f"ratings is {str(folder)!r}: it must be a folder with the CSV files that the page gave")
     read, left_out = [], []

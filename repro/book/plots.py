@@ -150,8 +150,8 @@ def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[s
 
 
 def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> np.ndarray:
-    """The interval as seaborn's `errorbar` wants it, cut to where the quantity can lie."""
-    return np.clip(mean_interval(values)[1:], low, high)
+    """The interval as seaborn's `errorbar` wants it, where the quantity can lie."""
+    return np.clip(mean_interval(values, (low, high))[1:], low, high)
 
 
 def _dress(ax: Axes, panel: Panel, grid: Any) -> None:

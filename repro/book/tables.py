@@ -73,18 +73,20 @@ class Row(NamedTuple):
     low: float = -math.inf
     high: float = math.inf
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which values the metric lies."""
+        return (0, 1) if self.fraction else (self.low, self.high)
+
     def bounds(self, low: float, high: float) -> tuple[float, float]:
         """The bounds of an interval, cut and with the sign of the row; NaN, of a single seed, stays NaN."""
-        cut = np.clip([low, high], *((0, 1) if self.fraction else (self.low, self.high)))
-        low, high = np.sort(self.sign * cut).tolist()
+        low, high = np.sort(self.sign * np.clip([low, high], *self.limits)).tolist()
         return low, high
 
     def text(self, mean: float, low: float = math.nan, high: float = math.nan) -> str:
         """A value as "mean [low, high]", without brackets where NaN leaves no interval; "undefined" for a NaN mean."""
         if math.isnan(mean):
             return "undefined"  # a share of nothing, as leaps resolved where no seed leaps
-        if self.fraction and high > mean:
-            low, high = _on_logit(mean, high - mean, 0, 1)
         percent, scale = abs(100 * mean), 100 if self.fraction else 1
         few = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 3  # as the paper prints them
         decimals = few if self.fraction else self.decimals
@@ -120,12 +122,14 @@ def text_table(
     wanted = dict.fromkeys(metrics)  # each once
     rows = {metric: row for metric, row in known.items() if metric in wanted}  # in the order of `known`, others last
     rows |= {metric: Row(metric) for metric in wanted if metric not in known}
-    if ours.duplicated(["method", "metric", "seed"]).any():  # their mean would look plausible and mean nothing
-        raise ValueError("a seed occurs twice among rows of one method and metric: select one experiment and one c")
+    mixed = [name for name in ("experiment", "c") if ours.get(name, pd.Series(0)).nunique() > 1]
+    if mixed or ours.duplicated(["method", "metric", "seed"]).any():  # the mean would look plausible and mean nothing
+        raise ValueError("rows of several experiments or c, or of a seed twice, would be averaged: select one of each")
     cells = {}
     for (method, metric), values in ours[ours["metric"].isin(rows)].groupby(["method", "metric"])["value"]:
         measured = values.dropna()  # a share of nothing is no number
-        cells[method, metric] = rows[metric].text(*(mean_interval(measured) if len(measured) else [math.nan]))
+        row = rows[metric]
+        cells[method, metric] = row.text(*(mean_interval(measured, row.limits) if len(measured) else [math.nan]))
     methods = paper.methods_in(ours["method"])
     columns = {(paper.method_name(m, names), "ours"): [cells.get((m, metric), "") for metric in rows] for m in methods}
     for column, published in theirs.items():

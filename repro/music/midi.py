@@ -106,7 +106,7 @@ def _score(midi: bytes) -> ScoreTick:
 
 
 def _repaired(midi: bytes) -> bytes:
-    """A file whose values are at most 127, whose header counts its tracks, and whose notes end, at last with these."""
+    """A file whose values are at most 127, whose header counts its tracks, and whose notes end with their track."""
     # Dropped names the place of any other byte that is none of an event's; a file that is cut off stays as it is
     parts, at, tracks = [midi[:14]], 14, 0
     sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER

@@ -51,9 +51,10 @@ def test_mistakes_are_named() -> None:
 @pytest.mark.parametrize("column", ["experiment", "c"])
 def test_a_table_refuses_to_mix_results(column: str) -> None:
     """Protects against averages over experiments or temperatures, which look plausible and mean nothing."""
-    rows = [("a", "q", 0.5, 0, "repeated", 0.1), ("a", "q", 0.5, 0, "repeated", 0.2)]
-    with pytest.raises(ValueError, match="seed occurs twice"):
-        tables.table_1(long_table(rows).assign(**{column: [0.1, 0.5]}))
+    for seeds in ((0, 0), (0, 200)):
+        rows = [("a", "q", 0.5, seed, "repeated", 0.1) for seed in seeds]
+        with pytest.raises(ValueError, match="rows of several experiments or c, or of a seed twice"):
+            tables.table_1(long_table(rows).assign(**{column: [0.1, 0.5]}))
 
 
 def test_table_1_is_the_papers_with_units_and_intervals() -> None:
