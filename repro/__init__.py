@@ -1,6 +1,7 @@
 """Sequence Tutor, reproduced: an RNN learned from data is tuned by KL-control and stays near it."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,6 +17,21 @@ ROOMS = {
     "load_prior": "own_inputs", "fit": "own_inputs", "from_lstm": "own_inputs", "check": "own_inputs",
     "suggest_c": "own_inputs", "tune": "yours", "sample": "yours", "load": "yours",
 }  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """A setting that does not exist or cannot be used, in one sentence."""
+
+
+def results_folder(where: Any, root: Path = ROOT) -> Path:
+    """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
+    if not isinstance(where, (str, Path)) or not str(where).isprintable() or not str(where).strip():
+        raise SettingsError(f"results is {where!r}: it must be the name of a folder")
+    path = root / Path(where).expanduser()
+    if not Path(where).is_absolute() and not Path(os.path.normpath(path)).is_relative_to(root):  # by a link it may be
+        said = f"results is {str(where)!r}, outside of the repository"
+        raise SettingsError(f"{said}: write the whole path if you mean that")
+    return path
 
 
 def own_results(given: Mapping[str, object]) -> str:

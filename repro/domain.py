@@ -164,7 +164,7 @@ def must_fit(domain: Domain, vocabulary: int) -> None:
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
     finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)
-    must(finite, f"{has} invalid {paid!r}: what invalid strings earn: {FINITE}")
+    must(finite, f"{has} invalid {paid!r}: what invalid strings earn must be a finite number below {LARGEST:g}")
     inside = domain.end is None or (isinstance(domain.end, Integral) and 0 <= domain.end < tokens)
     must(inside, f"{has} the end token {domain.end!r}: it must lie in 0 to {tokens - 1}")
     first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))

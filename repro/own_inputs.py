@@ -48,8 +48,10 @@ def must_know(domain: Domain, prior: Prior) -> None:
     """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
     must(isinstance(prior, Prior), f"prior is {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
     lstm = getattr(prior.rnn, "lstm", None)
-    plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1
+    plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias
     must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
+    finite = all(weight.isfinite().all() for weight in prior.rnn.parameters())
+    must(finite, "the prior has weights that are no finite numbers: train it again, or mask a token by its reward")
     must_fit(domain, prior.rnn.vocabulary)
     pairs = zip(domain.vocabulary, prior.vocabulary, strict=True)
     unlike = [f"{own!r} and {its!r}" for own, its in pairs if own != its]
@@ -68,8 +70,8 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
 
     `settings` are those of `PriorSettings`; one sequence of twenty is kept back for the curve.
     """
-    encode, tokens = getattr(domain, "encode", None), len(domain.vocabulary)
-    rows = [np.asarray(row) for row in (encode(list(sequences)) if encode else sequences)]
+    encode, tokens, sequences = getattr(domain, "encode", None), len(domain.vocabulary), list(sequences)
+    rows = [np.asarray(row) for row in (encode(sequences) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
     lengths = {np.size(row) for row in rows}
     endless = f"the domain {domain.name!r} has no end token, and its sequences have {min(lengths)} to {max(lengths)}"
@@ -174,7 +176,7 @@ def check(domain: Domain, prior: Prior) -> None:
     sums = paid.sum(axis=1)[(rewards(other, tokens) == paid).all(axis=1)]
     must(len(sums), f"all of {CHECKED} sequences of the prior are invalid or unfinished: nothing can be learned")
     same = f"all of {len(sums)} valid sequences of the prior earn {sums[0]:g}"
-    must(len(sums) == 1 or np.ptp(sums) > 0, f"{same}: a reward that is always the same teaches nothing")
+    must(len(sums) == 1 or np.ptp(sums) > 0, f"{same}: a reward that is always the same, or so rare, teaches nothing")
     most = np.median(sums)
     more = f"an invalid or unfinished string earns {domain.invalid:g}, more than most others ({most:g})"
     must(domain.invalid <= most, f"{more}: give `invalid` a number below what others earn")
@@ -192,7 +194,8 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
     must_know(domain, prior)
     must(isinstance(kl, Real) and kl > 0, f"kl is {kl!r}: it must be a number above 0")
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
-    low, high = np.log(max(np.ptp(reward), 1e-9)) + np.array([-12.0, 12.0])
+    must(np.ptp(reward) > 0, f"all of {samples} sequences of the prior earn {reward[0]:g}: no temperature moves it")
+    low, high = np.log(np.ptp(reward)) + np.array([-12.0, 12.0])
     for _ in range(60):
         middle = (low + high) / 2
         log_z, weight, effective = importance(reward / math.exp(middle))

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from repro import PRESETS, ROOT, own_results
+from repro import PRESETS, ROOT, SettingsError, own_results, results_folder
 
 
 class Notebook(NamedTuple):
@@ -101,8 +101,6 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         parameters.setdefault("results", own_results(parameters))
     results = ROOT / f"results/{preset}"
     if "results" in parameters:
-        from repro.settings import SettingsError, results_folder  # takes longer than `--list` may
-
         try:
             results = results_folder(parameters["results"], ROOT)
         except SettingsError as error:

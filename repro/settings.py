@@ -6,7 +6,6 @@ reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from
 
 import dataclasses
 import math
-import os
 import re
 import sys
 from collections.abc import Callable, Collection
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from repro import ROOT
+from repro import SettingsError
 from repro.domain import INVALID, demand
 from repro.kl_control import METHODS, Q
 
@@ -26,10 +25,6 @@ EventCoding = Literal["paper", "authors_code"]
 PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
-
-
-class SettingsError(ValueError):
-    """A setting that does not exist or cannot be used, in one sentence."""
 
 
 need = partial(demand, SettingsError)
@@ -71,16 +66,6 @@ def no_unknown_parameters() -> None:
         known = PARAMETER.findall(cells[injected[0] - 1])
         unknown = [name for name in PARAMETER.findall(cells[injected[-1]]) if name not in known]
         need(not unknown, f"unknown parameter {', '.join(unknown)}; this notebook has {', '.join(known)}")
-
-
-def results_folder(where: Any, root: Path = ROOT) -> Path:
-    """Where results go, from the repository's root on; SettingsError: no name of a folder, or one outside by `..`."""
-    named = isinstance(where, (str, Path)) and str(where).isprintable() and str(where).strip()
-    need(bool(named), f"results is {where!r}: it must be the name of a folder")
-    path = root / Path(where).expanduser()
-    inside = Path(where).is_absolute() or Path(os.path.normpath(path)).is_relative_to(root)  # a link may lead outside
-    need(inside, f"results is {str(where)!r}, outside of the repository: write the whole path if you mean that")
-    return path
 
 
 def _refused(when: Callable[[Any], bool], sentence: str) -> Callable[[Any], Any]:

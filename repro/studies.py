@@ -6,15 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field
 
-from repro import PRESETS, ROOT, own_results
+from repro import PRESETS, ROOT, SettingsError, own_results, results_folder
 from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.roads import ROADS
 
 from repro.settings import (  # isort: skip
     Count, FreshSeeds, Methods, MoleculeSettings, PolicySettings, PriorSettings, RebuiltSettings, RewardWeights, Seeds,
-    Several, SettingsError, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, no_unknown_parameters,
-    one_of, results_folder, validated)  # fmt: skip
+    Several, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, no_unknown_parameters,
+    one_of, validated)  # fmt: skip
 
 T = TypeVar("T")
 ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent

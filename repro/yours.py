@@ -57,6 +57,7 @@ class Yours:
         p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
         own measures stand below.
         """
+        need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
@@ -93,6 +94,7 @@ def sample(
 ) -> pd.DataFrame:
     """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
     must_know(domain, prior)
+    need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
     acting = policy or prior.policy
     first, tokens = sampled(domain, acting, count, seed)
     paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)

@@ -67,6 +67,14 @@ def start(root: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
     return subprocess.Popen(command, cwd=root, env=own, start_new_session=True, **pipes)
 
 
+def test_a_command_is_checked_before_the_set_up() -> None:
+    """Protects the first command in a fresh clone: to check it no installed package is needed."""
+    checked = [sys.executable, "-S", "-m", "repro.pipeline", "--check", "--only", "03", "-p", "seeds", "0"]
+    for more, code in (([], 0), (["-p", "results", "../outside"], 2)):
+        done = subprocess.run([*checked, *more], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+
+
 def test_a_whole_run(repository: Path) -> None:
     """Protects `run_all.sh`: a failure stops nothing and leaves the earlier copy, parameters and options arrive, the
     kernel is ours though the machine has a misleading one, copies tell neither machine nor warnings, which are printed;

@@ -191,9 +191,12 @@ def _checked(path: Path, made: Listening) -> pd.DataFrame:
         content = path.read_bytes()
         coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
         frame = pd.read_csv(io.StringIO(content.decode(coding), newline=""), sep=None, engine="python", dtype=str,
-                            keep_default_na=False, skipinitialspace=True)  # fmt: skip
+                            keep_default_na=False, skipinitialspace=True, index_col=False)  # fmt: skip
     except (OSError, csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"cannot be read as CSV ({type(error).__name__})") from None
+    frame = frame.rename(columns=lambda name: str(name).strip().lower())
+    frame = frame.fillna("")  # a row that is cut off
+    frame = frame[(frame != "").any(axis=1)].replace({"pair": r"[.,]0+$"}, {"pair": ""}, regex=True)
     if missing := [name for name in COLUMNS if name not in frame]:
         raise ValueError(f"has no column {missing[0]}: the page gives {', '.join(COLUMNS)}")
     frame = frame[COLUMNS]

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, SymmetricalLogLocator
 
 from repro.book.paper import method_name
-from repro.book.tables import Row, mean_interval
+from repro.book.tables import FREE, Row, mean_interval
 
 
 class Look(NamedTuple):
@@ -151,7 +151,8 @@ def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[s
 
 def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> np.ndarray:
     """The interval as seaborn's `errorbar` wants it, where the quantity can lie."""
-    return np.clip(mean_interval(values, (low, high))[1:], low, high)
+    limits = (low, high) if low < np.mean(values) < high else FREE
+    return np.clip(mean_interval(values, limits)[1:], low, high)
 
 
 def _dress(ax: Axes, panel: Panel, grid: Any) -> None:

@@ -81,8 +81,8 @@ def _told(ticks: np.ndarray, steps: np.ndarray, score: ScoreTick) -> Iterator[st
         yield f"{off.sum()} of {len(struck)} notes begin off the grid of sixteenths, and are moved to it"
     if lost := len(struck) - len(np.unique(steps)):
         yield f"{lost} of {len(struck)} notes begin on a sixteenth that another has, and are dropped"
-    metres = {f"{each.numerator}/{each.denominator}" for each in score.time_signatures} - {"4/4"}
-    if metres:
+    said = [(each.numerator, each.denominator) for each in score.time_signatures]
+    if metres := {f"{beats}/{unit}" for beats, unit in said if 0 < unit != beats}:  # 2/2 and 8/8 are as long as 4/4
         yield f"its metre is {', '.join(sorted(metres))}: bars are counted in sixteen sixteenths from its first note"
 
 
@@ -108,7 +108,7 @@ def _score(midi: bytes) -> ScoreTick:
 def _repaired(midi: bytes) -> bytes:
     """A file whose values are at most 127, whose header counts its tracks, and whose notes end with their track."""
     # Dropped names the place of any other byte that is none of an event's; a file that is cut off stays as it is
-    parts, at, tracks = [midi[:14]], 14, 0
+    parts, at, tracks = [midi[:14]], 8 + int.from_bytes(midi[4:8]), 0  # a longer header is cut to its six bytes
     sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER
     try:
         while at < len(midi):
@@ -122,7 +122,7 @@ def _repaired(midi: bytes) -> bytes:
             at += 8 + int.from_bytes(midi[at + 4 : at + 8])
     except IndexError:
         return midi
-    parts[0] = midi[:10] + min(tracks, 0xFFFF).to_bytes(2) + midi[12:14]
+    parts[0] = b"MThd\0\0\0\6" + midi[8:10] + min(tracks, 0xFFFF).to_bytes(2) + midi[12:14]
     return b"".join(parts)
 
 

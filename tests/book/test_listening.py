@@ -70,6 +70,8 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
     answered(study, "bob").to_csv(tmp_path / "BOB.CSV", index=False, sep=";", encoding="utf-8-sig")
     sheet = answered(study, "eve").assign(preference="1.0", seconds="9,5")
     sheet.to_csv(tmp_path / "eve.csv", index=False, sep="\t", encoding="utf-16")
+    text = answered(study, "fay").assign(pair=lambda own: own["pair"] + ".0").to_csv(index=False).splitlines()
+    (tmp_path / "fay.csv").write_text("Study " + "\n".join(line + ",," for line in [*text, ","])[5:], encoding="utf-8")
     answered(study, "Eve", 3).to_csv(tmp_path / "capital.csv", index=False)
     two = pd.concat([answered(study, "c", 1)] * 2)
     bad = {
@@ -92,9 +94,9 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
         (tmp_path / f"{name}.csv").write_bytes(content)
     (tmp_path / "folder.csv").mkdir()
     read, left_out = listening.read_ratings(tmp_path, study)
-    assert read["rater"].value_counts().to_dict() == {"ann": 10, "bob": 10, "eve": 10}
+    assert read["rater"].value_counts().to_dict() == {"ann": 10, "bob": 10, "eve": 10, "fay": 10}
     assert set(read["preference"]) == {1} and set(read["seconds"]) == {9.5}
-    assert read["second_model"].tolist() == 3 * study.pairs["second_model"][:10].tolist()
+    assert read["second_model"].tolist() == 4 * study.pairs["second_model"][:10].tolist()
     said = {sentence.split(" ", 1)[0].removesuffix(".csv"): sentence for sentence in left_out}
     assert said.keys() == {*bad, "empty", "bytes", "quote", "folder", "ann_early", "capital"}
     assert len(left_out) == len(said)

@@ -128,8 +128,8 @@ def test_dots_set_ours_beside_the_paper_s() -> None:
     ours = [line.get_xydata() for line in coloured(ax, "psi") if line.get_marker() == "s"]
     assert ours[0] == pytest.approx(np.array([[60, 0], [-2.1, 1]]))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["SMILES RNN", "Psi", "hollow: recalled"]
-    # seeds .1 apart: +- .2484, cut where the SA score here ends, at 2.1
-    for metric, ends in (("valid", (60 - 24.84, 60 + 24.84)), ("sa", (-2.1, -2.1 + 0.2484))):
+    # seeds .1 apart: +- .2484; of a share logit .6 -+ .2484 / (.6 .4); cut where the SA score here ends, at 2.1
+    for metric, ends in (("valid", (34.76, 80.85)), ("sa", (-2.1, -2.1 + 0.2484))):
         (ax,) = plots.dots([(table, {metric: rows[metric]}, metric)]).axes
         spans = [line.get_xdata() for line in coloured(ax, "psi") if len(line.get_xdata()) > 2]
         assert (np.nanmin(spans[0]), np.nanmax(spans[0])) == pytest.approx(ends, abs=0.01)

@@ -95,6 +95,7 @@ def test_size_is_judged_apart_from_direction() -> None:
     assert [row["size"] for row in (wide, near, one)] == ["within", "outside", "not judged"]
     low, high = wide["predicted"]["psi"]
     assert 0 <= low < TABLE_1["starts_with_tonic"]["psi"] < high <= 1 and near["verdict"] == "reproduced"
+    assert judge(TONIC, tonic(psi=[0.05, 0.5, 0.95]), 0.5)["size"] == "not judged"  # from 0 to 1: it excludes nothing
     both = dataclasses.replace(TONIC, number=lambda v: min(v("q"), v("psi")) - v("prior"))
     row = judge(both, tonic(psi=[0.2, 0.4, 0.3], q=[0.84, 0.85, 0.86]), 0.5)
     assert row["size"] == "outside" and set(row["predicted"]) == {"q", "psi"}  # the number of every method, or none
