@@ -217,7 +217,8 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
 
     print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
     for name in parameters:
-        if without := [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]:
+        without = [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]
+        if without and name not in ("preset", "results"):
             print(f"{name} is no parameter of {', '.join(without)}")
     failed = False
     with tempfile.TemporaryDirectory() as scratch:

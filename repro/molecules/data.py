@@ -229,7 +229,7 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
         why = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path} cannot be read ({why}): smiles_file must name a file that can") from None
     if content.startswith((b"PK\x03\x04", b"BZh", b"\xfd7zXZ")) or content[257:262] == b"ustar":
-        raise CorpusError(f"{path} is an archive of another kind than .gz: unpack it, and name the molecules' file")
+        raise CorpusError(f"{path} holds an archive of files: unpack it, and name the one with the molecules")
     return path, content
 
 
