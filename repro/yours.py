@@ -18,7 +18,7 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, alive, rewards
+from repro.domain import Domain, DomainError, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
@@ -57,7 +57,7 @@ class Yours:
         p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
         own measures stand below.
         """
-        need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
+        count = _counted(count)
         c, columns = self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
@@ -94,7 +94,7 @@ def sample(
 ) -> pd.DataFrame:
     """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
     must_know(domain, prior)
-    need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
+    count = _counted(count)
     acting = policy or prior.policy
     first, tokens = sampled(domain, acting, count, seed)
     paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
@@ -127,7 +127,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and (domain.end is not None or _paid_at_the_end(domain, prior)):
+    if gamma < 1 and (domain.end is not None or _pays_last(domain, prior)):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -177,11 +177,14 @@ class Saved(Strings):
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
 
 
-def _paid_at_the_end(domain: Domain, prior: Prior) -> bool:
-    """Whether no sequence of the prior earns anything before its last step."""
-    tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
-    last = alive(tokens, domain.end).sum(axis=1) - 1
-    return not np.delete(rewards(domain, tokens).ravel(), np.arange(CHECKED) * domain.horizon + last).any()
+def _counted(count: Any) -> int:
+    need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
+    return int(count)
+
+
+def _pays_last(domain: Domain, prior: Prior) -> bool:
+    """Whether no sequence of the prior, of which all fill the horizon, earns anything before its last step."""
+    return not rewards(domain, sampled(domain, prior.policy, CHECKED, 0)[1])[:, :-1].any()
 
 
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:

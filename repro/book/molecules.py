@@ -42,6 +42,8 @@ def picked(frame: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
     rows = frame[frame["valid"]].drop_duplicates("smiles")
     reward = sum(terminal_parts(rows, rows["valid"], RewardWeights()).values())
     orders = {"qed": -rows["qed"], "logp": -rows["logp"], "worst": reward}
+    if by not in ("random", *orders):
+        raise ValueError(f"cannot pick by {by!r}: known are random, {', '.join(orders)}")
     if by == "random":
         rows = rows.sample(min(count, len(rows)), random_state=0)
     else:

@@ -27,16 +27,11 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
         return mean, mean - half, mean + half
     if not limits[0] < mean < limits[1]:
         raise ValueError(f"the mean {mean:g} of values that differ lies between {limits[0]:g} and {limits[1]:g}")
-    return mean, *_on_logit(mean, half, *limits)
-
-
-def _on_logit(mean: float, half: float, lowest: float, highest: float) -> tuple[float, float]:
-    """An interval that stays between two limits: the slope of the logit at the mean carries the half width over."""
-    width = highest - lowest
-    share = (mean - lowest) / width
-    step = half / width / (share * (1 - share))
-    low, high = lowest + width * special.expit(special.logit(share) + np.array([-step, step]))
-    return float(low), float(high)
+    width = limits[1] - limits[0]
+    share = (mean - limits[0]) / width
+    step = half / width / (share * (1 - share))  # the slope of the logit carries the half width over
+    low, high = limits[0] + width * special.expit(special.logit(share) + np.array([-step, step]))
+    return mean, float(low), float(high)
 
 
 def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:

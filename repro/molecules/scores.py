@@ -101,6 +101,8 @@ def checked(smiles: Iterable[str]) -> list[str]:
 def score(smiles: Iterable[str], qed_parameters: str = "rdkit") -> pd.DataFrame:
     """One row per string: valid, logp, qed, sa, ring_penalty (as in `Scores`, NaN if invalid), reason ("" if valid)."""
     strings = checked(smiles)
+    if qed_parameters not in QED_PARAMETERS:
+        raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
     rows = (row(string, qed_parameters) for string in strings)
     types = {"valid": bool} | dict.fromkeys(Scores._fields, float) | {"reason": object}
     return pd.DataFrame(rows, columns=list(types)).astype(types)

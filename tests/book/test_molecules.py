@@ -25,7 +25,7 @@ def test_picks(frame: pd.DataFrame) -> None:
     assert molecules.picked(frame, "worst", 1)["smiles"].tolist() == ["CCO"]
     assert sorted(molecules.picked(frame, "random", 9)["smiles"]) == ["CCCCCCCC", "CCO", "c1ccccc1"]
     assert molecules.picked(frame, "qed", 1)["caption"][0].startswith("QED 0.")
-    with pytest.raises(KeyError, match="beauty"):
+    with pytest.raises(ValueError, match="cannot pick by 'beauty'"):
         molecules.picked(frame, "beauty", 1)
     # as many pictures as molecules, in rows, captions in place
     drawn = molecules.grid(pd.DataFrame({"smiles": ["C", "CC", "CCC"], "caption": ["one", "two", "three"]}), columns=2)

@@ -98,7 +98,7 @@ def test_bad_input_is_refused(smiles: object) -> None:
     """Protects from scoring the letters of one string, and from a misspelt name that would mean the default."""
     with pytest.raises(ValueError, match="molecule 1 is|a list of SMILES strings is needed"):
         scores.score(smiles)
-    with pytest.raises(KeyError, match="gerebtzoff"):
+    with pytest.raises(ValueError, match="unknown QED parameters 'gerebtzoff'"):
         scores.score(["CCO"], qed_parameters="gerebtzoff")
 
 
