@@ -139,6 +139,10 @@ def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
     for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
         with pytest.raises(SettingsError, match=sentence):
             repro.tune(domain, prior, **given)
+    for bad in (0, -1, "x"):
+        for counted in (tuned.sample, tuned.compare):
+            with pytest.raises(SettingsError, match=f"count is {bad!r}: it must be a whole number from 1 on"):
+                counted(bad)
     for bad in (math.nan, math.inf, "-2", None):
         with pytest.raises(DomainError, match="what invalid strings earn must be a finite number"):
             repro.tune(repro.Sequences("01", ones, 8, invalid=bad), prior, steps=1, episodes=4)  # type: ignore[arg-type]
