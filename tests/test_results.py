@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.io import wavfile
 
 from repro import ROOT, store
 from repro.book import report
 from repro.music.domain import Music
+from repro.music.events import AUDIO_RATE, HORIZON, STEP_SECONDS
 
 RESULTS, LAPTOP, TEXTS = ROOT / "results", ROOT / "results" / "laptop", (".json", ".csv", ".ipynb", ".svg", ".html")
 COMMITTED = [path for folder in ("laptop", "paper", "policies", "priors")  # what else lies there is git-ignored
@@ -71,3 +74,13 @@ def test_each_file_has_its_row() -> None:
     assert all((ROOT / "notebooks" / f"{row['notebook']}.ipynb").exists() for row in rows)
     assert {row["parameters"] for row in rows} == {"preset=laptop"}
     assert not [row["commit"] for row in rows if row["commit"].endswith("+changes") or "version" in row["commit"]]
+
+
+def test_sounds_can_be_heard() -> None:
+    """Protects listeners: a sound is mono, 16 bits, as long as a melody and not silent, its MIDI file beside it."""
+    sounds = sorted((LAPTOP / "audio").glob("*.wav"))
+    assert len(sounds) == 10 and all(sound.with_suffix(".mid").stat().st_size > 50 for sound in sounds)
+    for sound in sounds:
+        rate, samples = wavfile.read(sound)
+        assert rate == AUDIO_RATE and samples.dtype == np.int16, sound.name
+        assert samples.shape == (HORIZON * STEP_SECONDS * rate,) and np.abs(samples).max() > 1000, sound.name
