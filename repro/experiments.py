@@ -22,6 +22,7 @@ from repro.store import VERSIONS, Record, Spec
 from repro.studies import MoleculeStudy, MusicStudy
 
 MUSIC = Music()
+SPLITS = ("train", "validation", "test")
 FEWER_MELODIES = 20_000  # where many models are measured
 WATCHED_TUNES, WATCHED_EVENTS = 200, 64  # ours: held-out tunes that all models read; events of each, as in training
 CAUSES = ("event_coding", "speed", "silences")
@@ -31,8 +32,7 @@ PAPERS_CHOICES: dict[str, dict[str, Any]] = {  # by name of the experiment
     "rebuilt_play": {"play": "epsilon_greedy"},
     "rebuilt_rate_and_play": {"learning_rate": 1e-3, "schedule": "constant", "play": "epsilon_greedy"},
 }
-HELD_OUT_MOLECULES = 1_000  # real ones that a tuned policy is asked for
-WATCHED_MOLECULES = 200  # and a policy along training
+HELD_OUT_MOLECULES, WATCHED_MOLECULES = 1_000, 200  # real ones, asked of a tuned policy, and of one along training
 
 
 def tunes_spec(study: MusicStudy) -> Spec:
@@ -52,7 +52,7 @@ def tunes(study: MusicStudy) -> pd.DataFrame:
 def note_rnn(study: MusicStudy) -> Record:
     """The Note RNN of tunes as notated; the tunes themselves are asked for only if it has to be trained."""
     return runs.prior(tunes_spec(study), study.prior, lambda: MUSIC.vocabulary, lambda: [
-        corpus.of(tunes(study), split) for split in ("train", "validation", "test")])  # fmt: skip
+        corpus.of(tunes(study), split) for split in SPLITS])  # fmt: skip
 
 
 def rebuilt_spec(study: MusicStudy) -> Spec:
@@ -60,13 +60,16 @@ def rebuilt_spec(study: MusicStudy) -> Spec:
     return {"tunes": tunes_spec(study), "rebuilt": store.plain(study.rebuilt), "version": VERSIONS["corpus"]}
 
 
+def rebuilt_windows(study: MusicStudy, split: str) -> list[np.ndarray]:
+    """Those of one split of the rebuilt corpus."""
+    made, seed = study.rebuilt, SPLITS.index(split)
+    return corpus.windows(corpus.of(tunes(study), split), made.held_out_windows if seed else made.windows, made, seed)
+
+
 def rebuilt_note_rnn(study: MusicStudy) -> Record:
     """The Note RNN of the rebuilt corpus, which has the statistics of the paper's."""
-    made = study.rebuilt
-    counts = {"train": made.windows, "validation": made.held_out_windows, "test": made.held_out_windows}
     return runs.prior(rebuilt_spec(study), study.prior, lambda: MUSIC.vocabulary, lambda: [
-        corpus.windows(corpus.of(tunes(study), split), count, made, seed)
-        for seed, (split, count) in enumerate(counts.items())])  # fmt: skip
+        rebuilt_windows(study, split) for split in SPLITS])  # fmt: skip
 
 
 def real_tunes(study: MusicStudy, along: int = 0, at_end: int = 0) -> HeldOut:
@@ -188,11 +191,11 @@ def trained_prior_one_step(study: MusicStudy) -> Results:
 
 
 def authors_schedule(study: MusicStudy) -> Results:
-    """The four methods on the authors' schedule, and G as their code really trains it; one seed, half an hour each."""
+    """The four methods on the authors' schedule, and G as their code really trains it; up to three seeds."""
     variants = {method: authors_settings(study, method) for method in study.methods}
     if "g" in variants:
         variants["g, prior trained"] = replace(variants["g"], train_prior=True)
-    return _variants("authors_schedule", study, variants, study.seeds[:1])
+    return _variants("authors_schedule", study, variants, study.seeds[:3])
 
 
 def molecules_spec(settings: MoleculeSettings) -> Spec:
@@ -228,7 +231,7 @@ def _smiles_rnn(settings: MoleculeSettings, prior: PriorSettings, start: bool) -
 
     spec = dict(molecules_spec(settings)) | ({} if start else {"start_token": "none"})
     record = runs.prior(spec, prior, lambda: vocabulary().tokens, lambda: [
-        _sequences(settings, split, vocabulary(), start) for split in ("train", "validation", "test")])  # fmt: skip
+        _sequences(settings, split, vocabulary(), start) for split in SPLITS])  # fmt: skip
     return record, data.Vocabulary(tuple(record.numbers["vocabulary"]), settings.tokeniser)
 
 
@@ -283,8 +286,7 @@ def terminal_over_c(study: MoleculeStudy) -> Results:
 
 def terminal_paper_form(study: MoleculeStudy) -> Results:
     """The same with the paper's own update."""
-    settings = [replace(study.tutor, method=method) for method in study.methods]
-    return _terminal(study, "terminal_plain", settings, study.seeds)
+    return _terminal(study, "terminal_plain", [replace(study.tutor, method=m) for m in study.methods], study.seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:

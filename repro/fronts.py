@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -17,7 +18,7 @@ from repro.experiments import MUSIC, WATCHED_TUNES
 from repro.kl_control import METHODS, Policy
 from repro.prior import held_out_scores
 from repro.rnn import SequenceRNN
-from repro.runs import Results, Task
+from repro.runs import HeldOut, Results, Task
 from repro.store import VERSIONS, Made, Record
 from repro.studies import FrontStudy
 
@@ -34,16 +35,19 @@ def melodies(study: FrontStudy) -> Results:
     priors = {"folk": (experiments.note_rnn(study), study.tutor),
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
-    ends = study.gamma[:: max(1, len(study.gamma) - 1)]
+    ends, last = study.gamma[:: max(1, len(study.gamma) - 1)], study.gamma[-1:]
     # prior, form, method, and each combination of the rest
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         ("folk", "paper", "psi", ends, study.c, study.seeds),
-        *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "path", "psi", ends, study.c, first),
+        ("folk", "path", "psi", last, study.c, study.seeds),
+        *(("folk", "paper", method, last, few, study.seeds) for method in ("q", "g")),
+        *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "paper", "psi", study.psi_gamma, few, first),
     ]
-    # the rebuilt corpus has no tunes as they are written
-    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": None}
+    windows = partial(experiments.rebuilt_windows, study, "test")  # this corpus has no whole tunes
+    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES),
+            "rebuilt": HeldOut(dict(experiments.rebuilt_spec(study)), windows, at_end=WATCHED_TUNES)}  # fmt: skip
     tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
              for name in priors]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:

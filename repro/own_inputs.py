@@ -171,9 +171,9 @@ def check(domain: Domain, prior: Prior) -> None:
         raise DomainError(f"{other}: it must depend on that sequence alone")
     parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
     must(np.allclose(parts, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
-    other = copy.copy(domain)
-    other.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone
-    sums = paid.sum(axis=1)[(rewards(other, tokens) == paid).all(axis=1)]
+    stricter = copy.copy(domain)
+    stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone
+    sums = paid.sum(axis=1)[(rewards(stricter, tokens) == paid).all(axis=1)]
     must(len(sums), f"all of {CHECKED} sequences of the prior are invalid or unfinished: nothing can be learned")
     same = f"all of {len(sums)} valid sequences of the prior earn {sums[0]:g}"
     must(len(sums) == 1 or np.ptp(sums) > 0, f"{same}: a reward that is always the same, or so rare, teaches nothing")

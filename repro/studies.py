@@ -98,11 +98,11 @@ _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temp
 class FrontStudy(MusicStudy):
     """Melodies over temperatures and discounts: how much reward for how much KL. All values are ours."""
 
-    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # Psi from folk tunes is tuned at all of them
+    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # Psi from folk tunes is tuned at all of them
     inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # all others at those of `c` that stand here
-    gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library; all seeds at the first and the last
+    gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library
     psi_gamma: Shares = (0.0, 0.8)  # Psi alone, from folk tunes, is tried at these too
-    seeds: Seeds = reported(3)  # of Psi at all `c`; all other points have the first
+    seeds: Seeds = reported(3)  # from folk tunes at the last gamma, of Psi at the first too; others have one
     melodies: Count = Field(5_000, ge=2)
     tutor: TutorSettings = TutorSettings(**_FRONT)
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3, **_FRONT)
@@ -164,7 +164,7 @@ class MoleculeStudy(Study):
 
     seeds: Seeds = reported(3)
     fresh_seeds: FreshSeeds = (200, 201, 202)  # ours: seen by nobody when settings were chosen
-    further_c: Temperatures = (0.5, 1.0)  # ours: Q, Psi and G are tuned at these too, from the first seed alone
+    further_c: Temperatures = (0.1, 0.5, 1.0, 2.0)  # ours: Q, Psi and G are tuned at these too, from one seed
     form: Literal["path", "paper"] = "path"  # of KL-control; "paper" regresses the taken action alone, and collapses
     molecules: MoleculeSettings = MoleculeSettings()
     prior: PriorSettings = SMILES_RNN

@@ -48,6 +48,15 @@ def test_mistakes_are_named() -> None:
         tables.mean_interval([])
 
 
+def test_table_1_has_j() -> None:
+    """Protects the objective beside the reward: 100 / .5 - 32 * .5, and of the prior at the same c."""
+    rows = [("q", 0.5, 0, "task_reward", 100.0), ("q", 0.5, 0, "kl", 0.5)]
+    rows += [("prior", np.nan, 0, "task_reward", -2.0), ("prior", np.nan, 0, "kl", 0.0)]
+    table = tables.table_1(long_table(rows, "method c seed metric value"))
+    j = table.loc["J = E[r/c] - KL (nats per melody)"]
+    assert (j["Note RNN", "ours"], j["Q", "ours"]) == ("-4.00", "184.00")
+
+
 @pytest.mark.parametrize("column", ["experiment", "c"])
 def test_a_table_refuses_to_mix_results(column: str) -> None:
     """Protects against averages over experiments or temperatures, which look plausible and mean nothing."""
