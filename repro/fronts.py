@@ -27,7 +27,6 @@ COLDER = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
 GROUPS = 256  # of n melodies: over so many the weights of importance resampling are averaged
 COLUMNS = ["domain", "prior", "form", "method", "gamma", "c", "n", "temperature", "stopped_after", "seed", "reward",
            "kl", "entropy", "held_out_nll", "unique"]  # fmt: skip
-SHORT = {"task_reward": "reward", "unique_10k": "unique"}  # names of metrics in COLUMNS
 
 
 def melodies(study: FrontStudy) -> Results:
@@ -135,7 +134,7 @@ def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generat
 
 def points(rows: pd.DataFrame, **labels: Any) -> pd.DataFrame:
     """Measures of policies as points: COLUMNS first, then the domain's own metrics."""
-    named = rows.rename(columns=SHORT).assign(**labels)
+    named = rows.rename(columns={"task_reward": "reward", "unique_10k": "unique"}).assign(**labels)
     return named.reindex(columns=list(dict.fromkeys([*COLUMNS, *named])))
 
 

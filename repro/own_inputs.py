@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
 from repro.prior import train_prior
 from repro.rnn import SequenceRNN
-from repro.settings import PriorSettings, changed
+from repro.settings import PriorSettings, changed, need
 
 SHIPPED = {"music": "music-as_notated", "molecules": "molecules-regex"}  # short names
 KEPT_BACK = 0.05  # ours: the share of own sequences that a prior does not learn from
@@ -47,6 +47,7 @@ class Prior(NamedTuple):
 def must_know(domain: Domain, prior: Prior) -> None:
     """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
     must(isinstance(prior, Prior), f"prior is {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
+    must(isinstance(domain, Domain), f"domain is {domain!r}: give a domain that is made, as Molecules(prior, reward)")
     lstm = getattr(prior.rnn, "lstm", None)
     plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias
     must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
@@ -60,7 +61,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
 
 def load_prior(name: str) -> Prior:
     """A shipped prior: "music" (folk tunes), "molecules" (MOSES), or a name in results/priors, which an error lists."""
-    record = store.read_record(ROOT / "results" / "priors" / SHIPPED.get(name, name))
+    record = store.read_record(ROOT / "results" / "priors" / str(SHIPPED.get(name, name)))
     data = record.numbers["spec"]["data"]
     return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), data.get("tokeniser", ""))
 
@@ -70,7 +71,12 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
 
     `settings` are those of `PriorSettings`; one sequence of twenty is kept back for the curve.
     """
+    many = isinstance(sequences, Iterable) and not isinstance(sequences, str)
+    must(many, f"the sequences to learn from are {sequences!r:.60}: give a list of them")
+    base = changed(PriorSettings(), {"steps": steps})
     encode, tokens, sequences = getattr(domain, "encode", None), len(domain.vocabulary), list(sequences)
+    if encode and (unlike := [each for each in sequences if not isinstance(each, str)]):
+        raise DomainError(f"the sequences to learn from have {unlike[0]!r:.60}: give strings, which the domain encodes")
     rows = [np.asarray(row) for row in (encode(sequences) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
     lengths = {np.size(row) for row in rows}
@@ -78,14 +84,14 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     must(domain.end is not None or len(lengths) == 1, f"{endless} tokens: give `end`, or sequences of one length")
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
     for place, row in enumerate(rows):
-        whole = row.ndim == 1 and row.dtype.kind in "iu"
-        if not whole or not 2 <= len(row) <= domain.horizon + 1 or not 0 <= row.min() <= row.max() < tokens:
-            raise DomainError(f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
+        fits = row.ndim == 1 and row.dtype.kind in "iu" and 2 <= len(row) <= domain.horizon + 1
+        fits = fits and 0 <= row.min() <= row.max() < tokens
+        must(fits, f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
     order = np.random.default_rng(0).permutation(len(rows))
     learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
-    chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, steps // 10)} | settings
-    made = changed(PriorSettings(steps=steps), chosen)
-    with processes.progress(steps, "training a prior") as bar:
+    chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, base.steps // 10)} | settings
+    made = changed(base, chosen)
+    with processes.progress(base.steps, "training a prior") as bar:
         rnn, curve = train_prior([rows[i] for i in learned], [rows[i] for i in kept_back], tokens, made, bar.update)
     return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
 
@@ -157,6 +163,13 @@ class Sequences(Strings):
         return super().spec() | mine | {"reward": digest(self.reward)}
 
 
+def whole(name: str, number: Any, least: int = 1) -> int:
+    """A whole number that was asked for by name, or a SettingsError."""
+    fits = str(number).isdecimal() and int(number) >= least
+    need(fits, f"{name} is {number!r}: it must be a whole number from {least} on")
+    return int(number)
+
+
 def check(domain: Domain, prior: Prior) -> None:
     """Tries a domain on sequences of the prior; DomainError: what does not fit, is random or looks at the future."""
     must_know(domain, prior)
@@ -164,13 +177,13 @@ def check(domain: Domain, prior: Prior) -> None:
     paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
     again = np.array_equal(paid, rewards(domain, tokens))
     must(again, f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
-    alone = rewards(domain, tokens[: CHECKED // 2])
-    if not np.allclose(alone, paid[: CHECKED // 2]):
-        row = int(np.argmax(~np.isclose(alone, paid[: CHECKED // 2]).all(axis=1)))
-        other = f"the reward of {domain.text(tokens[row])!r} is another beside other sequences"
-        raise DomainError(f"{other}: it must depend on that sequence alone")
-    parts = sum(np.where(belongs, part, 0) for part in domain.reward_parts(tokens).values())
-    must(np.allclose(parts, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
+    unlike = ~np.isclose(rewards(domain, tokens[: CHECKED // 2]), paid[: CHECKED // 2]).all(axis=1)
+    beside = f"the reward of {domain.text(tokens[unlike.argmax()])!r} is another beside other sequences"
+    must(not unlike.any(), f"{beside}: it must depend on that sequence alone")
+    parts = domain.reward_parts(tokens)
+    must(isinstance(parts, dict), f"the reward_parts of the domain {name!r} are {parts!r:.60}: give arrays by name")
+    total = sum(np.where(belongs, part, 0) for part in parts.values())
+    must(np.allclose(total, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     stricter = copy.copy(domain)
     stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone
     sums = paid.sum(axis=1)[(rewards(stricter, tokens) == paid).all(axis=1)]
@@ -193,6 +206,7 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
     """The temperature at which the optimum lies `kl` nats per sequence from the prior, KL(p* || p), by its samples."""
     must_know(domain, prior)
     must(isinstance(kl, Real) and kl > 0, f"kl is {kl!r}: it must be a number above 0")
+    samples, seed = whole("samples", samples), whole("seed", seed, 0)
     reward = rewards(domain, sampled(domain, prior.policy, samples, seed)[1]).sum(axis=1)
     must(np.ptp(reward) > 0, f"all of {samples} sequences of the prior earn {reward[0]:g}: no temperature moves it")
     low, high = np.log(np.ptp(reward)) + np.array([-12.0, 12.0])

@@ -70,7 +70,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     add = parser.add_argument
     add("--preset", dest="given", action="append", default=[], type=lambda name: ("preset", name), metavar="NAME",
         help="smoke, laptop (default) or paper")  # fmt: skip
-    add("--only", metavar="NN", help="only the notebooks whose names start so: 02, or 01,02")
+    add("--only", action="append", metavar="NN", help="only the notebooks whose names start so: 02, or 01,02")
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
     add("-p", dest="given", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="a parameter for every notebook that has it; may be repeated")  # fmt: skip
@@ -93,7 +93,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         refuse(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}.")
     if options.jobs is not None and not re.fullmatch("0*[1-9][0-9]*", options.jobs):
         refuse(f"--jobs must be a positive whole number, not {options.jobs!r}.")
-    notebooks = find_notebooks(options.only)
+    notebooks = find_notebooks(options.only and ",".join(options.only))
     known = sorted({name for notebook in notebooks for name in notebook.parameters})
     if unknown := [name for name in parameters if name not in (*known, "preset", "results")]:
         refuse(f"no notebook chosen here has a parameter {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
@@ -127,7 +127,8 @@ def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Pa
     for old in (made, journal, bad):
         old.unlink(missing_ok=True)
     # No start-up file of the user's IPython takes part; report notes what it writes in the journal.
-    os.environ.update(IPYTHONDIR=str(scratch), JUPYTER_RUNTIME_DIR=str(scratch), REPRO_JOURNAL=str(journal))
+    os.environ |= dict.fromkeys(("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR"), str(scratch))
+    os.environ["REPRO_JOURNAL"] = str(journal)
     given = " ".join(f"{key}={value}" for key, value in sorted(parameters.items()) if key != "results")
     last = (f"Made by the code of `{code}` with {given or 'the default parameters'}. Files that this notebook wrote, "
             f"with their digests and experiments, are listed in [{report.INDEX}](../{report.INDEX}).")  # fmt: skip
@@ -193,7 +194,7 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
         return [anonymous(entry, root, table) for entry in value]
     if not isinstance(value, str):
         return value
-    value = re.sub(re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/\d+\.py", "<cell>", value)
+    value = re.sub(re.escape(tempfile.gettempdir()) + r"(?:/\w+)?/ipykernel_\d+/\d+\.py", "<cell>", value)
     value = re.sub(r"\bT_[0-9a-f]{5}(?![0-9a-f])", table, re.sub(r" at 0x[0-9a-f]+>", ">", value))
     places = {str(root): ".", sys.prefix: "<environment>", sys.base_prefix: "<python>", str(Path.home()): "~"}
     before = r"(^|[^\w+/=.-]|file://|\x1b\[[\d;]*m)"  # no path is in the middle of a longer word, as of base64
@@ -274,4 +275,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C just ends it while there is nothing to keep
     sys.exit(main())

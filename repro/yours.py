@@ -23,7 +23,7 @@ from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import CHECKED, Prior, Strings, must_know
+from repro.own_inputs import CHECKED, Prior, Strings, must_know, whole
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
@@ -57,8 +57,7 @@ class Yours:
         p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
         own measures stand below.
         """
-        count = _counted(count)
-        c, columns = self.settings["c"], {}
+        count, c, columns = whole("count", count), self.settings["c"], {}
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -80,9 +79,8 @@ class Yours:
         first = self.domain.first_inputs(10_000, np.random.default_rng(0))
         spec = {"vocabulary": self.prior.vocabulary, "tokeniser": self.prior.tokeniser, "settings": self.settings,
                 "horizon": self.domain.horizon, "end": self.domain.end, "first": np.unique(first).tolist()}  # fmt: skip
-        need(
-            re.fullmatch(r"\w[\w.,=+ -]*", name) is not None, f"the name is {name!r}: letters, digits and .,=+- make it"
-        )
+        fits = isinstance(name, str) and re.fullmatch(r"\w[\w.,=+ -]*", name)
+        need(fits, f"the name is {name!r}: letters, digits and .,=+- make it")
         path = ROOT / OWN_RESULTS / "policies" / f"{name}.json"
         networks = {"": self.policy.network, "prior.": self.prior.rnn}
         store.keep(path, {"spec": spec, "curve": self.curve.to_dict("records")}, networks)
@@ -94,7 +92,7 @@ def sample(
 ) -> pd.DataFrame:
     """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
     must_know(domain, prior)
-    count = _counted(count)
+    count = whole("count", count)
     acting = policy or prior.policy
     first, tokens = sampled(domain, acting, count, seed)
     paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
@@ -121,9 +119,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     base = _defaults(domain, form, method)
     length = "steps" if form == "path" else "rounds"
     need(length not in settings, f"{length} is not a setting here: give steps")
-    need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
-    need(steps is None or str(steps).isdecimal(), f"steps is {steps!r}: it must be a whole number from 1 on")
-    count = getattr(base, length) if steps is None else int(steps)
+    seed, count = whole("seed", seed, 0), getattr(base, length) if steps is None else whole("steps", steps)
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
@@ -150,7 +146,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
 
 def load(name: str, domain: Domain | None = None) -> Yours:
     """What `save` wrote. Rewards are in no file: without the domain, samples have none and nothing can be compared."""
-    record = store.read_record(ROOT / OWN_RESULTS / "policies" / name)
+    record = store.read_record(ROOT / OWN_RESULTS / "policies" / str(name))
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
     if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
@@ -175,11 +171,6 @@ class Saved(Strings):
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """Not at hand."""
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
-
-
-def _counted(count: Any) -> int:
-    need(str(count).isdecimal() and int(count) > 0, f"count is {count!r}: it must be a whole number from 1 on")
-    return int(count)
 
 
 def _pays_last(domain: Domain, prior: Prior) -> bool:

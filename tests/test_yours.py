@@ -136,6 +136,9 @@ def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
             tuned.save(name)
     with pytest.raises(DomainError, match="prior is Sequences: give what load_prior, fit or from_lstm returned"):
         repro.tune(prior, domain)  # type: ignore[arg-type]
+    for own in (repro.Sequences, None):
+        with pytest.raises(DomainError, match="give a domain that is made"):
+            repro.tune(own, prior)  # type: ignore[arg-type]
     for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
         with pytest.raises(SettingsError, match=sentence):
             repro.tune(domain, prior, **given)
@@ -197,6 +200,16 @@ def test_the_suggested_temperature_puts_the_optimum_there() -> None:
         repro.suggest_c(Coins(), COINS, kl=6.0, samples=100)
     with pytest.raises(DomainError, match="at a KL of 2.5 nats 100 samples of the prior count as .: ask for less"):
         repro.suggest_c(Coins(), COINS, kl=2.5, samples=100)
+    for bad in (0, 2.5):
+        with pytest.raises(SettingsError, match="samples is .*: it must be a whole number from 1 on"):
+            repro.suggest_c(Coins(), COINS, kl=0.5, samples=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["01", None, [1, 2], ["01", None]])
+def test_a_prior_is_fitted_to_a_list_of_strings_alone(given: object) -> None:
+    """Protects from one string read as its letters, and from words of Python for what is no list of strings."""
+    with pytest.raises(DomainError, match="the sequences to learn from"):
+        repro.fit(repro.Sequences("01", ones, 8), given)  # type: ignore[arg-type]
 
 
 def test_rules_of_music_may_be_chosen_and_written() -> None:

@@ -98,24 +98,16 @@ Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by 
 
 
 def table_1(ours: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 as texts, per method "ours" (mean and interval over seeds) and "paper"; the paper's metrics are first.
-
-    J = E[r / c] - KL, of the prior at the policies' c, stands below where rewards and KL are given.
-    """
-    ours = _with_objective(ours)
+    """Table 1 as texts, per method "ours" (mean and interval over seeds) and "paper"; extras, as J, stand below."""
+    wide = ours.pivot_table(index=["method", "seed"], columns="metric", values="value")
+    # J(pi) = E_pi[r / c] - KL(pi || p), nats per melody, of the prior at the policies' c; the KL is one per event
+    earned, kl = wide.reindex(columns=["task_reward", "kl"]).to_numpy().T
+    c = ours["c"].max() if "c" in ours else math.nan
+    objective = wide.assign(metric="objective", value=earned / c - HORIZON * kl)
+    ours = pd.concat([ours, objective[["metric", "value"]].dropna().reset_index()])
     columns = pd.DataFrame(paper.TABLE_1).T.to_dict()
     theirs = {(paper.METHOD_NAMES[m], "paper"): column for m, column in columns.items() if m in set(ours["method"])}
     return text_table(ours, [*paper.TABLE_1, *ours["metric"]], theirs, MUSIC_ROWS, paper.METHOD_NAMES)
-
-
-def _with_objective(ours: pd.DataFrame) -> pd.DataFrame:
-    temperatures = ours.get("c", pd.Series(dtype=float)).dropna()
-    if temperatures.empty or not {"task_reward", "kl"} <= set(ours["metric"]):
-        return ours
-    wide = ours.pivot_table(index=["method", "seed"], columns="metric", values="value")
-    # J(pi) = E_pi[r / c] - KL(pi || p), nats per melody; the KL is one per event
-    objective = wide["task_reward"] / temperatures.iloc[0] - HORIZON * wide["kl"]
-    return pd.concat([ours, objective.rename("value").reset_index().assign(metric="objective")])
 
 
 def table_2(ours: pd.DataFrame) -> pd.DataFrame:

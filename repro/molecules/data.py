@@ -42,6 +42,7 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
+INCHI = r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]"  # or its hash
 # all its tokens are in brackets, with H1 where SMILES has H
 SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}"
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
@@ -209,7 +210,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 def _other_kind(strings: list[str]) -> str:
     """What strings are instead of SMILES, some of which parse as such; "" where they are nothing else."""
-    for words, kind in (("it holds InChI", r"InChI=.*"), ("it seems to hold SELFIES", SELFIES)):
+    for words, kind in (("it holds InChI", INCHI), ("it seems to hold SELFIES", SELFIES)):
         if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
             return f"{words}, and SMILES are needed"
     return ""
@@ -228,15 +229,16 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path} cannot be read ({why}): smiles_file must name a file that can") from None
-    if content.startswith((b"PK\x03\x04", b"BZh", b"\xfd7zXZ")) or content[257:262] == b"ustar":
-        raise CorpusError(f"{path} holds an archive of files: unpack it, and name the one with the molecules")
+    if content.startswith((b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0")) or content[257:262] == b"ustar":
+        raise CorpusError(f"{path} holds an archive or a spreadsheet: unpack it, or save its table as csv; name that")
     return path, content
 
 
 def _text(path: Path, content: bytes) -> str:
     """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
-    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # both with a byte order mark
-    if b"\0" in content[:2] and len(content) > 3:
+    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # all with a byte order mark
+    coding = "utf-32" if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") else coding
+    if b"\0" in content[:2] and len(content) > 3 and coding != "utf-32":
         coding = "utf-16-be" if content[0] == 0 else "utf-16-le"
     try:
         text = content.decode(coding, errors="strict" if coding == "utf-8-sig" else "replace")

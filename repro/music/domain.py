@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from repro.domain import Domain, DomainError, digest
+from repro.domain import Domain, DomainError, digest, must
 from repro.music import events, measures
 from repro.music.rules import RULES, step_rewards, total_reward
 
@@ -23,12 +23,12 @@ class Music(Domain):
         """One uniformly random event per melody, as the paper; the authors' code never draws the highest."""
         return generator.integers(events.NUM_EVENTS, size=count)
 
-    def __init__(self, rules: Sequence[str | Rule] = ()) -> None:
+    def __init__(self, rules: Sequence[str | Rule] | None = None) -> None:
         """`rules`: names of `RULES`, and functions of melodies (B, T) that pay each event, (B, T); none: all nine."""
-        for rule in rules:
+        for rule in rules or ():
             if not callable(rule) and rule not in RULES:
                 raise DomainError(f"the rule is {rule!r}: it must be a function, or one of {', '.join(RULES)}")
-        self.rules = tuple(rules)
+        self.rules = tuple(rules or ())
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """r_MT of every note, (B, 32)."""
@@ -42,8 +42,8 @@ class Music(Domain):
         chosen = [rule for rule in self.rules if not callable(rule)] if self.rules else list(nine)
         paid = {name: np.asarray(rule(sequences.copy())) for name, rule in own.items()}
         for name, part in paid.items():
-            if part.shape != sequences.shape:
-                raise DomainError(f"the rule {name} pays {part.shape}: give one number per event, {sequences.shape}")
+            fits = part.shape == sequences.shape
+            must(fits, f"the rule {name} pays {part.shape}: give one number per event, {sequences.shape}")
         return {name: nine[name] for name in chosen} | paid
 
     def spec(self) -> dict[str, object]:

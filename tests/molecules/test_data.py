@@ -193,14 +193,16 @@ def test_bad_lines_are_listed(tmp_path: Path) -> None:
         ("a.smi", b"CC(\nC1C\n", r"has 0 .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\): most lines"),
         ("a.smi", b"CO\n" + b"CC(\n" * 30, r"has 1 molecules and refused lines: 30, .* most lines are no molecules"),
         ("a.txt", b"InChI=1S/CH4O/c1-2/h2H,1H3\n" * 30, "it holds InChI, and SMILES are needed"),
+        ("a.txt", b"LFQSCWFLJHTTHZ-UHFFFAOYSA-N\n" * 30, "it holds InChI, and SMILES are needed"),
         ("a.txt", b"[C][=Branch1][Ring1]\n" * 30, "seems to hold SELFIES"),
         ("a.smi", b"<!DOCTYPE html><p>CO", "is a web page"),
         ("a.json", b'[{"smiles": "CO"}]', "holds JSON"),
         ("a.parquet", b"PAR1\x15\x04\x00", "holds a Parquet table"),
         ("a.sdf", b"\n  RDKit\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n", "holds drawn structures"),
         ("a.smi", b"[C][C]\n[C][O]\n[N][C]\n" * 9, "it seems to hold SELFIES"),
-        ("a.smi.gz", gzip.compress(b"a" * 257 + b"ustar", mtime=0), "holds an archive of files: unpack it"),
-        ("a.zip", b"PK\x03\x04", "holds an archive of files"),
+        ("a.smi.gz", gzip.compress(b"a" * 257 + b"ustar", mtime=0), "holds an archive or a spreadsheet: unpack it"),
+        ("a.zip", b"PK\x03\x04", "holds an archive or a spreadsheet"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "holds an archive or a spreadsheet"),
         ("a.smi", b"CO\nOC\n", r"gives 1 different valid molecules \(duplicates: 1; .*: at least 20 are needed"),
         (
             "a.csv",
@@ -249,10 +251,10 @@ def test_what_is_kept_is_said_and_a_bad_byte_in_a_name_costs_nothing(tmp_path: P
     with pytest.warns(UserWarning, match="; ".join(words)):
         assert sum(map(len, own(path))) == len(CHAINS) + 3
     (tmp_path / "b.smi").write_bytes("".join(f"{string} \u00e9\n" for string in CHAINS).encode("latin-1"))
-    (tmp_path / "c.smi").write_bytes("\n".join(CHAINS).encode("utf-16"))
-    (tmp_path / "d.smi").write_bytes("\n".join(CHAINS).encode("utf-16-le"))
+    for name, coding in (("c", "utf-16"), ("d", "utf-16-le"), ("f", "utf-32")):
+        (tmp_path / f"{name}.smi").write_bytes("\n".join(CHAINS).encode(coding))
     plain = own(write(tmp_path / "e.smi", "\n".join(CHAINS)))
-    assert all(own(tmp_path / name) == plain for name in ("b.smi", "c.smi", "d.smi"))
+    assert all(own(tmp_path / name) == plain for name in ("b.smi", "c.smi", "d.smi", "f.smi"))
 
 
 def test_what_rdkit_cannot_read_is_refused_before_it(tmp_path: Path) -> None:
