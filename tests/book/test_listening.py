@@ -2,12 +2,14 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from repro import ROOT
 from repro.book import listening
@@ -174,3 +176,26 @@ def test_a_rater_answers_in_a_browser(chromium: Any, tmp_path: Path, width: int)
     assert faults == [] and left_out == [] and set(read["rater"]) == {"ann"} and read["sheet"].nunique() == 1
     assert read["preference"].tolist() == [answer - 3 for answer in given] and (read["seconds"] > 0).all()
     assert np.ptp(levels[:, 0]) < 1e-4 and levels[:, 1].min() > 0.1 and levels[:, 1].max() < 1
+
+
+def test_the_notebook_judges_ratings(capsys: pytest.CaptureFixture[str]) -> None:
+    """Protects the verdict on real ratings, which no run of ours has: the notebook's own cells call raters with the
+    claimed taste "reproduced", those with the opposite one "not reproduced", and those who like one model "partly".
+    """
+    cells = json.loads((ROOT / "notebooks" / "13_listening_study.ipynb").read_text(encoding="utf-8"))["cells"]
+    source, pairs = {cell["id"]: "".join(cell["source"]) for cell in cells}, made().pairs
+    names = dict.fromkeys(MODELS)
+    space: dict[str, Any] = {"np": np, "pd": pd, "stats": stats, "combinations": combinations, "NAMES": names}
+    for cell in ("13-08", "13-14"):
+        exec(source[cell], space)
+    exec(source["13-19"].partition("four =")[0], space)  # without the simulation
+    claimed = {"prior": 0, "gentle": 1, "g": 1, "q": 2, "psi": 2}
+    for taste, verdict in ((claimed, "reproduced: 5 of the 5"), ({m: -x for m, x in claimed.items()}, "not reproduced"),
+                           ({"psi": 2}, "partly")):  # fmt: skip
+        liked = [
+            pairs[side].map(lambda model, taste=taste: taste.get(model, 0)) for side in ("second_model", "first_model")
+        ]
+        answers = pairs.assign(preference=np.sign(liked[0] - liked[1]), rater="ann")
+        heard = {"the raters": space["scores"](answers, answers["preference"].to_numpy(int))}
+        exec(source["13-22"], space | {"answers": answers, "heard": heard})
+        assert capsys.readouterr().out.startswith(verdict)
