@@ -1,6 +1,6 @@
 """Every experiment by name, on melodies, then on molecules: which data, prior, policies. What is finished is read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -61,9 +61,9 @@ def rebuilt_spec(study: MusicStudy) -> Spec:
 
 
 def rebuilt_windows(study: MusicStudy, split: str) -> list[np.ndarray]:
-    """Those of one split of the rebuilt corpus."""
-    made, seed = study.rebuilt, SPLITS.index(split)
-    return corpus.windows(corpus.of(tunes(study), split), made.held_out_windows if seed else made.windows, made, seed)
+    """Pieces of tunes (T,), the rebuilt corpus's of one split."""
+    made, tuned = study.rebuilt, corpus.of(tunes(study), split)
+    return corpus.windows(tuned, made.windows if split == "train" else made.held_out_windows, made, SPLITS.index(split))
 
 
 def rebuilt_note_rnn(study: MusicStudy) -> Record:
@@ -168,11 +168,11 @@ def authors_settings(study: MusicStudy, method: str, events: int = 1_000_000) ->
         evaluate_every=max(1, events // 20), evaluation_games=study.tutor.evaluation_games)  # fmt: skip
 
 
-def _variants(name: str, study: MusicStudy, variants: dict[str, Any], most: int, once: Iterable[str] = ()) -> Results:
+def _variants(name: str, study: MusicStudy, variants: dict[str, Any], seeds: int, once: Collection = ()) -> Results:
     prior = rebuilt_note_rnn(study)
     return runs.finish_all(name, [
         Task(MUSIC, prior, settings, seed, study.melodies, observe="measures", labels={"variant": kind})
-        for kind, settings in variants.items() for seed in study.seeds[: 1 if kind in once else most]])  # fmt: skip
+        for kind, settings in variants.items() for seed in study.seeds[: 1 if kind in once else seeds]])  # fmt: skip
 
 
 def trained_prior(study: MusicStudy) -> Results:
@@ -191,7 +191,7 @@ def trained_prior_one_step(study: MusicStudy) -> Results:
 
 
 def authors_schedule(study: MusicStudy) -> Results:
-    """The four methods on the authors' schedule, and G as their code really trains it; Q and Psi from three seeds."""
+    """The four methods on the authors' schedule, and G as their code really trains it; Q and Psi from three."""
     variants = {method: authors_settings(study, method) for method in study.methods}
     if "g" in variants:
         variants["g, prior trained"] = replace(variants["g"], train_prior=True)

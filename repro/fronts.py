@@ -38,15 +38,16 @@ def melodies(study: FrontStudy) -> Results:
     # prior, form, method, and each combination of the rest
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         ("folk", "paper", "psi", ends, study.c, study.seeds),
-        ("folk", "path", "psi", ends, study.c, first),
+        ("folk", "path", "psi", ends[:1], study.c, first),
         ("folk", "path", "psi", last, study.c, study.seeds),
         *(("folk", "paper", method, last, few, study.seeds) for method in ("q", "g")),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "paper", "psi", study.psi_gamma, few, first),
     ]
     windows = partial(experiments.rebuilt_windows, study, "test")  # this corpus has no whole tunes
+    held_out = dict(experiments.rebuilt_spec(study)) | {"split": "test"}
     real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES),
-            "rebuilt": HeldOut(dict(experiments.rebuilt_spec(study)), windows, at_end=WATCHED_TUNES)}  # fmt: skip
+            "rebuilt": HeldOut(held_out, windows, at_end=WATCHED_TUNES)}  # fmt: skip
     tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
              for name in priors]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:

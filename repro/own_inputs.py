@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ class Prior(NamedTuple):
 def must_know(domain: Domain, prior: Prior) -> None:
     """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
     must(isinstance(prior, Prior), f"prior is {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
-    must(isinstance(domain, Domain), f"domain is {domain!r}: give a domain that is made, as Molecules(prior, reward)")
+    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Molecules(prior, reward)")
     lstm = getattr(prior.rnn, "lstm", None)
     plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias
     must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
@@ -71,7 +71,8 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
 
     `settings` are those of `PriorSettings`; one sequence of twenty is kept back for the curve.
     """
-    many = isinstance(sequences, Iterable) and not isinstance(sequences, str)
+    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Sequences(...)")
+    many = isinstance(sequences, Iterable) and not isinstance(sequences, (str, Mapping, Set, pd.DataFrame))
     must(many, f"the sequences to learn from are {sequences!r:.60}: give a list of them")
     base = changed(PriorSettings(), {"steps": steps})
     encode, tokens, sequences = getattr(domain, "encode", None), len(domain.vocabulary), list(sequences)
@@ -85,8 +86,8 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
     for place, row in enumerate(rows):
         fits = row.ndim == 1 and row.dtype.kind in "iu" and 2 <= len(row) <= domain.horizon + 1
-        fits = fits and 0 <= row.min() <= row.max() < tokens
-        must(fits, f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
+        if not fits or not 0 <= row.min() <= row.max() < tokens:
+            raise DomainError(f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
     order = np.random.default_rng(0).permutation(len(rows))
     learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
     chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, base.steps // 10)} | settings

@@ -23,11 +23,12 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (music.as_notated, MUSIC, [28]), (music.from_rebuilt, MUSIC, [12]), (music.papers_choices, MUSIC, [4, 4, 4]),
         (music.path_music, MUSIC.first(), [4]), (music.trained_prior, MUSIC, [15]), (music.causes, MUSIC, []),
-        (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [5]),
+        (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [9]),
         (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
+        (molecules.confirmed_terminal, MOLECULES, [12]), (molecules.terminal_over_c, MOLECULES, [9]),
         (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
         (molecules.authors_molecules, MOLECULES, [4]),
-        (fronts.melodies, study("laptop", "fronts"), [120]), (bench.learned, study("laptop", "exact"), [70]),
+        (fronts.melodies, study("laptop", "fronts"), [158]), (bench.learned, study("laptop", "exact"), [70]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip

@@ -42,7 +42,7 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
-INCHI = r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]"  # or its hash
+INCHI = r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]"
 # all its tokens are in brackets, with H1 where SMILES has H
 SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}"
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
@@ -210,7 +210,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
 
 def _other_kind(strings: list[str]) -> str:
     """What strings are instead of SMILES, some of which parse as such; "" where they are nothing else."""
-    for words, kind in (("it holds InChI", INCHI), ("it seems to hold SELFIES", SELFIES)):
+    for words, kind in (("it holds InChI or its keys", INCHI), ("it seems to hold SELFIES", SELFIES)):
         if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
             return f"{words}, and SMILES are needed"
     return ""
