@@ -44,10 +44,9 @@ def melodies(study: FrontStudy) -> Results:
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "paper", "psi", study.psi_gamma, few, first),
     ]
-    windows = partial(experiments.rebuilt_windows, study, "test")  # this corpus has no whole tunes
-    held_out = dict(experiments.rebuilt_spec(study)) | {"split": "test"}
-    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES),
-            "rebuilt": HeldOut(held_out, windows, at_end=WATCHED_TUNES)}  # fmt: skip
+    spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
+    windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
+    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": windows}
     tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
              for name in priors]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:

@@ -70,8 +70,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     add = parser.add_argument
     add("--preset", dest="given", action="append", default=[], type=lambda name: ("preset", name), metavar="NAME",
         help="smoke, laptop (default) or paper")  # fmt: skip
-    add("--only", action="append", metavar="NN",
-        help="only notebooks whose names start so: 02, or 01,02; may be repeated")  # fmt: skip
+    add("--only", action="append", metavar="NN", help="only those that start so: 02, or 01,02; may be repeated")
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
     add("-p", dest="given", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="a parameter for every notebook that has it; may be repeated")  # fmt: skip
@@ -127,8 +126,7 @@ def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Pa
     good, bad = (results / "notebooks" / f"{name}{end}.ipynb" for end in ("", ".failed"))
     for old in (made, journal, bad):
         old.unlink(missing_ok=True)
-    # No start-up file of the user's IPython takes part, and what a killed kernel leaves goes with the scratch; report
-    # notes what it writes in the journal.
+    # No start-up file of the user's IPython takes part; what a killed kernel leaves goes with the scratch folder.
     os.environ |= dict.fromkeys(("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR"), str(scratch))
     os.environ["REPRO_JOURNAL"] = str(journal)
     given = " ".join(f"{key}={value}" for key, value in sorted(parameters.items()) if key != "results")

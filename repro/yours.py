@@ -123,7 +123,9 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and (domain.end is not None or _pays_last(domain, prior)):
+    if gamma < 1 and domain.end is None:  # does any sequence earn before its last step?
+        early = rewards(domain, sampled(domain, prior.policy, CHECKED, 0)[1])[:, :-1].any()
+    if gamma < 1 and (domain.end is not None or not early):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -171,11 +173,6 @@ class Saved(Strings):
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
         """Not at hand."""
         raise DomainError("the reward is not saved with a policy: give `load` its domain")
-
-
-def _pays_last(domain: Domain, prior: Prior) -> bool:
-    """Whether no sequence of the prior, of which all fill the horizon, earns anything before its last step."""
-    return not rewards(domain, sampled(domain, prior.policy, CHECKED, 0)[1])[:, :-1].any()
 
 
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:

@@ -45,7 +45,7 @@ def test_it_is_small_and_a_name_means_one_thing() -> None:
              if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))]  # fmt: skip
     assert {name: count for name, count in lines.items() if count > 300} == {}
     assert sum(len(text.splitlines()) for text in words) <= 0.15 * sum(lines.values())
-    assert sum(lines.values()) <= 7_860
+    assert sum(lines.values()) <= 7_850
     assert len(MODULES) <= 43
     # no function or class is defined at the top of more than two modules
     nodes = [node for tree in TREES.values() for node in tree.body]

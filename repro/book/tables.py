@@ -100,10 +100,9 @@ Columns = Mapping[tuple[str, str], Mapping[str, float]]  # published values: by 
 def table_1(ours: pd.DataFrame) -> pd.DataFrame:
     """Table 1 as texts, per method "ours" (mean and interval over seeds) and "paper"; extras, as J, stand below."""
     wide = ours.pivot_table(index=["method", "seed"], columns="metric", values="value")
+    wide, c = wide.reindex(columns=["task_reward", "kl"]), ours["c"].max() if "c" in ours else math.nan
     # J(pi) = E_pi[r / c] - KL(pi || p), nats per melody, of the prior at the policies' c; the KL is one per event
-    earned, kl = wide.reindex(columns=["task_reward", "kl"]).to_numpy().T
-    c = ours["c"].max() if "c" in ours else math.nan
-    objective = wide.assign(metric="objective", value=earned / c - HORIZON * kl)
+    objective = wide.assign(metric="objective", value=wide["task_reward"] / c - HORIZON * wide["kl"])
     ours = pd.concat([ours, objective[["metric", "value"]].dropna().reset_index()])
     columns = pd.DataFrame(paper.TABLE_1).T.to_dict()
     theirs = {(paper.METHOD_NAMES[m], "paper"): column for m, column in columns.items() if m in set(ours["method"])}

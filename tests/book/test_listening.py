@@ -192,10 +192,8 @@ def test_the_notebook_judges_ratings(capsys: pytest.CaptureFixture[str]) -> None
     claimed = {"prior": 0, "gentle": 1, "g": 1, "q": 2, "psi": 2}
     for taste, verdict in ((claimed, "reproduced: 5 of the 5"), ({m: -x for m, x in claimed.items()}, "not reproduced"),
                            ({"psi": 2}, "partly")):  # fmt: skip
-        liked = [
-            pairs[side].map(lambda model, taste=taste: taste.get(model, 0)) for side in ("second_model", "first_model")
-        ]
-        answers = pairs.assign(preference=np.sign(liked[0] - liked[1]), rater="ann")
+        second, first = (pairs[side].map(taste).fillna(0) for side in ("second_model", "first_model"))
+        answers = pairs.assign(preference=np.sign(second - first), rater="ann")
         heard = {"the raters": space["scores"](answers, answers["preference"].to_numpy(int))}
         exec(source["13-22"], space | {"answers": answers, "heard": heard})
         assert capsys.readouterr().out.startswith(verdict)
