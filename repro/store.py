@@ -170,7 +170,10 @@ def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, Sequ
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    text = json.dumps(numbers | digest, sort_keys=True, default=python_number)
+    # ten digits of each number, as what is shipped: a run read and a run made are the same; the spec stays as it is
+    long = json.dumps(numbers, default=python_number)
+    short = json.loads(long, parse_float=lambda digits: float(f"{float(digits):.10g}"))
+    text = json.dumps(short | digest | {"spec": numbers["spec"]}, sort_keys=True, default=python_number)
     record = Record(key_of(numbers["spec"]), json.loads(text), weights)
     if path and weights:
         write(path.with_suffix(".safetensors"), weights)
