@@ -3,6 +3,7 @@
 Where all sequences have one length, means are per step (per note); where sequences end, per sequence.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -10,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.domain import Domain, alive
+from repro.domain import Domain, alive, rewards
 from repro.kl_control import Policy, entropy, kl_divergence
-from repro.rnn import SequenceRNN, play, shifted
+from repro.rnn import SequenceRNN, Stepper, draw, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
@@ -152,3 +153,44 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
         known = ~np.isnan(value)
         estimates[name] = float(np.average(value[known], weights=weight[known]))
     return estimates
+
+
+def quasi_rejection(log_weights: np.ndarray, log_beta: float, generator: np.random.Generator) -> np.ndarray:
+    """Which of a policy's B samples are kept, each with probability min(1, w / beta): more like p* as beta rises."""
+    # what is kept is distributed as min(beta pi, p exp(r / c)), up to a factor (Eikema et al. 2022, 2206.05029)
+    return np.log(generator.random(len(log_weights))) < log_weights - log_beta
+
+
+@torch.no_grad()
+def smc(domain: Domain, prior: SequenceRNN, psi: SequenceRNN, c: float, count: int,
+        generator: np.random.Generator) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Twisted sequential Monte Carlo (Zhao et al. 2024, 2404.17546): `count` sequences of about p*, (B, T), and log Z.
+
+    `psi` is a network whose outputs are Psi, as the paper's form learns it: exp Psi proposes, V = log sum exp Psi is
+    the twist. A step weighs exp(log p + r / c + V(s') - Psi), so 1 where Psi is exact: the exponent is Bellman's error.
+    """
+    last = torch.from_numpy(domain.first_inputs(count, generator))
+    proposing, judging = Stepper(psi, count), Stepper(prior, count)
+    tokens = torch.full((count, domain.horizon), domain.end or 0)
+    values, log_prior = proposing(last), judging(last).log_softmax(dim=1)
+    log_weight, log_z, going = values.logsumexp(dim=1).double(), 0.0, torch.ones(count, dtype=torch.bool)
+    for step in range(domain.horizon):
+        last = draw(values, torch.from_numpy(generator.random(count, dtype=np.float32)))
+        tokens[going, step] = last[going]
+        taken = (log_prior - values).gather(1, last.unsqueeze(1)).squeeze(1)
+        earned = torch.from_numpy(rewards(domain, tokens.numpy())[:, step]) / c
+        values, log_prior = proposing(last), judging(last).log_softmax(dim=1)
+        goes_on = going & (last != (-1 if domain.end is None else domain.end)) & (step + 1 < domain.horizon)
+        # log w += log p + r / c + V(s') - Psi, with V = 0 after the end
+        log_weight += (taken + earned + values.logsumexp(dim=1) * goes_on) * going
+        going = goes_on
+        share = log_weight.softmax(dim=0)
+        if step + 1 == domain.horizon or share.square().sum() * count > 2:  # fewer than half would tell as much
+            log_z += float(log_weight.logsumexp(dim=0)) - math.log(count)
+            places = (np.arange(count) + generator.random()) / count  # systematic resampling
+            chosen = torch.from_numpy(np.searchsorted(share.cumsum(dim=0).numpy(), places).clip(max=count - 1))
+            log_weight.zero_()
+            tokens, values, log_prior, going = (part[chosen] for part in (tokens, values, log_prior, going))
+            for stepper in (proposing, judging):
+                stepper.hidden, stepper.cell = stepper.hidden[chosen], stepper.cell[chosen]
+    return tokens.numpy(), log_z
