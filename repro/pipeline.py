@@ -99,18 +99,15 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         refuse(f"no notebook chosen here has a parameter {unknown[0]!r}; there are {', '.join(known) or 'none'}.")
     if parameters.keys() - {"preset"}:  # changed settings go elsewhere, as in studies
         parameters.setdefault("results", own_results(parameters))
-    results = ROOT / f"results/{preset}"
-    if "results" in parameters:
-        try:
-            results = results_folder(parameters["results"], ROOT)
-        except SettingsError as error:
-            refuse(f"{error}.")
-    if not options.list:
-        try:
+    try:
+        results = results_folder(parameters.get("results", f"results/{preset}"), ROOT)
+        if not options.list:
             results.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=results).close()
-        except OSError as error:
-            refuse(f"the results folder {results} cannot be written: {error.strerror}.")
+    except SettingsError as error:
+        refuse(f"{error}.")
+    except OSError as error:
+        refuse(f"the results folder {results} cannot be written: {error.strerror}.")
     return options, notebooks, parameters, results
 
 

@@ -3,6 +3,7 @@
 The environment steers: REPRO_JOBS (processes), REPRO_NO_BARS, REPRO_PIPELINE (the process with which this one ends).
 """
 
+import io
 import os
 import signal
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+from tqdm import std
 from tqdm.auto import tqdm
 
 T = TypeVar("T")
@@ -41,27 +43,18 @@ def progress(total: int, title: str, done: int = 0) -> Any:
     return tqdm(total=total, initial=done, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
 
 
-class _Told:
-    """The bar of a run of `many`: it writes into a file, once per second, how much is done, and never ends the run."""
+class _Told(std.tqdm):
+    """The bar of a run of `many`: once per second it writes into a file how much is done, and never ends the run."""
 
     def __init__(self, total: int, place: Path, done: int) -> None:
-        self.total, self.place, self.n, self.last = max(1, total), place, float(done), 0.0
+        self.place = place
+        super().__init__(total=max(1, total), initial=done, mininterval=1, miniters=1, file=io.StringIO())
+        self.last_print_t = 0.0  # the first step is told at once
 
-    def __enter__(self) -> "_Told":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def update(self, steps: float = 1) -> None:
-        """So many more steps are done."""
-        self.n += steps
-        if time.monotonic() > self.last + 1:
-            self.last = time.monotonic()
-            with suppress(OSError):
-                self.place.write_text(str(self.n / self.total))
-
-    def set_postfix(self, *_: object, **__: object) -> None:
-        """Only the share is told."""
+    def display(self, *_: object, **__: object) -> None:
+        """Instead of a line on the screen."""
+        with suppress(OSError):
+            self.place.write_text(str(self.n / self.total))
 
 
 _told: list[Path] = []  # in a process that works for `many`: where it says how far its run is

@@ -121,8 +121,6 @@ class Task:
 
     def measure(self, tuned: Record | None) -> Made:
         """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`."""
-        # where the task asks for it also held_out_nll; where sequences end `strings` and, of learners from whole
-        # sequences, the `optimum` from these samples
         policy, domain = self.policy(tuned), self.domain
         c = self.settings.c if self.settings is not None else self.c
         compare_acting = self.observe == "measures"  # the runs whose prior may be trained

@@ -54,10 +54,9 @@ class Learner:
 
     def no_number(self) -> FloatingPointError:
         """What to lower where the loss is no number any more."""
-        after = f"{self.settings.method} with seed {self.seed}: the loss is {self.loss} after {self.gradient_steps}"
-        return FloatingPointError(
-            f"{after} gradient steps; a learning_rate below {self.settings.learning_rate} may help"
-        )
+        when = f"after {self.gradient_steps} gradient steps"
+        found = f"{self.settings.method} with seed {self.seed}: the loss is {self.loss} {when}"
+        return FloatingPointError(f"{found}; a learning_rate below {self.settings.learning_rate} may help")
 
 
 class Tuned(NamedTuple):

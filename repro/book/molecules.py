@@ -39,15 +39,11 @@ def scored(method: str, smiles: Iterable[str], seed: int = 0) -> pd.DataFrame:
 
 def picked(frame: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
     """At most `count` different valid strings of `scored`, with captions, `by` random, qed, logp, or worst reward."""
+    if by not in ("random", "qed", "logp", "worst"):
+        raise ValueError(f"cannot pick by {by!r}: known are random, qed, logp, worst")
     rows = frame[frame["valid"]].drop_duplicates("smiles")
-    reward = sum(terminal_parts(rows, rows["valid"], RewardWeights()).values())
-    orders = {"qed": -rows["qed"], "logp": -rows["logp"], "worst": reward}
-    if by not in ("random", *orders):
-        raise ValueError(f"cannot pick by {by!r}: known are random, {', '.join(orders)}")
-    if by == "random":
-        rows = rows.sample(min(count, len(rows)), random_state=0)
-    else:
-        rows = rows.iloc[np.argsort(np.asarray(orders[by]), kind="stable")[:count]]
+    rows = rows.assign(worst=-sum(terminal_parts(rows, rows["valid"], RewardWeights()).values()))
+    rows = rows.sample(min(count, len(rows)), random_state=0) if by == "random" else rows.nlargest(count, by)
     rings = [f", rings {penalty:.0f}" if penalty else "" for penalty in rows["ring_penalty"]]
     values = zip(rows["qed"], rows["logp"], rows["sa"], rings, strict=True)
     captions = [f"QED {qed:.2f}, logP {logp:.1f}\nSA {sa:.1f}{more}" for qed, logp, sa, more in values]

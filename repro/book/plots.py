@@ -132,10 +132,10 @@ def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[s
     """Draws a panel's levels and points; returns a handle for the legend by label."""
     handles = {}
     for label, level in panel.levels.items():
+        several = isinstance(level, Mapping)
         style: dict[str, Any] = {"color": "black", "lw": 1, "ls": (0, (1, 2))}
-        if isinstance(level, Mapping):
-            style = {"color": "#444444", "lw": 1.4, "ls": ":"}
-        for method, value in level.items() if isinstance(level, Mapping) else [("", level)]:
+        style |= {"color": "#444444", "lw": 1.4, "ls": ":"} if several else {}
+        for method, value in level.items() if several else [("", level)]:
             ax.axhline(value, **{**style, **({"color": looks[method].colour} if method in looks else {})})
         handles[label] = Line2D([], [], label=label, **style)
     for index, (label, points) in enumerate(panel.points.items()):
@@ -198,10 +198,8 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
             ax.axhline(edge + 0.5, color="#DDDDDD", lw=0.8)
         if ax.get_xlim()[0] < 0 < ax.get_xlim()[1]:
             ax.axvline(0, color="black", lw=0.8)
-        if len(rows) > 1:
-            ax.set_yticks(range(len(rows)), [row.name for row in rows.values()])
-        else:  # the x label says it
-            ax.set_yticks(())
+        ticks = [row.name for row in rows.values()] if len(rows) > 1 else []  # one row is named by the x label
+        ax.set_yticks(range(len(ticks)), ticks)
         ax.set(xlabel=label, ylabel="", ylim=(len(rows) - 0.5, -0.5))
         ax.locator_params(axis="x", nbins=4 if columns > 1 else 8)
         ax.grid(axis="x", alpha=0.25)

@@ -30,7 +30,7 @@ from repro.runs import Results
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
 DRAWN_OF = {"probabilities": "as_notated", "strings": "terminal"}
-KEY = ["experiment", "method", "c", "seed", "metric"]
+KEY = [*verdicts.RUN, "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
 SOUND = re.compile(r"data:audio/wav;base64,([A-Za-z0-9+/=]+)")

@@ -174,9 +174,7 @@ def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) ->
     if claim.of_rl_only or asked.isdisjoint(KL_CONTROL):
         return []  # a sentence about others
     found = []
-    for other in ("prior", "rl_only"):
-        if other == "rl_only" and other in asked:
-            continue  # a sentence that compares with RL only
+    for other in ("prior",) if "rl_only" in asked else ("prior", "rl_only"):  # a sentence may compare with RL only
         with suppress(KeyError):  # it was not run or not measured
             numbers, _ = measured(claim, table, c, instead=other)
             same = 0 in (claim.at_least, claim.at_most) and 0 in numbers  # no difference is no direction

@@ -64,16 +64,13 @@ def trained_with_g(results: Path) -> str:
     names = ("trained_prior", "trained_prior_one_step", "authors_schedule")
     own, step, schedule = (read_table(results, name) for name in names)
     ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
-    texts, every = list[str](), list[float]()
-    for way, frame in ways.items():
-        rows = frame.query("metric == 'not_in_key' and variant.str.contains('prior trained')")
-        percent = rows["value"].to_numpy(float) * 100
-        if len(percent):
-            mean = f"mean of {len(percent)} runs {percent.mean():.1f} %"
-            texts.append(f"{percent.min():.1f} to {percent.max():.1f} % {way} ({mean})")
-            every += [*percent]
+    rows = "metric == 'not_in_key' and variant.str.contains('prior trained')"
+    found = {way: 100 * frame.query(rows)["value"].astype(float) for way, frame in ways.items()}
+    texts = [f"{each.min():.1f} to {each.max():.1f} % {way} (mean of {len(each)} runs {each.mean():.1f} %)"
+             for way, each in found.items() if len(each)]  # fmt: skip
     if len(texts) == len(ways):
-        texts.append(f"mean of all {len(every)} runs {sum(every) / len(every):.1f} %")
+        every = pd.concat(found)
+        texts.append(f"mean of all {len(every)} runs {every.mean():.1f} %")
     return f"notes out of key where the prior is trained along with G: {', '.join(texts)}" if texts else ""
 
 
@@ -105,8 +102,7 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     tuned = table["method"] != "prior"
     priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
     rows = []
-    for run, measured in table[tuned].groupby([*RUN], sort=False):
-        experiment, method, c, seed = run
+    for (experiment, method, c, seed), measured in table[tuned].groupby([*RUN], sort=False):
         metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(experiment, {})
         if metrics.keys() & {"unique", "unique_10k", "entropy"}:
             entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)

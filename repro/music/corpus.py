@@ -49,8 +49,7 @@ def read(settings: TuneSettings) -> pd.DataFrame:
     for collection, title, tune in _tunes(settings):
         try:
             if isinstance(tune, Path):
-                with warnings.catch_warnings(record=True) as off_grid:
-                    warnings.simplefilter("always")
+                with warnings.catch_warnings(record=True, action="always") as off_grid:
                     events = midi.melody(tune, settings.midi_track)
                 told += [str(warning.message) for warning in off_grid]
             else:
