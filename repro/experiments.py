@@ -15,6 +15,7 @@ from repro.molecules import data
 from repro.molecules.domain import AuthorsMolecules, Molecules
 from repro.music import corpus
 from repro.music.domain import Music
+from repro.path import PathSettings
 from repro.prior import held_out_scores
 from repro.runs import HeldOut, Results, Task
 from repro.settings import EventCoding, MoleculeSettings, PriorSettings, TutorSettings
@@ -249,7 +250,7 @@ def _horizon(settings: MoleculeSettings) -> int:
     return data.horizon(molecules(settings)["smiles"], settings)[0] if settings.smiles_file else data.HORIZON
 
 
-def _terminal(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
+def molecule_runs(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
     """The SMILES RNN and policies tuned from it under the reward that a finished molecule earns."""
     prior, vocabulary = smiles_rnn(study)
     domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(study.molecules, "train")),
@@ -257,36 +258,36 @@ def _terminal(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: S
     of_prior, watched = (_real_molecules(study.molecules, vocabulary, True, n) for n in (0, WATCHED_MOLECULES))
     tasks = [Task(domain, prior, samples=study.samples, c=study.tuning(study.methods[0]).c, held_out=of_prior)]
     tasks += [Task(domain, prior, each, seed, study.samples,
-                   held_out=of_prior if isinstance(each, TutorSettings) else watched)
+                   held_out=watched if isinstance(each, PathSettings) else of_prior)
               for each in settings for seed in seeds]  # fmt: skip
     return runs.finish_all(name, tasks)
 
 
 def of_smiles_rnn(study: MoleculeStudy) -> Results:
     """What samples of the SMILES RNN measure."""
-    return _terminal(study, "terminal", [], [])
+    return molecule_runs(study, "terminal", [], [])
 
 
 def terminal(study: MoleculeStudy) -> Results:
     """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form."""
-    return _terminal(study, "terminal", [study.tuning(method) for method in study.methods], study.seeds)
+    return molecule_runs(study, "terminal", [study.tuning(method) for method in study.methods], study.seeds)
 
 
 def confirmed_terminal(study: MoleculeStudy) -> Results:
     """The same on seeds that nobody had seen when the settings were chosen."""
-    return _terminal(study, "terminal_fresh", [study.tuning(method) for method in study.methods], study.fresh_seeds)
+    return molecule_runs(study, "terminal_fresh", [study.tuning(method) for method in study.methods], study.fresh_seeds)
 
 
 def terminal_over_c(study: MoleculeStudy) -> Results:
     """Q, Psi and G at further temperatures, from the first seed: how much reward for how much KL."""
     settings = [replace(study.tuning(method), c=c) for method in study.methods for c in study.further_c
                 if method != "rl_only" and c != study.tuning(method).c]  # fmt: skip
-    return _terminal(study, "terminal_c", settings, study.seeds[:1])
+    return molecule_runs(study, "terminal_c", settings, study.seeds[:1])
 
 
 def terminal_paper_form(study: MoleculeStudy) -> Results:
     """The same with the paper's own update."""
-    return _terminal(study, "terminal_plain", [replace(study.tutor, method=m) for m in study.methods], study.seeds)
+    return molecule_runs(study, "terminal_plain", [replace(study.tutor, method=m) for m in study.methods], study.seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:

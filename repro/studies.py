@@ -88,8 +88,7 @@ class MusicStudy(Sweep):
         return dataclasses.replace(self, c=self.c[:1], seeds=self.seeds[:1])
 
 
-# Tuned on seed 0. At gamma 1, c = .5 the number of updates counts, and play by the policy itself: after 1,800 Psi has
-# J = E[r / c] - KL = 6.0 nats per note, after 3,600 on half as many games 8.8, with eta .05 or .1 3.7 to 4.5
+# Tuned on seed 0: at gamma 1, c = .5, 1,800 updates give Psi J = 6.0 nats per note, 3,600 on half as many games 8.8
 _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temperature": 1.0, "evaluate_every": 50,
                           "evaluation_games": 128}  # fmt: skip
 
@@ -206,13 +205,16 @@ class ExactStudy(Study):
 
 @validated
 class RoadStudy(Sweep):
-    """All roads on the problems that are small enough to write out."""
+    """All roads, on problems that are small enough to write out, on molecules and on melodies."""
 
     roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
     problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
     c: Temperatures = (0.5, 0.25, 1.0)
     steps: Count = 600  # six to twenty seconds of one core a run
-    presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5},
+    long_steps: Count = 1_000  # of molecules and melodies: one to two minutes of one core a run
+    long_seeds: Count = 3  # how many of the seeds these have
+    samples: Count = Field(10_000, ge=2)  # of a policy on them
+    presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5, "long_steps": 2, "samples": 100},
                          "paper": {"seeds": reported(10), "further_seeds": 10}}  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from repro.bench import ON_MOLECULES
 from repro.book.paper import METHOD_NAMES, TABLE_1_WANTED
 from repro.book.rule import KL_CONTROL, Claim, Number, Values
 from repro.music.events import NUM_EVENTS
@@ -37,6 +38,12 @@ SPECIAL: dict[str, Number] = {
     "above_uniform": lambda v: v("rl_only") - UNIFORM_NLL,
     "share_of_prior": lambda v: min(v("psi"), v("g")) / v("prior"),
     "near": lambda v: float(sum(v(road) <= 0.01 for road in ROAD_NAMES)),
+    "roads_reach": lambda v: float(
+        sum(
+            v(road, "objective") >= 11.8 and v(road, "valid") >= 0.97 and v(road, "unique_1k") >= 0.98
+            for road in ON_MOLECULES
+        )
+    ),
 }
 
 
