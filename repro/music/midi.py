@@ -143,8 +143,9 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
         if data[at] & 0x80:
             status, at = data[at], at + 1
         kind, values = status & 0xF0, 1 if status & 0xE0 == 0xC0 else 2
-        last = at + values - 1  # above 127 it is clipped, but where a note ends: there, bytes are more likely lost
-        if kind != 0x80 and max(data[at:last], default=0) < 0x80 <= data[last]:
+        last = at + values - 1  # above 127 it is clipped, unless it ends a note that none began: then bytes are lost
+        begun = kind != 0x80 or (status & 0x0F, data[at]) in sounding
+        if begun and max(data[at:last], default=0) < 0x80 <= data[last]:
             data[last] = 0x7F
         if not status or max(data[at : at + values]) > 0x7F:
             raise Dropped(f"unreadable: byte {place + at} is none of an event's")
