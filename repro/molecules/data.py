@@ -48,8 +48,8 @@ SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
 OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"\s*<(!doctype|html|head|body|\?xml)": "is a web page: download the file that it shows",
-    r"\s*(\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds JSON: write its molecules as text, one per line",
+    r"(\s|<\?xml[^>]*>|<!--[^>]*>)*<(!doctype html|html|head|body)": "is a web page: download the file that it shows",
+    r"\s*(<[?!a-z]|\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds XML or JSON: write its molecules as text, one per line",
     r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
     r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
 }
