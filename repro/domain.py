@@ -21,7 +21,7 @@ import pandas as pd
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
 FINITE = f"give a finite number below {LARGEST:g}"
-TRIED = 64  # strings that are tried alone where a reward fails
+TRIED = 64  # strings or sequences that are tried alone where a reward, which may raise whatever it likes, fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
 _EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
 
@@ -60,11 +60,11 @@ class Domain:
 
         Where sequences end, what is worth something at the end has to be paid at the end token: later steps count 0.
         """
-        raise NotImplementedError(f"the domain {self.name} has no step_rewards: they say what a sequence is worth")
+        raise DomainError(f"the domain {self.name!r} has no step_rewards: they say what a sequence is worth")
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts that add up to `step_rewards`, by name, each float (B, T)."""
-        return {"reward": self.step_rewards(sequences)}
+        return {"reward": _asked(self, "step_rewards", self.step_rewards, sequences)}
 
     def watch(self, sequences: np.ndarray) -> dict[str, float]:
         """Means over sequences (B, T) that shall stand in the training curve; none by default."""
@@ -91,7 +91,7 @@ class Domain:
 
 def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
-    given = np.asarray(domain.step_rewards(sequences.copy()))
+    given = _asked(domain, "step_rewards", lambda rows: np.asarray(domain.step_rewards(rows)), sequences)
     fits = given.shape == sequences.shape and given.dtype.kind in "fiub"
     have = f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}"
     must(fits, f"{have}: give one number per step, {sequences.shape}")
@@ -101,6 +101,22 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
         paid = f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}"
         raise DomainError(f"{paid}: {FINITE}")
     return given
+
+
+def parts_of(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
+    """`reward_parts`; DomainError: they are no arrays (B, T) by name."""
+    parts = _asked(domain, "reward_parts", domain.reward_parts, sequences)
+    given = list(parts.values()) if isinstance(parts, dict) else [None]
+    fits = all(isinstance(part, np.ndarray) and part.shape == sequences.shape for part in given)
+    wrong = f"the reward_parts of the domain {domain.name!r} are {' '.join(repr(parts).split()):.60}"
+    must(fits, f"{wrong}: give arrays by name, each {sequences.shape}")
+    return parts
+
+
+def _asked(domain: Domain, method: str, ask: Callable[[np.ndarray], Any], sequences: np.ndarray) -> Any:
+    wanted = f"it gets tokens, {sequences.shape}, and returns numbers for each step"
+    what = f"{method} of the domain {domain.name!r}"
+    return _answer(what, wanted, lambda rows: ask(rows.copy()), sequences, lambda rows: domain.text(rows[0]))
 
 
 def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
@@ -114,21 +130,14 @@ def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: f
 def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     """What a function pays for B strings, float (B,); DomainError names the string at fault."""
     wanted = "it gets a list of strings and returns one number for each"
-    try:
-        given = reward(list(strings))
-        kind = (str, bytes, Mapping, Set)  # none of which has one number for each, in order
-        values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else None
-    except Exception as error:  # a reward of yours raises whatever it likes
-        alone, tried = "", set[bool]()
-        for string in strings[:TRIED]:  # until one fails and another does not: where all do, none is at fault
-            tried.add(failed := _fails(reward, string))
-            alone = alone or f" for {string!r}" * failed
-            if len(tried) == 2:
-                break
-        said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
-        raise DomainError(f"the reward raises {said}{alone * (len(tried) == 2)}: {wanted}") from error
-    if values is None:
-        raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
+
+    def ask(some: Sequence[str]) -> list[Any]:
+        given, kind = reward(list(some)), (str, bytes, Mapping, Set)  # none of which has one number for each, in order
+        fits = isinstance(given, Iterable) and not isinstance(given, kind)
+        must(fits, f"the reward of {len(some)} strings is {given!r}: {wanted}")
+        return list(given)
+
+    values = _answer("the reward", wanted, ask, strings, lambda some: some[0])
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
     must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
@@ -137,12 +146,24 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     return np.array(values, dtype=float)
 
 
-def _fails(reward: Reward, string: str) -> bool:
+def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text: Callable[[Any], str]) -> Any:
+    """What is answered to a batch; DomainError: what was raised, and for which, unless all that are tried raise it."""
     try:
-        list(reward([string]))
-    except Exception:
-        return True
-    return False
+        return ask(batch)
+    except DomainError:
+        raise
+    except Exception as error:
+        alone, fine = "", False
+        for place in range(min(TRIED, len(batch))):
+            try:
+                ask(batch[place : place + 1])
+                fine = True
+            except Exception:
+                alone = alone or f" for {text(batch[place : place + 1])!r}"
+            if alone and fine:
+                break
+        said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
+        raise DomainError(f"{what} raises {said}{alone * fine}: {wanted}") from error
 
 
 def alive(sequences: Any, end: int | None) -> Any:
@@ -157,10 +178,12 @@ def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np
     return np.where(np.arange(sequences.shape[1]) == last, values[:, None], 0.0)
 
 
-def must_fit(domain: Domain, vocabulary: int) -> None:
-    """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
+def must_fit(domain: Domain, vocabulary: int | None = None) -> None:
+    """DomainError unless it is a domain whose numbers fit its vocabulary, of as many tokens as its prior's."""
+    made = "give one that is made, as Sequences(...) or Molecules(prior, reward)"
+    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: {made}")
     tokens, paid, has = len(domain.vocabulary), domain.invalid, f"the domain {domain.name!r} has"
-    must(tokens == vocabulary, f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
+    must(vocabulary in (tokens, None), f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
     finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)

@@ -1,10 +1,4 @@
-"""Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from.
-
-    prior = repro.load_prior("molecules")
-    domain = repro.Molecules(prior, reward=mine)  # mine(strings) returns one number for each
-    tuned = repro.tune(domain, prior, c=0.1)
-    tuned.compare()
-"""  # fmt: skip
+"""Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from."""
 
 import dataclasses
 import re
@@ -18,7 +12,7 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, DomainError, parts_of, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
@@ -51,13 +45,13 @@ class Yours:
         return sample(self.domain, self.prior, count, seed, self.policy)
 
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
-        """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
+        """Prior and policy in columns, `count` samples of each, in nats per sequence; J = E[r / c] - KL.
 
         `distinct` is the share of different ones among all of them, invalid or not. log Z, of the optimum
-        p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
-        own measures stand below.
+        p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
+        parts_of(self.domain, sampled(self.domain, self.prior.policy, 2, seed)[1])
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -128,6 +122,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     if gamma < 1 and (domain.end is not None or not early):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
+    parts_of(domain, sampled(domain, prior.policy, 2, seed)[1])  # before an hour of tuning
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
     with processes.progress(count, f"tuning by {method}") as bar:
 
