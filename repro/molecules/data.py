@@ -128,10 +128,7 @@ def read(settings: MoleculeSettings, folder: Path) -> pd.DataFrame:
 
 
 def horizon(strings: Sequence[str], settings: MoleculeSettings) -> tuple[int, int]:
-    """The most tokens that policies write, the end included, so that WRITTEN of the strings fit; how many are longer.
-
-    At least HORIZON, at most `settings.longest`.
-    """
+    """The most tokens to write, with the end: WRITTEN of the strings fit, HORIZON to `longest`; how many are longer."""
     tokens = np.array([len(split(string, settings.tokeniser)) + 1 for string in strings])
     most = int(min(max(HORIZON, np.quantile(tokens, WRITTEN, method="inverted_cdf")), settings.longest))
     return most, int((tokens > most).sum())

@@ -95,10 +95,9 @@ def _score(midi: bytes) -> ScoreTick:
         raise Dropped("unreadable: MIDI type 2, whose tracks are pieces of their own")
     if len(midi) >= 14 and int.from_bytes(midi[12:14], signed=True) <= 0:
         raise Dropped("unreadable: its times are not counted in beats")
+    midi = _repaired(midi)
     try:
-        return ScoreTick.from_midi(_repaired(midi))
-    except Dropped:
-        raise
+        return ScoreTick.from_midi(midi)
     except Exception as error:  # symusic promises no kind
         said = printable(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
         cut_off = any(words in said for words in ("EOF", "chunk length", "less than 14"))
