@@ -1,9 +1,9 @@
 """Where an interrupted run goes on: all that changes as it learns, kept about once per minute of wall time.
 
 A checkpoint is one safetensors file in `checkpoints/` of the cache: tensors by number, and in its metadata JSON that
-says what each of them is. Its name holds the run's key, a digest of this code, the steps that were made and the start
-of the file's sha256. A run keeps its latest two; `store.finished` removes them. Whenever one is written, all that
-nobody touched for 30 days go, of whatever run.
+says what each of them is. Its name holds the run's key, a digest of this code, the steps made and the start of its
+sha256. A run keeps its latest two; `store.finished` removes them. Writing one removes all that nobody touched for 30
+days.
 """
 
 import hashlib
@@ -77,11 +77,9 @@ class Checkpoints:
         except OSError as error:  # the run itself needs less room
             warnings.warn(f"this run keeps no checkpoint: {error}", stacklevel=3)
             self.start = ""
-        for old in self._files()[:-2]:
-            old.unlink(missing_ok=True)
         for path in (store.cache_folder() / "checkpoints").glob("*"):
-            with suppress(FileNotFoundError):  # another process has removed it
-                if path.stat().st_mtime < time.time() - KEPT:  # a folder is what a killed process was writing
+            with suppress(OSError):  # another process has removed it; a folder is what a killed one was writing
+                if path in self._files()[:-2] or path.stat().st_mtime < time.time() - KEPT:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         # however slow the disk is, keeping takes a sixtieth of the time at most
         self.next = time.monotonic() + self.interval * max(1, time.monotonic() - began)

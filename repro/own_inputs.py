@@ -62,8 +62,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
 def load_prior(name: str) -> Prior:
     """A shipped prior: "music" (folk tunes), "molecules" (MOSES), or a name in results/priors, which an error lists."""
     record = store.read_record(ROOT / "results" / "priors" / str(SHIPPED.get(name, name)))
-    data = record.numbers["spec"]["data"]
-    return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), data.get("tokeniser", ""))
+    return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), record.numbers["spec"]["data"].get("tokeniser", ""))
 
 
 def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings: Any) -> Prior:
@@ -196,8 +195,7 @@ def check(domain: Domain, prior: Prior) -> None:
         # the same beginnings with the ends of others
         mixed = np.concatenate([tokens[:, :step], np.roll(tokens[:, step:], 1, axis=0)], axis=1)
         other = ~np.isclose(rewards(domain, mixed)[:, :step], paid[:, :step]) & belongs[:, [step]]
-        if other.any():
-            row, at = np.argwhere(other)[0]
+        for row, at in np.argwhere(other):
             raise DomainError(f"the reward at step {at} of {domain.text(tokens[row])!r} depends on later tokens")
 
 
@@ -215,8 +213,7 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
         # KL(p* || p) = E_p*[r / c] - log Z
         distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
-    reached = distance >= 0.9 * kl
-    must(reached, f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
+    must(distance >= 0.9 * kl, f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
     counted = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
     must(effective >= FEWEST, f"{counted}: ask for less, or take more")  # the answer would be a guess
     return math.exp(middle)

@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,14 +57,11 @@ def progress(total: int, title: str, done: int = 0) -> Any:
     return tqdm(total=total, initial=done, desc=title, disable=environment("REPRO_NO_BARS") == 1)
 
 
-class _Told:
+class _Told(AbstractContextManager["_Told"]):
     """The bar of a run of `many`: it writes into a file, once per second, how much is done, and never ends the run."""
 
     def __init__(self, total: int, place: Path, done: int) -> None:
         self.total, self.place, self.n, self.last = max(1, total), place, float(done), 0.0
-
-    def __enter__(self) -> "_Told":
-        return self
 
     def __exit__(self, *_: object) -> None: ...
 

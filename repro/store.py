@@ -2,8 +2,7 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated; an interrupted one goes on from its checkpoint (`repro.checkpoint`). What the
-environment steers stands in `repro.processes`.
+finished run is read, never repeated. What the environment may set stands in `repro.processes.STEERING`.
 """
 
 import dataclasses
@@ -108,10 +107,9 @@ def find(key: str, with_weights: bool = False) -> Record | None:
     """The finished run with this key: this machine's own first, then those that are shipped."""
     since = environment("REPRO_FRESH_SINCE")
     own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
-    if own.exists() and own.stat().st_mtime >= since:
-        record = _read(own, with_weights)
-        if record is not None and record.key == key:
-            return record
+    recent = own.exists() and own.stat().st_mtime >= since
+    if recent and (record := _read(own, with_weights)) and record.key == key:
+        return record
     # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
     ignored = environment("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
     if shipped and not ignored and (record := _read(shipped, with_weights)):

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -26,7 +25,7 @@ from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Yours:
     """A tuned policy beside its prior."""
 
@@ -102,8 +101,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     `method` is one of the paper's (q, psi, g, rl_only), or of notebook 10: tb, tb_var, tbrm, a2po, reinvent,
     reinforce_kl, reinforce_kl_loss, grpo, dpg. `form`, of the paper's, is "path" (path-consistent, stable on long
     sequences) or "paper"; a step plays a batch and learns from it. `settings` are those of `PathSettings`,
-    `TutorSettings` or `RoadSettings`. What is not given has the values that were tuned for melodies or for molecules,
-    or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate` suits a larger one.
+    `TutorSettings` or `RoadSettings`, by default as tuned for melodies, for molecules, or else for a dozen tokens and a
+    prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
     must_know(domain, prior)
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
@@ -117,12 +116,11 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and domain.end is None:  # does any sequence earn before its last step?
-        early = rewards(domain, sampled(domain, prior.policy, CHECKED, 0)[1])[:, :-1].any()
-    if gamma < 1 and (domain.end is not None or not early):
+    paid = rewards(domain, tokens := sampled(domain, prior.policy, CHECKED, 0)[1])  # is anything before the end?
+    parts_of(domain, tokens)  # before an hour of tuning
+    if gamma < 1 and (domain.end is not None or not paid[:, :-1].any()):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
-    parts_of(domain, sampled(domain, prior.policy, 2, seed)[1])  # before an hour of tuning
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
     with processes.progress(count, f"tuning by {method}") as bar:
 
@@ -180,5 +178,5 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
-        return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
-    return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))
+        return dataclasses.replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
+    return EXACT_PATH if form == "path" else dataclasses.replace(EXACT_TUTOR, start=start_of(method))

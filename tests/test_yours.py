@@ -284,7 +284,7 @@ class Raising(Coins):
 
 def test_what_a_domain_raises_is_said_with_its_sequence() -> None:
     """Protects from a stack of another's code: domain, sequence and exception, which stays at hand; the end missing."""
-    words = r"step_rewards of the domain 'coins' raises ValueError \(2 is not in list\) for '[01 ]+': it gets tokens"
+    words = r"step_rewards of the domain 'coins' raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"
     for use in (repro.check, partial(repro.suggest_c, kl=1.0), partial(repro.tune, c=1.0, steps=3, episodes=8)):
         with pytest.raises(DomainError, match=words) as told:
             use(Raising(), COINS)  # type: ignore[operator]
