@@ -1,14 +1,14 @@
 """Where an interrupted run goes on: all that changes as it learns, kept about once per minute of wall time.
 
 A checkpoint is one safetensors file in `checkpoints/` of the cache: tensors by number, and in its metadata JSON that
-says what each of them is. Its name holds the run's key, a digest of this code, the steps that were made and the start
-of the file's sha256. A run keeps its latest two; `store.finished` removes them.
-REPRO_CHECKPOINT_SECONDS sets another interval than 60 seconds.
+says what each of them is. Its name holds the run's key, a digest of this code, the steps made and the start of its
+sha256. A run keeps its latest two; `store.finished` removes them. Writing one removes all that nobody touched for 30
+days.
 """
 
 import hashlib
 import json
-import os
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from repro import store
+from repro.processes import environment
 
 # of all that learns and pays: not of the book, which nothing here depends on
 TEXTS = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.parent.name != "book"]
 CODE = hashlib.sha256(b"".join(path.read_bytes() for path in TEXTS)).hexdigest()
 # of what is held: what never changes, what is the same network under a second name, and the data of a prior
 FIXED = {"domain", "settings", "method", "original", "acting", "trained", "extra", "flat", "sizes", "starts", "room"}
+KEPT = 30 * 24 * 3600  # seconds that an interrupted run may wait; a file may have 245 MB
 MAKE: dict[str, Callable[[np.ndarray], Any]] = {"tensor": torch.tensor, "array": np.array}
 
 
@@ -38,15 +40,13 @@ class Checkpoints:
 
     def __init__(self, spec: store.Spec | None = None, clock: Callable[[], float] = time.process_time) -> None:
         """Looks for the latest one; `clock` measures what the run costs."""
-        asked = os.environ.get("REPRO_CHECKPOINT_SECONDS") or "60"
-        if not asked.replace(".", "", 1).isdecimal():
-            raise ValueError(f"REPRO_CHECKPOINT_SECONDS is {asked!r}: it must be a number of seconds")
-        self.interval, self.next = float(asked), time.monotonic() + float(asked)
+        self.interval = environment("REPRO_CHECKPOINT_SECONDS")
+        self.next = time.monotonic() + self.interval
         self.start = f"{store.key_of(spec)}.{CODE[:8]}." if spec and store.named(spec) else ""  # of its files' names
         self.done, self.clock, self.began, self.kept = 0, clock, clock(), dict[str, Any]()
         for path in reversed(self._files()):
             with suppress(FileNotFoundError):  # another process has finished the same run
-                if path.stat().st_mtime < float(os.environ.get("REPRO_FRESH_SINCE") or 0):
+                if path.stat().st_mtime < environment("REPRO_FRESH_SINCE"):
                     path.unlink()
                 elif not self.kept and (kept := _read(path)):
                     self.done, self.kept, self.began = kept["done"], kept["held"], self.began - kept["seconds"]
@@ -77,8 +77,10 @@ class Checkpoints:
         except OSError as error:  # the run itself needs less room
             warnings.warn(f"this run keeps no checkpoint: {error}", stacklevel=3)
             self.start = ""
-        for old in self._files()[:-2]:
-            old.unlink(missing_ok=True)
+        for path in (store.cache_folder() / "checkpoints").glob("*"):
+            with suppress(OSError):  # another process has removed it; a folder is what a killed one was writing
+                if path in self._files()[:-2] or path.stat().st_mtime < time.time() - KEPT:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         # however slow the disk is, keeping takes a sixtieth of the time at most
         self.next = time.monotonic() + self.interval * max(1, time.monotonic() - began)
 

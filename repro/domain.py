@@ -1,7 +1,6 @@
-"""What a domain is: all that the models and trainers know of melodies, molecules or your own sequences.
+"""What a domain is: all that models and trainers know of melodies, molecules or sequences of yours.
 
-To tune towards a reward of your own, subclass `Domain`, give it a vocabulary, a horizon and `step_rewards`, and hand an
-object of it to a trainer; no file of this package changes.
+For a reward of your own, subclass `Domain` and give it a vocabulary, a horizon and `step_rewards`: no file changes.
 """
 
 import dis
@@ -20,8 +19,9 @@ import pandas as pd
 
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
+PER_STEP = "it gets sequences (B, T) and returns numbers for each step"
 FINITE = f"give a finite number below {LARGEST:g}"
-TRIED = 64  # strings that are tried alone where a reward fails
+TRIED = 64  # strings or sequences that are tried alone where a reward, which may raise whatever it likes, fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
 _EMPTY = {*vars(type("Empty", (), {})), "__annotations__", "__firstlineno__", "__static_attributes__"}  # of every class
 
@@ -56,15 +56,12 @@ class Domain:
         return np.full(count, self.first)
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """The task reward r_T of every step, float (B, T), before division by c; it depends on tokens 0..t alone.
-
-        Where sequences end, what is worth something at the end has to be paid at the end token: later steps count 0.
-        """
-        raise NotImplementedError(f"the domain {self.name} has no step_rewards: they say what a sequence is worth")
+        """The task reward r_T of each step, float (B, T), before division by c, by tokens 0..t; 0 after the end."""
+        raise DomainError(f"the domain {self.name!r} has no step_rewards: they say what a sequence is worth")
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts that add up to `step_rewards`, by name, each float (B, T)."""
-        return {"reward": self.step_rewards(sequences)}
+        return {"reward": rewards(self, sequences)}
 
     def watch(self, sequences: np.ndarray) -> dict[str, float]:
         """Means over sequences (B, T) that shall stand in the training curve; none by default."""
@@ -91,16 +88,26 @@ class Domain:
 
 def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
-    given = np.asarray(domain.step_rewards(sequences.copy()))
+    ask = partial(_answer, f"step_rewards of the domain {domain.name!r}", PER_STEP, text=domain.text)
+    given = ask(lambda rows: np.asarray(domain.step_rewards(rows.copy())), sequences)
     fits = given.shape == sequences.shape and given.dtype.kind in "fiub"
     have = f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}"
     must(fits, f"{have}: give one number per step, {sequences.shape}")
     given = np.where(alive(sequences, domain.end), given, 0)
-    if not (np.abs(given) < LARGEST).all():
-        row, step = np.argwhere(~(np.abs(given) < LARGEST))[0]
+    for row, step in np.argwhere(~(np.abs(given) < LARGEST)):
         paid = f"the reward of {domain.text(sequences[row])!r} is {given[row, step]} at step {step}"
         raise DomainError(f"{paid}: {FINITE}")
     return given
+
+
+def parts_of(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
+    """`reward_parts`; DomainError: they are no arrays (B, T) by name."""
+    what = f"reward_parts of the domain {domain.name!r}"
+    parts = _answer(what, PER_STEP, lambda rows: domain.reward_parts(rows.copy()), sequences, domain.text)
+    given = parts.values() if isinstance(parts, dict) else [None]
+    fits = all(isinstance(part, np.ndarray) and part.shape == sequences.shape for part in given)
+    must(fits, f"the {what} are {parts!r:.60}: give arrays by name, each {sequences.shape}")
+    return parts
 
 
 def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
@@ -114,21 +121,14 @@ def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: f
 def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     """What a function pays for B strings, float (B,); DomainError names the string at fault."""
     wanted = "it gets a list of strings and returns one number for each"
-    try:
-        given = reward(list(strings))
-        kind = (str, bytes, Mapping, Set)  # none of which has one number for each, in order
-        values = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else None
-    except Exception as error:  # a reward of yours raises whatever it likes
-        alone, tried = "", set[bool]()
-        for string in strings[:TRIED]:  # until one fails and another does not: where all do, none is at fault
-            tried.add(failed := _fails(reward, string))
-            alone = alone or f" for {string!r}" * failed
-            if len(tried) == 2:
-                break
-        said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
-        raise DomainError(f"the reward raises {said}{alone * (len(tried) == 2)}: {wanted}") from error
-    if values is None:
-        raise DomainError(f"the reward of {len(strings)} strings is {given!r}: {wanted}")
+
+    def ask(some: Sequence[str]) -> list[Any]:
+        given, kind = reward(list(some)), (str, bytes, Mapping, Set)  # none of which has one number for each, in order
+        fits = isinstance(given, Iterable) and not isinstance(given, kind)
+        must(fits, f"the reward of {len(some)} strings is {given!r}: {wanted}")
+        return list(given)
+
+    values = _answer("the reward", wanted, ask, strings, str)
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
     must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
@@ -137,12 +137,24 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     return np.array(values, dtype=float)
 
 
-def _fails(reward: Reward, string: str) -> bool:
+def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text: Callable[[Any], str]) -> Any:
+    """What is answered to a batch; DomainError: what was raised, and for which, unless all that are tried raise it."""
     try:
-        list(reward([string]))
-    except Exception:
-        return True
-    return False
+        return ask(batch)
+    except DomainError:
+        raise
+    except Exception as error:
+        alone, fine = "", False
+        for place in range(min(TRIED, len(batch))):
+            try:
+                ask(batch[place : place + 1])
+                fine = True
+            except Exception:
+                alone = alone or f" for {text(batch[place])!r}"
+            if alone and fine:
+                break
+        said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
+        raise DomainError(f"{what} raises {said}{alone * fine}: {wanted}") from error
 
 
 def alive(sequences: Any, end: int | None) -> Any:
@@ -157,10 +169,11 @@ def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np
     return np.where(np.arange(sequences.shape[1]) == last, values[:, None], 0.0)
 
 
-def must_fit(domain: Domain, vocabulary: int) -> None:
-    """DomainError unless the domain's vocabulary is that of the prior, `vocabulary` tokens, and its numbers fit it."""
+def must_fit(domain: Domain, vocabulary: int | None = None) -> None:
+    """DomainError unless it is a domain whose numbers fit its vocabulary, of as many tokens as its prior's."""
+    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Sequences(...)")
     tokens, paid, has = len(domain.vocabulary), domain.invalid, f"the domain {domain.name!r} has"
-    must(tokens == vocabulary, f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
+    must(vocabulary in (tokens, None), f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
     finite = isinstance(paid, Real) and not isinstance(paid, bool) and (paid == -math.inf or abs(paid) < LARGEST)

@@ -14,7 +14,8 @@ from torch import nn
 from repro import ROOT, processes, store
 
 from repro.domain import (  # isort: skip
-    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, rewards)  # fmt: skip
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, parts_of, rewards,
+)  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
 from repro.prior import train_prior
@@ -47,7 +48,6 @@ class Prior(NamedTuple):
 def must_know(domain: Domain, prior: Prior) -> None:
     """DomainError unless a prior is one, of one LSTM layer, and its tokens are those of a domain that can be used."""
     must(isinstance(prior, Prior), f"prior is {type(prior).__name__}: give what load_prior, fit or from_lstm returned")
-    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Molecules(prior, reward)")
     lstm = getattr(prior.rnn, "lstm", None)
     plain = isinstance(prior.rnn, SequenceRNN) and isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and lstm.bias
     must(plain, f"the prior's network is a {type(prior.rnn).__name__}: it must be a SequenceRNN of one LSTM layer")
@@ -62,8 +62,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
 def load_prior(name: str) -> Prior:
     """A shipped prior: "music" (folk tunes), "molecules" (MOSES), or a name in results/priors, which an error lists."""
     record = store.read_record(ROOT / "results" / "priors" / str(SHIPPED.get(name, name)))
-    data = record.numbers["spec"]["data"]
-    return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), data.get("tokeniser", ""))
+    return Prior(record.rnn(), tuple(record.numbers["vocabulary"]), record.numbers["spec"]["data"].get("tokeniser", ""))
 
 
 def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings: Any) -> Prior:
@@ -71,7 +70,7 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
 
     `settings` are those of `PriorSettings`; one sequence of twenty is kept back for the curve.
     """
-    must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Sequences(...)")
+    must_fit(domain)
     many = isinstance(sequences, Iterable) and not isinstance(sequences, (str, Mapping, Set, pd.DataFrame))
     must(many, f"the sequences to learn from are {sequences!r:.60}: give a list of them")
     base = changed(PriorSettings(), {"steps": steps})
@@ -181,9 +180,7 @@ def check(domain: Domain, prior: Prior) -> None:
     unlike = ~np.isclose(rewards(domain, tokens[: CHECKED // 2]), paid[: CHECKED // 2]).all(axis=1)
     beside = f"the reward of {domain.text(tokens[unlike.argmax()])!r} is another beside other sequences"
     must(not unlike.any(), f"{beside}: it must depend on that sequence alone")
-    parts = domain.reward_parts(tokens)
-    must(isinstance(parts, dict), f"the reward_parts of the domain {name!r} are {parts!r:.60}: give arrays by name")
-    total = sum(np.where(belongs, part, 0) for part in parts.values())
+    total = sum(np.where(belongs, part, 0) for part in parts_of(domain, tokens).values())
     must(np.allclose(total, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     stricter = copy.copy(domain)
     stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone
@@ -198,8 +195,7 @@ def check(domain: Domain, prior: Prior) -> None:
         # the same beginnings with the ends of others
         mixed = np.concatenate([tokens[:, :step], np.roll(tokens[:, step:], 1, axis=0)], axis=1)
         other = ~np.isclose(rewards(domain, mixed)[:, :step], paid[:, :step]) & belongs[:, [step]]
-        if other.any():
-            row, at = np.argwhere(other)[0]
+        for row, at in np.argwhere(other):
             raise DomainError(f"the reward at step {at} of {domain.text(tokens[row])!r} depends on later tokens")
 
 
@@ -217,8 +213,7 @@ def suggest_c(domain: Domain, prior: Prior, kl: float, samples: int = 2000, seed
         # KL(p* || p) = E_p*[r / c] - log Z
         distance = float(weight @ reward) / math.exp(middle) - log_z
         low, high = (middle, high) if distance > kl else (low, middle)
-    reached = distance >= 0.9 * kl
-    must(reached, f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
+    must(distance >= 0.9 * kl, f"{samples} samples of the prior show a KL of {distance:.2f} nats at most: ask for less")
     counted = f"at a KL of {kl:g} nats {samples} samples of the prior count as {effective:.0f}"
     must(effective >= FEWEST, f"{counted}: ask for less, or take more")  # the answer would be a guess
     return math.exp(middle)

@@ -1,7 +1,4 @@
-"""Many runs at once, how far they are, and that none outlives its pipeline.
-
-The environment steers: REPRO_JOBS (processes), REPRO_NO_BARS, REPRO_PIPELINE (the process with which this one ends).
-"""
+"""Many runs at once, how far they are, and that none outlives its pipeline."""
 
 import io
 import os
@@ -20,6 +17,25 @@ from tqdm import std
 from tqdm.auto import tqdm
 
 T = TypeVar("T")
+# what the environment may set: the default, whose type it has, the least, the most, and what it must be
+STEERING: dict[str, tuple[float, float, float, str]] = {
+    "REPRO_JOBS": (joblib.cpu_count(), 1, 10**6, "a whole number from 1 on"),  # processes; one per core
+    "REPRO_NO_BARS": (0, 0, 1, "0 or 1"),
+    "REPRO_PIPELINE": (0, 0, 2**31, "the number of a process"),  # with which this one ends
+    "REPRO_TRAIN_PRIORS": (0, 0, 1, "0 or 1"),  # 1: shipped priors are ignored
+    "REPRO_FRESH_SINCE": (0.0, 0, 1e12, "a Unix time in seconds"),  # what was recorded before it is ignored
+    "REPRO_CHECKPOINT_SECONDS": (60.0, 0, 1e12, "a number of seconds"),  # of wall time between two checkpoints
+}
+
+
+def environment(name: str) -> Any:
+    """A number that the environment sets, or its default; ValueError: it is not what it must be."""
+    default, least, most, wanted = STEERING[name]
+    asked = os.environ.get(name) or str(default)
+    with suppress(ValueError):
+        if least <= (number := type(default)(asked)) <= most:
+            return number
+    raise ValueError(f"{name} is {asked!r}: it must be {wanted}")
 
 
 def _end_with(pipeline: int) -> None:
@@ -32,15 +48,15 @@ def _end_with(pipeline: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if os.environ.get("REPRO_PIPELINE", "").isdecimal() and os.name == "posix":  # elsewhere signal 0 is no question
-    threading.Thread(target=_end_with, args=(int(os.environ["REPRO_PIPELINE"]),), daemon=True).start()
+if environment("REPRO_PIPELINE") and os.name == "posix":  # elsewhere signal 0 is no question
+    threading.Thread(target=_end_with, args=(environment("REPRO_PIPELINE"),), daemon=True).start()
 
 
 def progress(total: int, title: str, done: int = 0) -> Any:
     """A progress bar with the time left, from `done` on; none where REPRO_NO_BARS is set, as in a pipeline."""
     if _told:
         return _Told(total, _told[-1], done)
-    return tqdm(total=total, initial=done, desc=title, disable=bool(os.environ.get("REPRO_NO_BARS")))
+    return tqdm(total=total, initial=done, desc=title, disable=environment("REPRO_NO_BARS") == 1)
 
 
 class _Told(std.tqdm):
@@ -81,10 +97,7 @@ def _watch(bar: Any, places: Sequence[Path], ended: threading.Event) -> None:
 
 def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
     """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one)."""
-    asked = os.environ.get("REPRO_JOBS") or str(joblib.cpu_count())
-    if not asked.isdecimal() or int(asked) < 1:
-        raise ValueError(f"REPRO_JOBS is {asked!r}: it must be a whole number from 1 on")
-    count = max(1, min(int(asked), len(tasks)))
+    count = max(1, min(environment("REPRO_JOBS"), len(tasks)))
     with tempfile.TemporaryDirectory() as folder, progress(len(tasks), title) as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
         places, ended = [Path(folder) / str(place) for place in range(len(tasks))], threading.Event()

@@ -2,9 +2,7 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated; an interrupted one goes on from its checkpoint (`repro.checkpoint`). The
-environment steers all runs of a command: REPRO_FRESH_SINCE (a Unix time: what was recorded before it is ignored),
-REPRO_TRAIN_PRIORS (shipped priors are ignored), and what `repro.processes` and `repro.checkpoint` read.
+finished run is read, never repeated. What the environment may set stands in `repro.processes.STEERING`.
 """
 
 import dataclasses
@@ -24,6 +22,7 @@ import pandas as pd
 from safetensors.torch import load, save
 
 from repro import ROOT
+from repro.processes import environment
 from repro.rnn import SequenceRNN
 
 # Raised by hand when numbers change, with a line in the changelog; tests/test_fingerprints.py sees that nobody forgets.
@@ -106,14 +105,13 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
 
 def find(key: str, with_weights: bool = False) -> Record | None:
     """The finished run with this key: this machine's own first, then those that are shipped."""
-    since = float(os.environ.get("REPRO_FRESH_SINCE") or 0)
+    since = environment("REPRO_FRESH_SINCE")
     own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
-    if own.exists() and own.stat().st_mtime >= since:
-        record = _read(own, with_weights)
-        if record is not None and record.key == key:
-            return record
+    recent = own.exists() and own.stat().st_mtime >= since
+    if recent and (record := _read(own, with_weights)) and record.key == key:
+        return record
     # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
-    ignored = os.environ.get("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
+    ignored = environment("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
     if shipped and not ignored and (record := _read(shipped, with_weights)):
         return record
     numbers = None if with_weights or since else shipped_numbers().get(key)

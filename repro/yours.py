@@ -1,15 +1,8 @@
-"""Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from.
-
-    prior = repro.load_prior("molecules")
-    domain = repro.Molecules(prior, reward=mine)  # mine(strings) returns one number for each
-    tuned = repro.tune(domain, prior, c=0.1)
-    tuned.compare()
-"""  # fmt: skip
+"""Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from."""
 
 import dataclasses
 import re
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,7 +11,7 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, DomainError, parts_of, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
@@ -32,7 +25,7 @@ from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
 from repro.tutor import Row, train
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Yours:
     """A tuned policy beside its prior."""
 
@@ -51,13 +44,13 @@ class Yours:
         return sample(self.domain, self.prior, count, seed, self.policy)
 
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
-        """Prior and policy in columns, `count` samples of each; J = E[r / c] - KL and others in nats per sequence.
+        """Prior and policy in columns, `count` samples of each, in nats per sequence; J = E[r / c] - KL.
 
         `distinct` is the share of different ones among all of them, invalid or not. log Z, of the optimum
-        p exp(r / c) / Z, and how many samples of it these are worth are estimates from the same samples. The domain's
-        own measures stand below.
+        p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
+        parts_of(self.domain, sampled(self.domain, self.prior.policy, 2, seed)[1])
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -108,8 +101,8 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     `method` is one of the paper's (q, psi, g, rl_only), or of notebook 10: tb, tb_var, tbrm, a2po, reinvent,
     reinforce_kl, reinforce_kl_loss, grpo, dpg. `form`, of the paper's, is "path" (path-consistent, stable on long
     sequences) or "paper"; a step plays a batch and learns from it. `settings` are those of `PathSettings`,
-    `TutorSettings` or `RoadSettings`. What is not given has the values that were tuned for melodies or for molecules,
-    or else for strings of a dozen tokens and a prior of 32 cells: a lower `learning_rate` suits a larger one.
+    `TutorSettings` or `RoadSettings`, by default as tuned for melodies, for molecules, or else for a dozen tokens and a
+    prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
     must_know(domain, prior)
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
@@ -123,9 +116,9 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    if gamma < 1 and domain.end is None:  # does any sequence earn before its last step?
-        early = rewards(domain, sampled(domain, prior.policy, CHECKED, 0)[1])[:, :-1].any()
-    if gamma < 1 and (domain.end is not None or not early):
+    paid = rewards(domain, tokens := sampled(domain, prior.policy, CHECKED, 0)[1])  # is anything before the end?
+    parts_of(domain, tokens)  # before an hour of tuning
+    if gamma < 1 and (domain.end is not None or not paid[:, :-1].any()):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
     learner = TRAINERS[type(made)][1](domain, prior.rnn, made, seed)
@@ -185,5 +178,5 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
     if isinstance(domain, Molecules):
         return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
     if isinstance(domain, Music):
-        return replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
-    return EXACT_PATH if form == "path" else replace(EXACT_TUTOR, start=start_of(method))
+        return dataclasses.replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
+    return EXACT_PATH if form == "path" else dataclasses.replace(EXACT_TUTOR, start=start_of(method))

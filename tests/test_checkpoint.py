@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -175,6 +176,19 @@ def test_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPRO_CHECKPOINT_SECONDS", "often")
     with pytest.raises(ValueError, match="REPRO_CHECKPOINT_SECONDS is 'often': it must be a number of seconds"):
         Checkpoints(SPEC)
+
+
+def test_forgotten_ones_go() -> None:
+    """Protects the disk: what nobody touched for 30 days goes when another run keeps one, damaged and half ones too."""
+    drawn(Checkpoints(SPEC), 5)
+    names = ["older.safetensors", "older.safetensors.damaged", "recent.safetensors"]
+    for name in names:
+        (folder() / name).write_bytes(b"")
+    (folder() / ".half").mkdir()
+    for name in [*names[:2], ".half"]:
+        os.utime(folder() / name, (0, time.time() - checkpoint.KEPT - 9))
+    drawn(Checkpoints(SPEC | {"seed": 1}), 5)
+    assert len(list(folder().iterdir())) == 5 and (folder() / names[2]).exists() and Checkpoints(SPEC).done == 5
 
 
 def test_a_full_disk_costs_the_checkpoints_and_not_the_run(own_cache: Path) -> None:

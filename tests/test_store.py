@@ -13,6 +13,7 @@ from ship import ship
 from small import bytes_of
 
 from repro import store
+from repro.processes import STEERING, environment
 from repro.rnn import SequenceRNN
 from repro.settings import TutorSettings
 
@@ -101,6 +102,22 @@ def test_what_is_read_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("REPRO_FRESH_SINCE")
     monkeypatch.setenv("REPRO_TRAIN_PRIORS", "1")
     assert found() == ["policies", "numbers", "own"]
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_what_the_environment_sets_is_checked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects runs from a variable that is no number: each is refused in one sentence, and unset it has a default."""
+    default, _, _, wanted = STEERING[name]
+    for given, read in (("", default), ("1", 1), ("abc", None), ("-1", None), ("nan", None), ("1e99", None)):
+        monkeypatch.setenv(name, given)
+        if read is not None:
+            assert environment(name) == read
+            continue
+        with pytest.raises(ValueError, match=f"^{name} is '{given}': it must be {wanted}$"):
+            environment(name)
+    monkeypatch.setenv("REPRO_FRESH_SINCE", "abc")
+    with pytest.raises(ValueError, match="REPRO_FRESH_SINCE is 'abc': it must be a Unix time in seconds"):
+        store.find(KEY)
 
 
 def test_tables_are_cached_and_made_again_when_damaged() -> None:

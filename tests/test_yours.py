@@ -1,5 +1,6 @@
 """Ten lines: own sequences, own priors, both forms, what is saved, and what is refused in one sentence."""
 
+import dataclasses
 import math
 from functools import partial
 from pathlib import Path
@@ -264,6 +265,43 @@ def test_a_domain_is_tried(domain: Domain, sentence: str) -> None:
         return repro.check(domain, prior)
     with pytest.raises(DomainError, match=sentence):
         repro.check(domain, prior)
+
+
+class Raising(Coins):
+    """Coins whose reward raises for what holds no 2, and whose parts are given."""
+
+    def __init__(self, parts: object = None) -> None:
+        self.parts = parts
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        if self.parts is not None:
+            return super().step_rewards(sequences)
+        return np.array([[row.tolist().index(2) - step for step in range(4)] for row in sequences])
+
+    def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
+        return super().reward_parts(sequences) if self.parts is None else self.parts  # type: ignore[return-value]
+
+
+def test_what_a_domain_raises_is_said_with_its_sequence() -> None:
+    """Protects from a stack of another's code: domain, sequence and exception, which stays at hand; the end missing."""
+    words = r"step_rewards of the domain 'coins' raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"
+    for use in (repro.check, partial(repro.suggest_c, kl=1.0), partial(repro.tune, c=1.0, steps=3, episodes=8)):
+        with pytest.raises(DomainError, match=words) as told:
+            use(Raising(), COINS)  # type: ignore[operator]
+        assert isinstance(told.value.__cause__, ValueError)
+    with pytest.raises(DomainError, match="the domain 'own' has no step_rewards: they say what a sequence is worth"):
+        Domain().step_rewards(np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("parts", [[], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, 5])
+def test_parts_of_a_reward_are_arrays_by_name(parts: object) -> None:
+    """Protects `compare` and whoever tunes for an hour before it: said by all three, and for no parts, too."""
+    tuned = repro.tune(Coins(), COINS, c=1.0, steps=1, episodes=4)
+    wrong, words = Raising(parts), r"reward_parts of the domain 'coins' are .*: give arrays by name, each \("
+    for use in (lambda: repro.check(wrong, COINS), lambda: repro.tune(wrong, COINS, steps=1),
+                dataclasses.replace(tuned, domain=wrong).compare):  # fmt: skip
+        with pytest.raises(DomainError, match=words):
+            use()
 
 
 def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:

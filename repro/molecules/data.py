@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -42,14 +43,15 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
-INCHI = r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]"
-# all its tokens are in brackets, with H1 where SMILES has H
-SELFIES = r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}"
+OTHER_STRINGS = {  # some of which parse as SMILES; of SELFIES all tokens are in brackets, with H1 where SMILES has H
+    "it holds InChI or its keys": r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]",
+    "it seems to hold SELFIES": r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}",
+}
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
 OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"\s*<(!doctype|html|head|body|\?xml)": "is a web page: download the file that it shows",
-    r"\s*(\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds JSON: write its molecules as text, one per line",
+    r"(\s|<\?xml[^>]*>|<!--[^>]*>)*<(!doctype html|html|head|body)": "is a web page: download the file that it shows",
+    r"\s*(<[?!a-z]|\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds XML or JSON: write its molecules as text, one per line",
     r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
     r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
 }
@@ -128,10 +130,7 @@ def read(settings: MoleculeSettings, folder: Path) -> pd.DataFrame:
 
 
 def horizon(strings: Sequence[str], settings: MoleculeSettings) -> tuple[int, int]:
-    """The most tokens that policies write, the end included, so that WRITTEN of the strings fit; how many are longer.
-
-    At least HORIZON, at most `settings.longest`.
-    """
+    """The most tokens to write, with the end: WRITTEN of the strings fit, HORIZON to `longest`; how many are longer."""
     tokens = np.array([len(split(string, settings.tokeniser)) + 1 for string in strings])
     most = int(min(max(HORIZON, np.quantile(tokens, WRITTEN, method="inverted_cdf")), settings.longest))
     return most, int((tokens > most).sum())
@@ -171,7 +170,7 @@ def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
 
 def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     path, content = _content(settings)
-    strings, found, refused, told = list[str](), list[str](), list[str](), dict.fromkeys(TOLD, 0)
+    strings, found, refused = list[str](), list[str](), list[str]()
     for number, text in _column(path, _rows(path, _text(path, content)), settings.smiles_column):
         smiles = text.split()[0] if text.strip() else ""
         molecule, reason = parse(smiles)
@@ -180,12 +179,11 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
             refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason or 'a wildcard is no molecule'})")
             continue
         found.append(Chem.MolToSmiles(molecule))
-        for kind, of_kind in TOLD.items():
-            told[kind] += of_kind(found[-1])
     listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
-    kind = _other_kind(strings)
-    if kind or len(refused) > len(found):
-        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {kind or DAMAGED}")
+    kinds = [f"{words}, and SMILES are needed" for words, kind in OTHER_STRINGS.items()
+             if 2 * sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings)]  # fmt: skip
+    if kinds or len(refused) > len(found):
+        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {[*kinds, DAMAGED][0]}")
     if (count := len(set(found))) < FEWEST:
         counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
         raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed; smiles_column names another column")
@@ -196,6 +194,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
         (others if its <= known else firsts).append(string)
         known |= its
     most, longer = horizon([*firsts, *others], settings)
+    told = {kind: sum(map(of_kind, found)) for kind, of_kind in TOLD.items()}
     told[f"longer than the {most - 1} tokens that a policy can write"] = longer
     notes = [listed] * bool(refused) + [f"{kind}: {count}" for kind, count in told.items() if count]
     if notes:
@@ -208,25 +207,16 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     return [*firsts, *others[2 * size :]], others[:size], others[size : 2 * size]
 
 
-def _other_kind(strings: list[str]) -> str:
-    """What strings are instead of SMILES, some of which parse as such; "" where they are nothing else."""
-    for words, kind in (("it holds InChI or its keys", INCHI), ("it seems to hold SELFIES", SELFIES)):
-        if sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings) / 2:
-            return f"{words}, and SMILES are needed"
-    return ""
-
-
 def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
     """The file's bytes, unpacked."""
-    path = ROOT / settings.smiles_file
+    path = ROOT / os.path.expanduser(settings.smiles_file)  # as it is, where there is no such user
     try:
-        path = ROOT / Path(settings.smiles_file).expanduser()
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b") or path.suffix.lower() == ".gz":
             content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CorpusError(f"{path} is no whole gzip file ({error}): compress it again, or name it unpacked") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise CorpusError(f"{path} cannot be read ({why}): smiles_file must name a file that can") from None
     if content.startswith((b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\xd0\xcf\x11\xe0")) or content[257:262] == b"ustar":
@@ -276,9 +266,8 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
 
 def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
     """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
-    names = [name.strip().lower() for name in rows[0][1]]
+    names, named = [name.strip().lower() for name in rows[0][1]], named.strip()
     like = [name for name in names if "smiles" in name]
-    named = named.strip()
     if named and named.lower() not in names:
         raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
     if named or like:

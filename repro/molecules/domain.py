@@ -162,6 +162,8 @@ class Molecules(Domain):
 
     def draw(self, sample: pd.DataFrame) -> Any:
         """The molecules of a frame with columns text and reward, as one picture."""
+        fits = isinstance(sample, pd.DataFrame) and {"text", "reward"} <= {*sample}
+        must(fits, f"the sample is {sample!r:.60}: give a frame with text and reward, as sample(12)")
         read = [(scores.parse(row.text)[0], f"{row.reward:.3g}") for row in sample.itertuples()]
         valid = [(molecule, caption) for molecule, caption in read if molecule is not None]
         must(valid, f"none of the {len(read)} strings is a molecule: there is nothing to draw")

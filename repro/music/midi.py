@@ -95,10 +95,9 @@ def _score(midi: bytes) -> ScoreTick:
         raise Dropped("unreadable: MIDI type 2, whose tracks are pieces of their own")
     if len(midi) >= 14 and int.from_bytes(midi[12:14], signed=True) <= 0:
         raise Dropped("unreadable: its times are not counted in beats")
+    midi = _repaired(midi)
     try:
-        return ScoreTick.from_midi(_repaired(midi))
-    except Dropped:
-        raise
+        return ScoreTick.from_midi(midi)
     except Exception as error:  # symusic promises no kind
         said = printable(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
         cut_off = any(words in said for words in ("EOF", "chunk length", "less than 14"))
@@ -143,8 +142,9 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
         if data[at] & 0x80:
             status, at = data[at], at + 1
         kind, values = status & 0xF0, 1 if status & 0xE0 == 0xC0 else 2
-        last = at + values - 1  # above 127 it is clipped, but where a note ends: there, bytes are more likely lost
-        if kind != 0x80 and max(data[at:last], default=0) < 0x80 <= data[last]:
+        last = at + values - 1  # above 127 it is clipped, unless it ends a note that none began: then bytes are lost
+        begun = kind != 0x80 or (status & 0x0F, data[at]) in sounding
+        if begun and max(data[at:last], default=0) < 0x80 <= data[last]:
             data[last] = 0x7F
         if not status or max(data[at : at + values]) > 0x7F:
             raise Dropped(f"unreadable: byte {place + at} is none of an event's")

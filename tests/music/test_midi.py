@@ -261,6 +261,7 @@ END = tuple(bytes((2, 0x80, pitch, 0)) for pitch in (60, 62, 64))  # two ticks, 
         (b"\0\xb0\7\xff" + STRIKE[0] + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),  # mido#63
         (b"\0\x90\x3c\xff" + END[0] + STRIKE[1] + END[1], [C, HOLD, D, HOLD]),  # velocity, program, aftertouch
         (b"\0\xc0\xff\0\xd0\xc8" + STRIKE[0] + END[0], [C, HOLD]),
+        (STRIKE[0] + END[0][:-1] + b"\xc8" + STRIKE[1] + END[1][:-1] + b"\xff", [C, HOLD, D, HOLD]),  # where notes end
         (b"\0\xff\x59\2\xee\0" + STRIKE[0] + END[0], [C, HOLD]),  # 18 flats: mido#235
         (b"\0\xf0\3abc" + STRIKE[0] + END[0] + STRIKE[1], [C, HOLD, D]),  # the last never ends: music21#600
         (STRIKE[0] + b"\2" + STRIKE[1][1:] + b"\2" + STRIKE[2][1:], [C, HOLD, D, HOLD, E]),  # none does
@@ -283,10 +284,11 @@ def test_a_track_without_an_end_keeps_its_last_note(tmp_path: Path) -> None:
 
 
 def test_a_byte_that_is_none_of_an_event_is_named(tmp_path: Path) -> None:
-    """Protects users: where a track is broken, counted from the beginning of the file."""
-    (tmp_path / "a.mid").write_bytes(raw(STRIKE[0] + b"\2\x80\xc8\0"))
-    with pytest.raises(Dropped, match="unreadable: byte 28 is none of an event's"):
-        midi.melody(tmp_path / "a.mid")
+    """Protects users: where a track is broken, counted from the beginning of the file; no pitch, or no note to end."""
+    for broken in (b"\2\x80\xc8\0", b"\2\x80\x48\xc8"):
+        (tmp_path / "a.mid").write_bytes(raw(STRIKE[0] + broken))
+        with pytest.raises(Dropped, match="unreadable: byte 28 is none of an event's"):
+            midi.melody(tmp_path / "a.mid")
 
 
 def test_a_file_whose_header_counts_other_tracks_is_read(tmp_path: Path) -> None:
