@@ -67,15 +67,6 @@ def start(root: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
     return subprocess.Popen(command, cwd=root, env=own, start_new_session=True, **pipes)
 
 
-def test_a_command_is_checked_before_the_set_up() -> None:
-    """Protects the first command in a fresh clone: to check it no installed package is needed."""
-    checked = [sys.executable, "-S", "-m", "repro.pipeline", "--check", "--only", "03", "-p", "seeds", "0"]
-    # 03 alone has melodies: both notebooks are chosen
-    for more, code in (([], 0), (["--only", "06", "-p", "melodies", "5"], 0), (["-p", "results", "../outside"], 2)):
-        done = subprocess.run([*checked, *more], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
-
-
 def test_a_whole_run(repository: Path) -> None:
     """Protects `run_all.sh`: a failure stops nothing and leaves the earlier copy, parameters and options arrive, the
     kernel is ours though the machine has a misleading one, copies tell neither machine nor warnings, which are printed;
@@ -169,6 +160,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("--results notebooks/00_start_here.ipynb", "cannot be written"),
         ("--preset smoke -p preset laptop", "preset is given 2 times: give it once"),
         ("-p results here --results there", "results is given 2 times: give it once"),
+        ("--check -p results ../outside", "results is '../outside', outside of the repository: write"),
     ],
 )
 def test_bad_input_is_refused(root: Path, capsys: pytest.CaptureFixture[str], arguments: str, sentence: str) -> None:
@@ -210,15 +202,18 @@ def test_lab_and_test_become_another_program(root: Path, monkeypatch: pytest.Mon
     assert environment["OMP_NUM_THREADS"] == "1"
 
 
-def test_a_look_runs_nothing_and_is_quick(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_look_runs_nothing_needs_nothing_and_is_quick(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Protects `run_all.sh`, which looks before anything is installed: no import but the standard library's."""
     assert pipeline.main(["--list"]) == 0 and not (root / "results").exists()
     assert capsys.readouterr().out.startswith("00_start_here ") and pipeline.main(["--check", "--test"]) == 0
-    code = "import sys; before = set(sys.modules); import repro.pipeline as p; p.main(['--list'])\n"
-    code += "print(*{name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)"
+    # 03 alone has melodies: both notebooks are chosen
+    checked = ["--check", "--only", "03", "-p", "seeds", "0", "--only", "06", "-p", "melodies", "5"]
+    code = "import sys; before = set(sys.modules); import repro.pipeline as p; p.main(['--list']); "
+    code += f"print(p.main({checked}), *{{name.split('.')[0] for name in set(sys.modules) - before}}"
+    code += " - sys.stdlib_module_names)"
     began = time.monotonic()
     told = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert told.stdout.splitlines()[-1] == "repro" and time.monotonic() - began < 1
+    assert told.stdout.splitlines()[-1] == "0 repro" and time.monotonic() - began < 1
 
 
 def test_a_second_run_writes_the_same_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

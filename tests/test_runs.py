@@ -12,6 +12,7 @@ from repro import runs, store
 from repro.authors import AuthorsSettings
 from repro.domain import Domain
 from repro.path import PathSettings
+from repro.roads import RoadSettings
 from repro.runs import HeldOut, Task
 from repro.settings import PriorSettings, TutorSettings
 
@@ -19,6 +20,9 @@ REAL = HeldOut({"sequences": "made up"}, lambda: [np.array([0, 1, 2, 2, 1]), np.
 PAPER = TutorSettings(rounds=2, games=8, batch_episodes=4, replay_episodes=16, evaluate_every=1, evaluation_games=8)
 PATH = PathSettings(steps=2, episodes=8, evaluate_every=1)
 AUTHORS = AuthorsSettings(environment_steps=40, batch=4, epsilon_steps=20, evaluate_every=20, evaluation_games=4)
+ROAD = RoadSettings(method="a2po", steps=2, episodes=8, pool=8, evaluate_every=1)
+GREEDY = replace(PAPER, method="g", play="epsilon_greedy")
+ALONG = [replace(settings, method="g", train_prior=True) for settings in (PAPER, AUTHORS)]  # the prior learns too
 LABEL = ["experiment", "method", "c", "seed", "metric"]
 NEWER = Coins()
 NEWER.version = NEWER.measures_version = 2
@@ -73,9 +77,13 @@ def test_a_prior_is_trained_only_when_it_has_to_be() -> None:
     assert one.weights_digest == two.weights_digest != prior(1).weights_digest
 
 
-@pytest.mark.parametrize(("domain", "settings"), [(Coins(), (PAPER, PATH, AUTHORS)), (Ending(), (PAPER, PATH))])
+@pytest.mark.parametrize(
+    ("domain", "settings"), [(Coins(), (PAPER, PATH, AUTHORS, GREEDY, *ALONG)), (Ending(), (PAPER, PATH, ROAD))]
+)
 def test_one_process_or_two(domain: Domain, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects determinism and time: every trainer gives the same numbers, and a second call makes nothing."""
+    """Protects determinism and time: every trainer gives the same bytes, whatever ran before it in its process, no two
+    seeds the same, and a second call makes nothing.
+    """
     made = []
     for jobs in ("1", "2"):
         monkeypatch.setenv("REPRO_CACHE", str(tmp_path / jobs))
@@ -83,6 +91,8 @@ def test_one_process_or_two(domain: Domain, settings: Any, tmp_path: Path, monke
         made.append(runs.finish_all("tiny", tasks(domain, *settings)))
     one, two = (repr([run | {"core_seconds": 0} for run in each.numbers().values()]) for each in made)
     assert one == two
+    digests = {run.trained.weights_digest for run in made[0] if run.trained}
+    assert len(digests) == 2 * len(settings)  # or equal bytes would mean nothing
     monkeypatch.setattr(store, "keep", lambda *_: pytest.fail("a finished run was made again"))
     assert runs.finish_all("tiny", tasks(domain, *settings)).table().equals(made[1].table())
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 from rdkit.Contrib.SA_Score import sascorer
 
 from repro.domain import DomainError, Reward
@@ -184,15 +183,6 @@ def test_terminal_reward_by_hand() -> None:
         weights = RewardWeights(**(dict.fromkeys([*scored, "invalid"], 0.0) | {name: 3.0}))
         paid = terminal(["C1CCCCCCC1C", "C("], [True, True], weights)
         assert paid.tolist() == pytest.approx([3 * scored.get(name, 0), 3.0 if name == "invalid" else 0.0])
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from(STRINGS), st.integers(0, 119))
-def test_rewards_of_a_prefix_stay(smiles: str, length: int) -> None:
-    """Protects the design of training: the reward of a token depends on the tokens before it alone."""
-    whole = prefix_rewards([smiles], [len(smiles) < 120])[0]
-    part = prefix_rewards([smiles[:length]], [False])[0, : min(length, len(smiles))]
-    np.testing.assert_array_equal(part, whole[: len(part)])
 
 
 def test_the_horizon_ends_a_molecule() -> None:
