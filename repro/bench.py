@@ -1,17 +1,22 @@
 """Methods and roads beside one another: where the optimum is known, on the problems of `repro.exact`, and where not."""
 
+import math
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from repro import experiments, runs
+import numpy as np
+from scipy.special import logsumexp
+
+from repro import experiments, runs, store
+from repro.evaluation import evaluate, importance
 from repro.exact import EVERY, PROBLEMS, Enumerable, Exact
 from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.roads import RoadSettings
-from repro.runs import Results, Task
+from repro.runs import Results, Run, Task
 from repro.settings import PolicySettings, TutorSettings, changed
-from repro.store import Record
+from repro.store import VERSIONS, Made, Record
 from repro.studies import MOLECULE_PATHS, ExactStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
 
@@ -107,6 +112,8 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
     }  # fmt: skip
 
 
+BETAS = (0.1, 1, 10, 100)  # of quasi-rejection, in units of Z
+BOUNDED_SEED = 10_000  # added to a run's seed: its bounds come from other samples than its measures
 # On molecules, in equally many steps of about equal cost: 16 new strings and 24 remembered ones, or 40 new ones. The
 # rate of the LSTM: the better of two on seed 0 by J (tests/tune_roads.py, results/roads_molecules_tuning.csv).
 _MIXED = {"episodes": 16, "replayed": 24, "remembered": 16_000}
@@ -131,3 +138,29 @@ def on_molecules(study: RoadStudy) -> Results:
     steps = {"steps": study.long_steps, "evaluate_every": max(1, study.long_steps // 20)}
     settings = [changed(ON_MOLECULES[name], steps) for name in study.roads if name in ON_MOLECULES]
     return experiments.molecule_runs(molecules, "roads_molecules", settings, seeds)
+
+
+def bounded(run: Run, count: int) -> Record:
+    """From new samples of a policy: `log_z`, `upper` and `effective`, and J after quasi-rejection, a row per beta."""
+    task, seed = run.task, run.label["seed"] + BOUNDED_SEED
+    spec = {"bounded": store.key_of(task.spec), "samples": count, "seed": seed, "beta": BETAS,
+            "version": VERSIONS["evaluation"]}  # fmt: skip
+
+    def make() -> Made:
+        sample = evaluate(task.domain, run.policy(), task.prior.rnn(), count, seed, run.label["c"])[1]
+        target, rows = sample.log_p + sample.task_reward / run.label["c"], []
+        log_w = target - sample.log_pi
+        log_z, weight, effective = importance(log_w)
+        for beta in BETAS:
+            # x is kept with probability min(1, w / (beta Z)), so that q(x) = min(beta Z pi, p exp(r / c)) / normaliser
+            log_kept = np.minimum(0.0, log_w - log_z - math.log(beta))
+            log_share = float(logsumexp(log_kept)) - math.log(count)
+            log_q = sample.log_pi + log_kept - log_share
+            share = np.exp(log_kept - log_kept.max())
+            rows.append(
+                {"beta": beta, "kept": math.exp(log_share), "objective": np.average(target - log_q, weights=share)}
+            )
+        # E_p*[ log w ] = log Z + KL(p* || pi)
+        return {"log_z": log_z, "upper": float(weight @ log_w), "effective": effective, "quasi": rows}, {}
+
+    return store.finished(spec, make)

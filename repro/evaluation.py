@@ -155,12 +155,6 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
     return estimates
 
 
-def quasi_rejection(log_weights: np.ndarray, log_beta: float, generator: np.random.Generator) -> np.ndarray:
-    """Which of a policy's B samples are kept, each with probability min(1, w / beta): more like p* as beta rises."""
-    # what is kept is distributed as min(beta pi, p exp(r / c)), up to a factor (Eikema et al. 2022, 2206.05029)
-    return np.log(generator.random(len(log_weights))) < log_weights - log_beta
-
-
 @torch.no_grad()
 def smc(domain: Domain, prior: SequenceRNN, psi: SequenceRNN, c: float, count: int,
         generator: np.random.Generator) -> tuple[np.ndarray, float]:  # fmt: skip

@@ -163,7 +163,7 @@ class MoleculeStudy(Study):
 
     seeds: Seeds = reported(3)
     fresh_seeds: FreshSeeds = (200, 201, 202)  # ours: seen by nobody when settings were chosen
-    further_c: Temperatures = (0.5, 1.0, 2.0)  # ours: Q, Psi and G are tuned at these too, from one seed
+    further_c: Temperatures = (0.1, 0.5, 1.0, 2.0)  # ours: Q, Psi and G are tuned at these too, from one seed
     form: Literal["path", "paper"] = "path"  # of KL-control; "paper" regresses the taken action alone, and collapses
     molecules: MoleculeSettings = MoleculeSettings()
     prior: PriorSettings = SMILES_RNN

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
-from repro.evaluation import Sample, along, estimated_optimum, evaluate, sampled, uniform_log_p
+from repro.evaluation import Sample, along, estimated_optimum, evaluate, sampled, smc, uniform_log_p
 from repro.exact import BRACKETS, TONES, Exact
 from repro.kl_control import METHODS, Policy
 from repro.rnn import SequenceRNN
@@ -97,3 +98,22 @@ def test_samples_of_the_optimum_itself_need_no_weights() -> None:
     assert ours["log_z"] == pytest.approx(log_z)
     assert ours["effective"] == pytest.approx(3)
     assert ours["score"] == pytest.approx(2.0), "what has no score is left out"
+
+
+def test_smc_against_enumeration() -> None:
+    """Protects samples on top of a policy, one per run so that they are independent (chi-squared), and log Z unbiased.
+
+    It starts from the prior, whose own first two tokens the same test rejects.
+    """
+    optimum = TRUTH.log_optimum.numpy()
+
+    def p_value(sequences: np.ndarray, log_shares: np.ndarray) -> float:
+        wanted = np.bincount(TRUTH.sequences[:, :2] @ (4, 1), np.exp(log_shares), minlength=16)
+        counts, likely = np.bincount(sequences[:, :2] @ (4, 1), minlength=16), wanted >= 0.02
+        return float(chisquare(counts[likely], wanted[likely] * counts[likely].sum() / wanted[likely].sum()).pvalue)
+
+    runs = [smc(BRACKETS, PRIOR, PRIOR, 1.0, 50, np.random.default_rng(seed)) for seed in range(300)]
+    one_of_each = np.array([tokens[seed % 50] for seed, (tokens, _) in enumerate(runs)])
+    assert p_value(one_of_each, optimum) > 1e-3 > p_value(one_of_each, TRUTH.along(TRUTH.log_prior).numpy())
+    estimates = np.exp([log_z - TRUTH.log_z for _, log_z in runs])
+    assert abs(estimates.mean() - 1) < 4 * estimates.std() / np.sqrt(len(runs))

@@ -25,10 +25,11 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         (music.path_music, MUSIC.first(), [4]), (music.trained_prior, MUSIC, [15]), (music.causes, MUSIC, []),
         (music.trained_prior_one_step, MUSIC, [4]), (music.authors_schedule, study("paper"), [9]),
         (music.held_out_tunes, MUSIC, []), (molecules.of_smiles_rnn, MOLECULES, [0]),
-        (molecules.confirmed_terminal, MOLECULES, [12]), (molecules.terminal_over_c, MOLECULES, [9]),
+        (molecules.confirmed_terminal, MOLECULES, [12]), (molecules.terminal_over_c, MOLECULES, [12]),
         (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
         (molecules.authors_molecules, MOLECULES, [4]),
         (fronts.melodies, study("laptop", "fronts"), [158]), (bench.learned, study("laptop", "exact"), [70]),
+        (bench.on_molecules, study("laptop", "roads"), [33]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip

@@ -1,16 +1,21 @@
-"""Eight settings of every road on one problem, in results/roads_tuning.csv: `bench.TUNED` was chosen from them.
+"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules (roads_molecules_tuning.csv).
 
-python tests/tune_roads.py
+`bench.TUNED` and `bench.ON_MOLECULES` were chosen from them: python tests/tune_roads.py, or with the word molecules
 """
 
+import sys
 from itertools import product
 
-from repro import ROOT, bench, runs, store
+import pandas as pd
+
+from repro import ROOT, bench, experiments, runs, store
 from repro.roads import RoadSettings
 from repro.settings import PolicySettings, TutorSettings, changed
-from repro.studies import RoadStudy
+from repro.studies import MoleculeStudy, RoadStudy
 
 RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+MOLECULE_RATES = (1e-4, 3e-4)  # of the LSTM
+MEASURES = ["objective", "valid", "unique_1k"]
 DISTANCES = ["kl", "forward_kl"]
 
 
@@ -23,6 +28,23 @@ def settings_of(road: PolicySettings) -> dict[tuple[float, str, float], PolicySe
         second, values = "clip", (1.0, 10.0)
     return {(rate, second, value): changed(bench.at_rate(road, rate), {second: value})
             for rate, value in product(RATES, values)}  # fmt: skip
+
+
+def on_molecules() -> None:
+    """Runs two rates of every road on seed 0, writes the table, and says which is the better."""
+    study, tables = MoleculeStudy(samples=4_000), []
+    for rate in MOLECULE_RATES:
+        tried = [changed(each, {"learning_rate": rate, "steps": 1_000, "evaluate_every": 50})
+                 for each in bench.ON_MOLECULES.values() if isinstance(each, RoadSettings)]  # fmt: skip
+        results = experiments.molecule_runs(study, "roads_molecules_tuning", tried, (0,))
+        wide = results.table().query("method != 'prior'").pivot(index="method", columns="metric", values="value")
+        seconds = {run.label["method"]: run.trained.numbers["core_seconds"] for run in results if run.trained}
+        new = {run.label["method"]: run.task.settings.episodes for run in results}
+        tables.append(wide[MEASURES].assign(rate=rate, new_per_step=new, core_seconds=seconds).reset_index())
+    table = pd.concat(tables).sort_values(["method", "rate"])
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    store.write(ROOT / "results" / "roads_molecules_tuning.csv", text.encode())
+    print(table.to_string(index=False))
 
 
 def main() -> None:
@@ -42,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    on_molecules() if "molecules" in sys.argv else main()
