@@ -16,34 +16,25 @@ from torch import Tensor
 from repro import kl_control
 from repro.domain import Domain, rewards
 from repro.rnn import SequenceRNN, Stepper, epsilon_greedy
-from repro.settings import Count, Method, PolicySettings, Positive, Rate, Share, Temperature, need, need_g, validated
+from repro.settings import Count, Rate, RegressionSettings, need, validated
 from repro.tutor import Regression, Replay
 
 
 @validated
-class AuthorsSettings(PolicySettings):
+class AuthorsSettings(RegressionSettings):
     """How one policy is tuned on the authors' schedule; "authors' code" is the notebook of its paper branch."""
 
-    method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
-    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained, as in the authors' code
-    c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
-    gamma: Share = 0.5  # paper: discount; the last event of a game bootstraps like any other (authors' code)
-    eta: Share = 0.01  # paper: rate of the target network's moving average
     environment_steps: Count = 1_000_000  # paper: "iterations"; the authors' code counts events played
     train_every: Count = 5  # authors' code: events between two updates
     batch: Count = 32  # paper: transitions an update, drawn uniformly without replacement
     replay: Count = 100_000  # authors' code: transitions that are kept, the oldest go first
     learning_rate: Rate = 1e-3  # authors' code: constant, Adam's other numbers at their defaults
-    clip: Positive = 5.0  # paper: gradient norm; each variable on its own (authors' code)
-    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
-    epsilon_end: Share = 0.1  # authors' code
     epsilon_steps: Count = 500_000  # authors' code: events until epsilon_end
     start: Literal["prior_logits", "zero_head"] = "prior_logits"  # paper: the prior's weights; "zero_head" is ours
     evaluate_every: Count = 50_000  # authors' code: events between two evaluations
-    evaluation_games: Count = 512  # ours (authors' code: 100)
 
     def __post_init__(self) -> None:
-        need_g(self.method, self.train_prior)
+        super().__post_init__()
         need(self.replay >= self.batch, f"replay is {self.replay}: it must hold a batch, {self.batch}")
 
 
@@ -103,12 +94,10 @@ class AuthorsTutor(Regression):
 
     def draw(self) -> dict[str, Tensor]:
         """Draws different transitions, all equally likely, those of the current game too."""
-        replay = self.replay
-        rows = replay.rows(self.settings.batch, self.replay_numbers)
-        # how long ago each was stored
-        if ((replay.next - 1 - rows) % replay.capacity).min() < len(self.game):
+        rows = self.replay.rows(self.settings.batch, self.replay_numbers)
+        if ((self.replay.next - 1 - rows) % self.replay.capacity).min() < len(self.game):  # how long ago it was stored
             self.pay()
-        return replay.at(rows)
+        return self.replay.at(rows)
 
     def goal(self, batch: dict[str, Tensor]) -> Tensor:
         """The numbers y (B,) that single transitions regress towards."""
@@ -137,5 +126,4 @@ def state_of(player: Stepper) -> Tensor:
 
 def one_step(rnn: SequenceRNN, tokens: Tensor, state: Tensor) -> Tensor:
     """Logits (B, V) after one more token (B,) from stored states (B, 2, cells); with gradients."""
-    hidden, _ = torch.lstm_cell(rnn.encoded(tokens), state.unbind(dim=1), *rnn.lstm.all_weights[0])
-    return rnn.head(hidden)
+    return rnn.head(torch.lstm_cell(rnn.encoded(tokens), state.unbind(dim=1), *rnn.lstm.all_weights[0])[0])

@@ -101,8 +101,7 @@ def _packed(state: dict[str, Any]) -> bytes:
             return store.python_number(value)
         return {name: part for name, part in vars(value).items() if name not in FIXED}
 
-    text = json.dumps(state, default=plain)
-    return save(arrays, {"state": text})
+    return save(arrays, {"state": json.dumps(state, default=plain)})  # the text first: writing it fills `arrays`
 
 
 def _read(path: Path) -> Any:

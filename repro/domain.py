@@ -1,7 +1,4 @@
-"""What a domain is: all that models and trainers know of melodies, molecules or sequences of yours.
-
-For a reward of your own, subclass `Domain` and give it a vocabulary, a horizon and `step_rewards`: no file changes.
-"""
+"""What a domain is: all that models and trainers know of melodies, molecules or sequences of yours."""
 
 import dis
 import hashlib
@@ -42,6 +39,7 @@ must = partial(demand, DomainError)
 class Domain:
     """Sequences of tokens 0..V-1 of at most T tokens, and what they are worth."""
 
+    # for a reward of your own, subclass it and give it a vocabulary, a horizon and `step_rewards`: no file changes
     name: str = "own"
     vocabulary: tuple[str, ...] = ()  # the name of each token; V = len(vocabulary)
     horizon: int = 0  # T, the most tokens of a sequence
@@ -132,8 +130,7 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
     must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
     for string, value in zip(strings, values, strict=True):
-        if not isinstance(value, Real) or not abs(float(value)) < LARGEST:
-            raise DomainError(f"the reward of {string!r} is {value}: {FINITE}")
+        must(isinstance(value, Real) and abs(float(value)) < LARGEST, f"the reward of {string!r} is {value}: {FINITE}")
     return np.array(values, dtype=float)
 
 

@@ -49,8 +49,7 @@ class Enumerable(Domain):
 
     def text(self, sequence: np.ndarray) -> str:
         """The tokens (T,) up to the end, in letters."""
-        belongs = alive(sequence[None], self.end)[0]
-        return "".join(self.vocabulary[token] for token in sequence[belongs])
+        return "".join(self.vocabulary[token] for token in sequence[alive(sequence[None], self.end)[0]])
 
     def corpus(self, count: int, seed: int) -> list[np.ndarray]:
         """Sequences of the chain with their priming token, for the prior to learn from."""
@@ -72,10 +71,9 @@ def bracket_rules(sequences: np.ndarray) -> dict[str, np.ndarray]:
     depth = np.cumsum((tokens == opening).astype(int) - (tokens == closing), axis=1)
     lowest = np.minimum.accumulate(np.minimum(depth, 0), axis=1)
     alone = -np.diff(lowest, axis=1, prepend=0)  # 1 at a closing bracket without an opening one
-    hollow = np.roll(tokens, 1, axis=1) == opening
     return {
         "alone": -1.0 * alone - last * (depth - lowest),
-        "branches": 1.0 * ((tokens == closing) & (alone == 0) & ~hollow),
+        "branches": 1.0 * ((tokens == closing) & (alone == 0) & (np.roll(tokens, 1, axis=1) != opening)),
         "ends": -1.0 * (last & (tokens != end)),
     }
 
@@ -203,8 +201,7 @@ class Exact:
     def objective(self, policy: Table) -> float:
         """J(pi) = E[r / c] - KL(pi || p) = sum_x pi(x) (r(x) / c - log pi(x) + log p(x))."""
         log_policy = self.along(policy)
-        earned = self.along(self.reward) - log_policy + self.along(self.log_prior)
-        return float((log_policy.exp() * earned).sum())
+        return float((log_policy.exp() * (self.along(self.reward) - log_policy + self.along(self.log_prior))).sum())
 
     def _normalised(self, method: str | Q, values: Table) -> Table:
         scores = (METHODS[method] if isinstance(method, str) else method).scores

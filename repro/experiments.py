@@ -245,17 +245,13 @@ def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, sta
     return HeldOut({"molecules": molecules_spec(settings)}, read, along, HELD_OUT_MOLECULES)
 
 
-def _horizon(settings: MoleculeSettings) -> int:
-    """The most tokens of a molecule: those of MOSES, or as many as an own file needs."""
-    return data.horizon(molecules(settings)["smiles"], settings)[0] if settings.smiles_file else data.HORIZON
-
-
 def molecule_runs(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
     """The SMILES RNN and policies tuned from it under the reward that a finished molecule earns."""
-    prior, vocabulary = smiles_rnn(study)
-    domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(study.molecules, "train")),
-                       horizon=_horizon(study.molecules))  # fmt: skip
-    of_prior, watched = (_real_molecules(study.molecules, vocabulary, True, n) for n in (0, WATCHED_MOLECULES))
+    (prior, vocabulary), of = smiles_rnn(study), study.molecules
+    # the most tokens of a molecule: those of MOSES, or as many as an own file needs
+    horizon = data.horizon(molecules(of)["smiles"], of)[0] if of.smiles_file else data.HORIZON
+    domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(of, "train")), horizon=horizon)
+    of_prior, watched = (_real_molecules(of, vocabulary, True, along) for along in (0, WATCHED_MOLECULES))
     tasks = [Task(domain, prior, samples=study.samples, c=study.tuning(study.methods[0]).c, held_out=of_prior)]
     tasks += [Task(domain, prior, each, seed, study.samples,
                    held_out=watched if isinstance(each, PathSettings) else of_prior)

@@ -54,8 +54,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
     finite = all(weight.isfinite().all() for weight in prior.rnn.parameters())
     must(finite, "the prior has weights that are no finite numbers: train it again, or mask a token by its reward")
     must_fit(domain, prior.rnn.vocabulary)
-    pairs = zip(domain.vocabulary, prior.vocabulary, strict=True)
-    unlike = [f"{own!r} and {its!r}" for own, its in pairs if own != its]
+    unlike = [f"{a!r} and {b!r}" for a, b in zip(domain.vocabulary, prior.vocabulary, strict=True) if a != b]
     must(not unlike, f"{domain.name!r} and its prior have different tokens, {', '.join(unlike[:1])}: give the prior's")
 
 

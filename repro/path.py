@@ -16,6 +16,7 @@ weight may rise from 0 to 1 on the way, so that fewer sequences are left behind:
 
 import copy
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +47,6 @@ class Value(nn.Module):
 
     # The policy's state is made to tell the next token. On molecules a layer on it alone explains 15 % of the variance
     # of what a path still earns, with the second LSTM 40 %.
-
     def __init__(self, vocabulary: int, cells: int, hidden: int, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -65,13 +65,12 @@ class Value(nn.Module):
 
 
 class Memory:
-    """The latest `size` sequences, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x)."""
+    """The latest `size` sequences of at most `horizon` steps, each with log w, w(x) = p(x) exp(r(x) / c) / pi(x)."""
 
     # A sequence that the optimum would play more often than the policy has a large w. A policy that learns from its
     # own play alone rarely meets those again and repeats itself: they are drawn in proportion to w ** priority, capped,
     # w as it was when last trained on. Prioritised replay as in Schaul et al. (2016), who rank by the error's size.
     def __init__(self, size: int, horizon: int, priority: float, generator: np.random.Generator) -> None:
-        """For sequences of at most `horizon` steps."""
         self.replay, self.horizon, self.priority, self.generator = Replay(size), horizon, priority, generator
         self.log_weights = np.zeros(size)  # by row of the replay
 
@@ -113,6 +112,8 @@ def _filled(tensor: Tensor, belongs: Tensor, length: int) -> Tensor:
 class Episodic(Learner):
     """A learner from whole sequences, new and remembered; a step plays and makes one gradient step."""
 
+    # one gradient step on whole episodes, of which the first so many are new: means of these, and log w of all
+    update: Callable[[Episodes, int], tuple[Row, np.ndarray]]
     first_row = 1  # the first batch, which the prior itself has played
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: EpisodicSettings, seed: int) -> None:
@@ -131,10 +132,6 @@ class Episodic(Learner):
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, self.rates, strict=True)]
         # ours, betas: gradients change faster than Adam's default second moment follows
         self.adam = torch.optim.Adam(groups, betas=(0.9, 0.99), fused=True)
-
-    def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
-        """One gradient step on whole episodes, of which the first `new` are new: means of these, and log w of all."""
-        raise NotImplementedError
 
     def step(self) -> None:
         """Plays, and makes one gradient step on new and remembered sequences."""
@@ -254,7 +251,9 @@ class PathTutor(Episodic):
         with torch.no_grad():
             beta, earned = self.beta(), episodes["reward"].sum(dim=1)
             # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path
-            self.follow((beta * earned + self.method.kept(walk.log_p, walk.log_pi).sum(dim=1))[:new])
+            mean = float((beta * earned + self.method.kept(walk.log_p, walk.log_pi).sum(dim=1))[:new].mean())
+            rate = settings.centre_rate
+            self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean
             # V of the centred problem is V - b everywhere: b less gamma b at every step but the last
             reward = beta * episodes["reward"] - self.centre * mask * (1 - settings.gamma * ~last_steps(mask))
             best = walk.log_policy.amax(dim=-1) * mask
@@ -267,8 +266,3 @@ class PathTutor(Episodic):
         # log Z = V(s_0) + b
         self.log_z = self.centre + value[:new, 0].mean().item()
         return self.means(episodes, new, walk) | {"centre": self.centre}, log_weights.double().numpy()
-
-    def follow(self, totals: Tensor) -> None:
-        """Moves the centre towards the mean of what new sequences total."""
-        mean, rate = float(totals.mean()), self.settings.centre_rate
-        self.centre = mean if math.isnan(self.centre) else (1 - rate) * self.centre + rate * mean

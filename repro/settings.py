@@ -1,7 +1,6 @@
 """Settings, one a line, with where its value comes from, and how settings are checked.
 
-Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its authors, "ours" a choice of this
-reproduction, with the reason. Tuning used seeds 0 to 9; reported are seeds from 100 on.
+Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its authors, "ours" a choice with its reason.
 """
 
 import dataclasses
@@ -25,8 +24,6 @@ EventCoding = Literal["paper", "authors_code"]
 PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
-
-
 need = partial(demand, SettingsError)
 
 
@@ -102,14 +99,7 @@ def half(precision: str) -> bool:
     return precision == "bfloat16" or (precision == "auto" and able)
 
 
-def need_g(method: str, train_prior: bool) -> None:
-    """Refuses a trained prior where the target has none."""
-    sentence = f"method is {method!r}: only g has its prior in the target, so only there it can be trained"
-    need(method == "g" or not train_prior, sentence)
-
-
 _NO_BOOL = BeforeValidator(_refused(lambda value: isinstance(value, bool), "it must be a number"))
-_SOME = AfterValidator(_refused(lambda values: not values, "name at least one"))
 _ONCE = AfterValidator(_refused(lambda values: len(set(values)) < len(values), "a value is listed twice"))
 Number = Annotated[float, _NO_BOOL, Field(allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0)]
@@ -120,7 +110,7 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 Whole = Annotated[int, _NO_BOOL, Field(ge=0, lt=2**63)]
 Count = Annotated[int, _NO_BOOL, Field(ge=1, le=10**8)]  # more takes months, or all memory
 Method = Annotated[str, one_of(METHODS)]
-Several = (BeforeValidator(_listed), _SOME, _ONCE)
+Several = (BeforeValidator(_listed), AfterValidator(_refused(lambda values: not values, "name at least one")), _ONCE)
 Methods = Annotated[tuple[Method, ...], *Several]
 Seeds = Annotated[tuple[Whole, ...], *Several]
 FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
@@ -194,13 +184,28 @@ class PolicySettings:
 
 
 @validated
-class TutorSettings(PolicySettings):
-    """How one policy is tuned by KL-control in the paper's form."""
+class RegressionSettings(PolicySettings):
+    """What the paper's form and the authors' schedule share."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
+    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained with it, as in the authors' code
     c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
-    gamma: Share = 0.5  # paper: discount
+    gamma: Share = 0.5  # paper: discount; on the authors' schedule the last event bootstraps like any other
     eta: Share = 0.01  # paper: rate of the target network's moving average
+    clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
+    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
+    epsilon_end: Share = 0.1  # authors' code
+    evaluation_games: Count = 512  # ours (authors' code: 100)
+
+    def __post_init__(self) -> None:
+        sentence = f"method is {self.method!r}: only g has its prior in the target, so only there it can be trained"
+        need(self.method == "g" or not self.train_prior, sentence)
+
+
+@validated
+class TutorSettings(RegressionSettings):
+    """How one policy is tuned by KL-control in the paper's form."""
+
     rounds: Count = 900  # ours: a round is one batch of games, then the gradient steps on it
     games: Count = 128  # ours: games in lockstep (authors' code: 1), 4,096 environment steps a round
     gradient_steps: Count = 4  # ours: a round (authors' code: one every 5 environment steps)
@@ -208,26 +213,21 @@ class TutorSettings(PolicySettings):
     replay_episodes: Count = 4096  # ours: 131,072 transitions (authors' code: 100,000)
     learning_rate: Rate = 1e-2  # ours: with Adam (authors' code: 1e-3)
     schedule: Literal["cosine", "constant"] = "cosine"  # ours: a half cosine down to 0 (authors' code: constant)
-    clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
     play: Literal["sample", "epsilon_greedy"] = "sample"  # ours; "epsilon_greedy" is the paper's
     # ours, tuned on seeds 0 to 2: of play by sampling; at 1.5 RL only meets more of what the prior never plays
     temperature: Positive = 1.5
-    epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
-    epsilon_end: Share = 0.1  # authors' code
     epsilon_steps: Whole = 500_000  # authors' code: environment steps until epsilon_end
     terminal_mask: bool = True  # ours: nothing follows the last event (authors' code: bootstraps past it)
     # paper: start from the prior's weights; "log_softmax" and "zero_head" are ours
     start: Literal["prior_logits", "log_softmax", "zero_head"] = "prior_logits"
-    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained with it, through whole episodes
     evaluate_every: Count = 25  # ours: rounds, 102,400 environment steps (paper: 100,000)
-    evaluation_games: Count = 512  # ours (authors' code: 100)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         smallest = max(self.games, self.batch_episodes)
         sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
         need(self.replay_episodes >= smallest, sentence)
         need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
-        need_g(self.method, self.train_prior)
         need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -16,7 +16,6 @@ from repro.settings import (  # isort: skip
     Several, Shares, Temperature, Temperatures, TuneSettings, TutorSettings, need, no_unknown_parameters,
     one_of, validated)  # fmt: skip
 
-T = TypeVar("T")
 ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent
 SMOKE_PRIOR = {"steps": 200, "evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
 SMALL = {"evaluate_every": 5, "rounds": 20, "games": 64, "replay_episodes": 512, "evaluation_games": 64}
@@ -269,9 +268,8 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     for name, value in kind.presets.get(preset, {}).items():
         made = _with(made, name, value)
     shortened = preset == "smoke" and any(names[name] in kind.of_prior for name in given)
-    for part in kind.of_prior if shortened else ():
-        if isinstance(parts[part], PriorSettings):
-            made = _with(made, part, SMOKE_PRIOR)
+    for part in [part for part in kind.of_prior if shortened and isinstance(parts[part], PriorSettings)]:
+        made = _with(made, part, SMOKE_PRIOR)
     # after the preset what was given: settings of the parts, in each that has them, but what is the study's own
     for part, prefix in kind.parts.items():
         fields = [field.name for field in dataclasses.fields(parts[part]) if names.get(prefix + field.name)]
@@ -292,11 +290,11 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
     return made
 
 
-def _with(made: T, name: str, value: Any) -> T:
+def _with(made: Any, name: str, value: Any) -> Any:
     """A study with one of its fields changed: a part by a dictionary of changes, for all methods, or a value."""
     part = getattr(made, name)
     if isinstance(part, dict):
         value = {method: dataclasses.replace(each, **value) for method, each in part.items()}
     elif dataclasses.is_dataclass(part):
         value = dataclasses.replace(cast(Any, part), **value)
-    return dataclasses.replace(cast(Any, made), **{name: value})
+    return dataclasses.replace(made, **{name: value})

@@ -227,8 +227,7 @@ class Tutor(Regression):
         """How the next token is chosen in play, from scores and uniform numbers."""
         if self.settings.play == "epsilon_greedy":
             return partial(epsilon_greedy, epsilon=self.epsilon())
-        temperature = self.settings.temperature
-        return draw if temperature == 1.0 else lambda scores, uniform: draw(scores / temperature, uniform)
+        return lambda scores, uniform: draw(scores / self.settings.temperature, uniform)
 
     def residual(self, batch: dict[str, Tensor]) -> Tensor:
         """The squared Bellman residual of whole episodes, averaged over the steps that were played."""
@@ -247,8 +246,7 @@ class Tutor(Regression):
             self.method, batch["task_reward"][:, :longest], taken_log_prior, next_values, log_prior[:, 1:],
             settings.gamma, terminal=last_steps(belongs) if settings.terminal_mask else None,
         )  # fmt: skip
-        values = self.policy(inputs[:, :-1]) - offset[:, :-1]
-        return bellman_loss(values[belongs], actions[belongs], y[belongs])
+        return bellman_loss((self.policy(inputs[:, :-1]) - offset[:, :-1])[belongs], actions[belongs], y[belongs])
 
     def learning_rate(self) -> float:
         """The learning rate of the next gradient step: constant, or falling to 0 along a half cosine."""

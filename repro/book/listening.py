@@ -5,13 +5,11 @@ checksum of the rater's code. Which clip is whose stands nowhere: it is recomput
 """
 
 import base64
-import codecs
 import csv
 import hashlib
 import io
 import itertools
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ import pretty_midi
 
 from repro import store
 from repro.book.verdicts import TEMPLATES
+from repro.domain import demand
 from repro.evaluation import sampled
 from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
 from repro.music.midi import printable
@@ -68,11 +67,9 @@ class Listening:
 
 
 def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Listening:
-    """Pairs of models, each with its melodies (MELODIES, T); the seed draws clips, sides, order and the clips' names.
-
-    A sheet has every pair of models once; of an odd number of models each is first equally often. The next sheet has
-    the sides exchanged.
-    """
+    """Pairs of models, each with its melodies (MELODIES, T); the seed draws clips, sides, order and clips' names."""
+    # A sheet has every pair of models once; of an odd number of models each is first equally often. The next sheet has
+    # the sides exchanged.
     need(str(seed).isdecimal(), f"seed is {seed!r}: it must be a whole number from 0 on")
     known = map(str, range(1, SHEETS + 1))
     need(str(sheets) in known, f"sheets is {sheets!r}: it must be a whole number from 1 to {SHEETS}")
@@ -104,8 +101,7 @@ def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
             "bank": list(_piano(sound_font) if font else _plucked())}  # fmt: skip
-    whose = WHOSE if sound_font == SOUND_FONT else ""
-    template = TEMPLATES.get_template("listening.html.jinja")
+    template, whose = TEMPLATES.get_template("listening.html.jinja"), WHOSE if sound_font == SOUND_FONT else ""
     return template.render(data=data, font=font, whose=whose, rater=FORMS["rater"])
 
 
@@ -123,10 +119,13 @@ def _plucked() -> Iterator[dict[str, Any]]:
 
 def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
     """The tones of a SoundFont's first program that melodies need (SoundFont 2.04, section 7)."""
-    parts = dict(_chunks(sound_font.read_bytes()))
+    riff, parts, at = sound_font.read_bytes(), dict[bytes, bytes](), 12
+    while at < len(riff):
+        name, size = riff[at : at + 4], int.from_bytes(riff[at + 4 : at + 8], "little")
+        parts[name] = riff[at + 8 : at + 8 + size]
+        at += 12 if name == b"LIST" else 8 + size + size % 2  # a list is walked through
     presets = np.frombuffer(parts[b"phdr"], "S20, <u2, <u2, <u2, S12")  # name, program, bank, bag
-    # name, start, end, loop's start and end, rate
-    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")
+    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")  # name, start, end, loop's two, rate
     sounds = np.frombuffer(parts[b"smpl"], "<i2") / 32768
     first = np.flatnonzero((presets["f1"] == 0) & (presets["f2"] == 0))[0]
     (instrument,) = (zone[41] for zone in _zones(parts, b"p", presets["f3"], first) if 41 in zone)
@@ -136,35 +135,21 @@ def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
         if highest >= LOWEST_MIDI and lowest <= HIGHEST_MIDI and zone[53] != last:
             last = zone[53]
             _, start, end, *loop, rate, _ = headers[last].tolist()
-            loop = [end_of - start for end_of in loop]
-            yield _tone(lowest, zone[58] - zone.get(52, 0) / 100, rate, loop, sounds[start:end])
-
-
-def _chunks(riff: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 12
-    while at < len(riff):
-        name, size = struct.unpack_from("<4sI", riff, at)
-        if name != b"LIST":
-            yield name, riff[at + 8 : at + 8 + size]
-        at += 12 if name == b"LIST" else 8 + size + size % 2  # a list is walked through
+            loop, wave = [place - start for place in loop], sounds[start:end]
+            yield _tone(lowest, zone[58] - zone.get(52, 0) / 100, rate, loop, wave)
 
 
 def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -> Iterator[dict[int, int]]:
-    """The generators of each zone of a preset (p) or an instrument (i), by number.
-
-    41: its instrument, 43: its keys, 52: cents, 53: its sample, 58: the key at which that sounds as recorded.
-    """
+    """The generators of each zone of a preset (p) or an instrument (i), by number."""
+    # 41: its instrument, 43: its keys, 52: cents, 53: its sample, 58: the key at which that sounds as recorded
     starts = np.frombuffer(parts[of + b"bag"], "<u2, <u2")["f0"]
-    generators = np.frombuffer(parts[of + b"gen"], "<u2, <i2")
     for bag in range(bags[index], bags[index + 1]):
-        yield dict(generators[starts[bag] : starts[bag + 1]].tolist())
+        yield dict(np.frombuffer(parts[of + b"gen"], "<u2, <i2")[starts[bag] : starts[bag + 1]].tolist())
 
 
 def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:
-    """The ratings in a folder's CSV files (COLUMNS and the models), and a sentence for each file that is left out.
-
-    Of several files of one rater the one with the most ratings counts; capitals make no other rater.
-    """
+    """The ratings in a folder's CSV files (COLUMNS and the models), and a sentence for each file that is left out."""
+    # of several files of one rater the one with the most ratings counts; capitals make no other rater
     need(folder.is_dir(), f"ratings is {str(folder)!r}: it must be a folder with the CSV files that the page gave")
     read, left_out = [], []
     for path in sorted(file for file in folder.iterdir() if file.suffix.lower() == ".csv"):
@@ -183,35 +168,29 @@ def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]
 
 def _checked(path: Path, made: Listening) -> pd.DataFrame:
     """The ratings of one file, of one rater; ValueError: what is wrong with it."""
-    if not path.is_file():
-        raise ValueError("is no file")
+    demand(ValueError, path.is_file(), "is no file")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"has more than {MOST_BYTES:,} bytes")
+        demand(ValueError, path.stat().st_size <= MOST_BYTES, f"has more than {MOST_BYTES:,} bytes")
         content = path.read_bytes()
-        coding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        frame = pd.read_csv(io.StringIO(content.decode(coding), newline=""), sep=None, engine="python", dtype=str,
-                            keep_default_na=False, skipinitialspace=True, index_col=False)  # fmt: skip
+        text = io.StringIO(content.decode(json.detect_encoding(content)), newline="")
+        frame = pd.read_csv(text, sep=None, engine="python", dtype=str, keep_default_na=False, skipinitialspace=True,
+                            index_col=False)  # fmt: skip
     except (OSError, csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"cannot be read as CSV ({type(error).__name__})") from None
-    frame = frame.rename(columns=lambda name: str(name).strip().lower())
-    frame = frame.fillna("")  # a row that is cut off
+    frame = frame.rename(columns=lambda name: str(name).strip().lower()).fillna("")  # of a row that is cut off
     frame = frame[(frame != "").any(axis=1)].replace({"pair": r"[.,]0+$"}, {"pair": ""}, regex=True)
     if missing := [name for name in COLUMNS if name not in frame]:
         raise ValueError(f"has no column {missing[0]}: the page gives {', '.join(COLUMNS)}")
     frame = frame[COLUMNS]
-    if frame.empty:
-        raise ValueError("has no ratings")
+    demand(ValueError, len(frame), "has no ratings")
     if len(other := frame.loc[frame["study"] != made.digest, "study"]):
         raise ValueError(f"is of another study, {printable(other.iloc[0])[:20]!r}: this one is {made.digest}")
     for name, (form, words) in FORMS.items():
         if len(bad := frame.loc[~frame[name].str.fullmatch(form), name]):
             raise ValueError(f"has the {name} {printable(bad.iloc[0])[:20]!r}: it must be {words}")
-    if frame["rater"].nunique() > 1:
-        raise ValueError("has several raters: the page gives a file for each")
+    demand(ValueError, frame["rater"].nunique() == 1, "has several raters: the page gives a file for each")
     known = frame.merge(made.pairs, on=PAIR)
-    if len(known) < len(frame) or frame["pair"].duplicated().any():
-        raise ValueError("has a pair that is not in this study, or one twice")
-    for name in ("preference", "seconds"):
-        known[name] = known[name].str.replace(",", ".").astype(float)  # as some spreadsheets write it
-    return known.astype({"preference": int})
+    once = len(known) == len(frame) and frame["pair"].is_unique
+    demand(ValueError, once, "has a pair that is not in this study, or one twice")
+    numbers = known[["preference", "seconds"]].replace(",", ".", regex=True)  # as some spreadsheets write it
+    return known.assign(**numbers.astype(float)).astype({"preference": int})

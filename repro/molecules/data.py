@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import pandas as pd
 from rdkit import Chem
 
 from repro import ROOT
-from repro.domain import alive
+from repro.domain import alive, demand
 from repro.molecules.scores import checked, parse
 from repro.settings import MoleculeSettings
 
@@ -54,10 +55,6 @@ OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
     r"\s*(<[?!a-z]|\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds XML or JSON: write its molecules as text, one per line",
     r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
     r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
-}
-TOLD: dict[str, Callable[[str], bool]] = {  # what is kept and said
-    "salts or mixtures": lambda smiles: "." in smiles,
-    "with numbered atoms": lambda smiles: re.search(r":\d+\]", smiles) is not None,
 }
 
 
@@ -194,8 +191,9 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
         (others if its <= known else firsts).append(string)
         known |= its
     most, longer = horizon([*firsts, *others], settings)
-    told = {kind: sum(map(of_kind, found)) for kind, of_kind in TOLD.items()}
-    told[f"longer than the {most - 1} tokens that a policy can write"] = longer
+    told = {"salts or mixtures": sum("." in string for string in found),
+            "with numbered atoms": sum(re.search(r":\d+\]", string) is not None for string in found),
+            f"longer than the {most - 1} tokens that a policy can write": longer}  # fmt: skip
     notes = [listed] * bool(refused) + [f"{kind}: {count}" for kind, count in told.items() if count]
     if notes:
         warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=3)
@@ -226,19 +224,14 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
 
 def _text(path: Path, content: bytes) -> str:
     """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
-    coding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # all with a byte order mark
-    coding = "utf-32" if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff") else coding
-    if b"\0" in content[:2] and len(content) > 3 and coding != "utf-32":
-        coding = "utf-16-be" if content[0] == 0 else "utf-16-le"
+    coding = json.detect_encoding(content)  # by a byte order mark, or by where zeros stand among the first bytes
     try:
-        text = content.decode(coding, errors="strict" if coding == "utf-8-sig" else "replace")
+        text = content.decode(coding, errors="strict" if coding.startswith("utf-8") else "replace")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    if not text.strip():
-        raise CorpusError(f"{path} is empty: it must hold at least {FEWEST} molecules")
+    demand(CorpusError, text.strip(), f"{path} is empty: it must hold at least {FEWEST} molecules")
     for beginning, words in OTHER_KINDS.items():
-        if re.match(beginning, text, re.IGNORECASE):
-            raise CorpusError(f"{path} {words}")
+        demand(CorpusError, not re.match(beginning, text, re.IGNORECASE), f"{path} {words}")
     return text
 
 
@@ -246,8 +239,7 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """The line on which each row begins, and its cells; comments and empty lines are left out."""
     lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
     beginning = [line for line in lines if line.strip()][:SEEN]
-    if not beginning:
-        raise CorpusError(f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
+    demand(CorpusError, beginning, f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
     delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
     # a cell in quotes may go over several lines, so that the first line counts for all
     if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):

@@ -1,6 +1,5 @@
 """Molecules as a domain: SMILES strings under a reward at their end, the authors' of every token, or your own."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -82,8 +81,7 @@ def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], step
                 worth *= of.end_valid_drug_quality_multiplier
                 validity = of.end_valid_bonus if valid else of.end_invalid_penalty
                 bonus = min(of.valid_length_multiplier * length, of.valid_length_bonus_cap)
-                for_length = length_penalty(length, of)
-                for_length += bonus if valid else of.invalid_length_multiplier * length
+                for_length = length_penalty(length, of) + (bonus if valid else of.invalid_length_multiplier * length)
             else:
                 validity, for_length = of.any_valid_bonus if valid else of.any_invalid_penalty, 0.0
             carbons = of.repeated_C_penalty if token == "C" and run > of.most_carbons else 0.0
@@ -184,7 +182,7 @@ class AuthorsMolecules(Molecules):
     def __init__(self, vocabulary: Vocabulary, authors: AuthorsReward | None = None, training: Training = None) -> None:
         self.authors = authors or AuthorsReward()
         super().__init__(vocabulary, training=training, horizon=self.authors.max_length)
-        self.invalid = -math.inf
+        self.invalid = Domain.invalid
 
     def spec(self) -> dict[str, object]:
         """As of `Molecules`, with the weights of the authors' reward."""

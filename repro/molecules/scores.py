@@ -63,8 +63,7 @@ def _qed(molecule: Chem.Mol, logp: float, parameters: dict[str, QED.ADSparameter
         "ALERTS": len(_ALERTS.GetMatches(molecule)),
     }  # fmt: skip
     logs = [math.log(QED.ads(value, parameters[name])) for name, value in properties.items()]
-    weighted = sum(weight * log for weight, log in zip(QED.WEIGHT_MEAN, logs, strict=True))
-    return math.exp(weighted / sum(QED.WEIGHT_MEAN))
+    return math.exp(sum(w * log for w, log in zip(QED.WEIGHT_MEAN, logs, strict=True)) / sum(QED.WEIGHT_MEAN))
 
 
 @lru_cache(maxsize=2**17)  # a tuned policy writes many strings again, and short prefixes come in nearly every one
@@ -100,10 +99,9 @@ def checked(smiles: Iterable[str]) -> list[str]:
 
 def score(smiles: Iterable[str], qed_parameters: str = "rdkit") -> pd.DataFrame:
     """One row per string: valid, logp, qed, sa, ring_penalty (as in `Scores`, NaN if invalid), reason ("" if valid)."""
-    strings = checked(smiles)
     if qed_parameters not in QED_PARAMETERS:
         raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
-    rows = (row(string, qed_parameters) for string in strings)
+    rows = (row(string, qed_parameters) for string in checked(smiles))
     types = {"valid": bool} | dict.fromkeys(Scores._fields, float) | {"reason": object}
     return pd.DataFrame(rows, columns=list(types)).astype(types)
 

@@ -18,6 +18,7 @@ import pandas as pd
 from symusic.core import ScoreTick
 
 from repro import ROOT
+from repro.domain import demand
 from repro.music import midi
 
 from repro.music.events import (  # isort: skip
@@ -81,8 +82,7 @@ def read(settings: TuneSettings) -> pd.DataFrame:
 
 def of(tunes: pd.DataFrame, split: str) -> list[np.ndarray]:
     """The melodies of one split, uint8 arrays in the order of the table."""
-    if split not in SPLITS:
-        raise ValueError(f"no split is called {split!r}: choose from {', '.join(SPLITS)}")
+    demand(ValueError, split in SPLITS, f"no split is called {split!r}: choose from {', '.join(SPLITS)}")
     return [events.copy() for events in tunes.loc[tunes["split"] == split, "events"]]  # parquet's cannot be written to
 
 
@@ -105,15 +105,12 @@ def melody(tune: str | Notes | Dropped, minimum_in_key: float = 0.95, minimum_ev
         raise notes
     begins, ends, pitches, sharps = notes
     steps = np.floor(begins + 0.5).astype(int)  # a triplet of eighths becomes 1-2-1 sixteenths
-    moved = np.abs(begins - steps) > 0.05
-    if (np.diff(steps) == 0).any() or moved.mean() > MOST_MOVED:  # a note would be lost, or the rhythm be another
-        raise Dropped("off the grid")
+    moved, lost = np.abs(begins - steps) > 0.05, np.diff(steps) == 0
+    demand(Dropped, not lost.any() and moved.mean() <= MOST_MOVED, "off the grid")  # or the rhythm would be another
     ends = np.maximum(np.floor(ends + 0.5).astype(int), steps + 1)
-    if ends.max() - steps[0] < minimum_events:
-        raise Dropped("too short")
+    demand(Dropped, ends.max() - steps[0] >= minimum_events, "too short")
     pitches = in_c(pitches, sharps)  # K: only settles ties: Essen writes many minor tunes under the parallel major
-    if np.isin(pitches % 12, C_MAJOR).mean() < minimum_in_key:
-        raise Dropped("out of key")
+    demand(Dropped, np.isin(pitches % 12, C_MAJOR).mean() >= minimum_in_key, "out of key")
     return from_notes(steps - steps[0], ends - steps[0], in_range(pitches))
 
 
@@ -237,8 +234,7 @@ def struck_again(melody: np.ndarray, every: int) -> np.ndarray:
     """A melody (T,) whose held notes are struck again every `every` steps from their beginning."""
     steps = np.arange(len(melody))
     begins = np.maximum.accumulate(np.where(melody != HOLD, steps, 0))  # of what sounds; a first hold is none
-    again = (melody[begins] >= FIRST_PITCH) & ((steps - begins) % every == 0)
-    return np.where(again, melody[begins], melody)
+    return np.where((melody[begins] >= FIRST_PITCH) & ((steps - begins) % every == 0), melody[begins], melody)
 
 
 def with_silences(melody: np.ndarray, settings: RebuiltSettings, generator: np.random.Generator) -> np.ndarray:

@@ -4,7 +4,6 @@ Notes begin and end on the nearest sixteenth of the file's own beat, whatever it
 content of a file can stop the others from being read: a file without a melody is left out with a reason.
 """
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from symusic.core import ScoreTick, TrackTick
 
+from repro.domain import demand
 from repro.music.events import STEPS_PER_QUARTER, Dropped, from_notes, in_c, in_range
 
 ENDINGS = (".mid", ".midi")
@@ -30,9 +30,8 @@ def files(folder: Path) -> list[tuple[str, Path]]:
     """All MIDI files below a folder, ordered by their names there; ValueError if there is none. No links to folders."""
     if not folder.is_dir():
         raise ValueError(f"{printable(folder)} is {'a file, not a folder' if folder.exists() else 'no folder'}")
-    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-    if not (midi := [file for file in found if file.suffix.lower() in ENDINGS and file.is_file()]):
-        raise ValueError(f"{printable(folder)} has no file that ends in {' or '.join(ENDINGS)}")
+    midi = [file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file()]
+    demand(ValueError, midi, f"{printable(folder)} has no file that ends in {' or '.join(ENDINGS)}")
     return sorted((printable(file.relative_to(folder).as_posix()), file) for file in midi)
 
 
@@ -44,8 +43,7 @@ def printable(name: object) -> str:
 def content(file: Path) -> bytes:
     """The bytes of a file, or Dropped if it cannot be read or is too large."""
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise Dropped(f"unreadable: larger than {MOST_BYTES // 10**6} MB")
+        demand(Dropped, file.stat().st_size <= MOST_BYTES, f"unreadable: larger than {MOST_BYTES // 10**6} MB")
         return file.read_bytes()
     except OSError as error:
         raise Dropped(f"unreadable: {error.strerror}") from error
@@ -57,8 +55,7 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
     played = [(one.name.strip().casefold(), _notes(one, score.tpq)) for one in score.tracks if not one.is_drum]
     played = [(name, voice) for name, voice in played if voice.size]
     voices = [voice for name, voice in played if not track or name == track.strip().casefold()]
-    if not voices:
-        raise Dropped("no such track" if played else "no notes")
+    demand(Dropped, voices, "no such track" if played else "no notes")
     if track:  # all that it plays, for it may change its instrument
         voices = [np.concatenate(voices, axis=1)]
     for voice in sorted(voices, key=_likeness):
@@ -89,12 +86,10 @@ def _told(ticks: np.ndarray, steps: np.ndarray, score: ScoreTick) -> Iterator[st
 def _score(midi: bytes) -> ScoreTick:
     if midi.startswith(b"RIFF"):  # around a MIDI file
         midi = midi[max(0, midi.find(b"MThd")) :]
-    if midi and not midi.startswith(b"MThd"):
-        raise Dropped("unreadable: MThd not found")
-    if midi[8:10] == b"\0\2":
-        raise Dropped("unreadable: MIDI type 2, whose tracks are pieces of their own")
-    if len(midi) >= 14 and int.from_bytes(midi[12:14], signed=True) <= 0:
-        raise Dropped("unreadable: its times are not counted in beats")
+    demand(Dropped, not midi or midi.startswith(b"MThd"), "unreadable: MThd not found")
+    demand(Dropped, midi[8:10] != b"\0\2", "unreadable: MIDI type 2, whose tracks are pieces of their own")
+    in_beats = len(midi) < 14 or int.from_bytes(midi[12:14], signed=True) > 0
+    demand(Dropped, in_beats, "unreadable: its times are not counted in beats")
     midi = _repaired(midi)
     try:
         return ScoreTick.from_midi(midi)
@@ -170,8 +165,8 @@ def _number(data: bytearray, at: int) -> tuple[int, int]:
 def _notes(track: TrackTick, ticks_per_quarter: int) -> np.ndarray:
     notes = {name: column.astype(np.int64) for name, column in track.notes.numpy().items()}
     begins, ends, pitches = notes["time"], notes["time"] + notes["duration"], notes["pitch"]
-    if begins.size and (begins.min() < 0 or ends.max() > MOST_TICKS):
-        raise Dropped(f"unreadable: it has a note beyond {MOST_TICKS} ticks")
+    inside = not begins.size or (begins.min() >= 0 and ends.max() <= MOST_TICKS)
+    demand(Dropped, inside, f"unreadable: it has a note beyond {MOST_TICKS} ticks")
     # The first end of a pitch ends all its notes that sound; symusic pairs beginnings and ends in order instead.
     at, sounding = pitches << 32, ends > begins
     all_ends = np.sort(at + ends)
@@ -193,12 +188,9 @@ def _events(voice: np.ndarray, minimum_events: int, minimum_pitches: int) -> np.
     begins, highest = np.unique(voice[0], return_index=True)  # of notes that begin together
     ends, pitches = np.maximum(voice[1, highest], begins + 1), voice[2, highest]
     ends[:-1] = np.minimum(ends[:-1], begins[1:])
-    excess = np.maximum(begins[1:] - ends[:-1] - MOST_SILENCE, 0)
-    moved = begins[0] + np.append(0, np.cumsum(excess))
+    moved = begins[0] + np.append(0, np.cumsum(np.maximum(begins[1:] - ends[:-1] - MOST_SILENCE, 0)))
     inside = begins - moved < MOST_EVENTS
     begins, ends, pitches = np.stack([begins - moved, np.minimum(ends - moved, MOST_EVENTS), pitches])[:, inside]
-    if ends[-1] < minimum_events:
-        raise Dropped("too short")
-    if len(np.unique(pitches)) < minimum_pitches:
-        raise Dropped("few pitches")
+    demand(Dropped, ends[-1] >= minimum_events, "too short")
+    demand(Dropped, len(np.unique(pitches)) >= minimum_pitches, "few pitches")
     return from_notes(begins, ends, in_range(in_c(pitches)))
