@@ -113,7 +113,6 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
 
 
 BETAS = (0.1, 1, 10, 100)  # of quasi-rejection, in units of Z
-BOUNDED_SEED = 10_000  # added to a run's seed: its bounds come from other samples than its measures
 # On molecules, in equally many steps of about equal cost: 16 new strings and 24 remembered ones, or 40 new ones. The
 # rate of the LSTM: the better of two on seed 0 by J (tests/tune_roads.py, results/roads_molecules_tuning.csv).
 _MIXED = {"episodes": 16, "replayed": 24, "remembered": 16_000}
@@ -142,24 +141,22 @@ def on_molecules(study: RoadStudy) -> Results:
 
 def bounded(run: Run, count: int) -> Record:
     """From new samples of a policy: `log_z`, `upper` and `effective`, and J after quasi-rejection, a row per beta."""
-    task, seed = run.task, run.label["seed"] + BOUNDED_SEED
-    spec = {"bounded": store.key_of(task.spec), "samples": count, "seed": seed, "beta": BETAS,
-            "version": VERSIONS["evaluation"]}  # fmt: skip
+    task, c = run.task, run.label["c"]
+    spec = {"bounded": store.key_of(task.spec), "samples": count, "beta": BETAS, "version": VERSIONS["evaluation"]}
 
     def make() -> Made:
-        sample = evaluate(task.domain, run.policy(), task.prior.rnn(), count, seed, run.label["c"])[1]
-        target, rows = sample.log_p + sample.task_reward / run.label["c"], []
-        log_w = target - sample.log_pi
+        seed = run.label["seed"] + 10_000  # other samples than those of its measures
+        sample = evaluate(task.domain, run.policy(), task.prior.rnn(), count, seed, c)[1]
+        log_w, rows = sample.log_p + sample.task_reward / c - sample.log_pi, []
         log_z, weight, effective = importance(log_w)
         for beta in BETAS:
             # x is kept with probability min(1, w / (beta Z)), so that q(x) = min(beta Z pi, p exp(r / c)) / normaliser
             log_kept = np.minimum(0.0, log_w - log_z - math.log(beta))
             log_share = float(logsumexp(log_kept)) - math.log(count)
-            log_q = sample.log_pi + log_kept - log_share
-            share = np.exp(log_kept - log_kept.max())
-            rows.append(
-                {"beta": beta, "kept": math.exp(log_share), "objective": np.average(target - log_q, weights=share)}
-            )
+            objective = np.average(
+                log_w - log_kept + log_share, weights=np.exp(log_kept)
+            )  # E_q[ log p + r / c - log q ]
+            rows.append({"beta": beta, "kept": math.exp(log_share), "objective": objective})
         # E_p*[ log w ] = log Z + KL(p* || pi)
         return {"log_z": log_z, "upper": float(weight @ log_w), "effective": effective, "quasi": rows}, {}
 

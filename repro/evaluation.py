@@ -174,10 +174,10 @@ def smc(domain: Domain, prior: SequenceRNN, psi: SequenceRNN, c: float, count: i
         taken = (log_prior - values).gather(1, last.unsqueeze(1)).squeeze(1)
         earned = torch.from_numpy(rewards(domain, tokens.numpy())[:, step]) / c
         values, log_prior = proposing(last), judging(last).log_softmax(dim=1)
-        goes_on = going & (last != (-1 if domain.end is None else domain.end)) & (step + 1 < domain.horizon)
+        goes_on = (last != (-1 if domain.end is None else domain.end)) & (step + 1 < domain.horizon)
+        before, going = going, going & goes_on
         # log w += log p + r / c + V(s') - Psi, with V = 0 after the end
-        log_weight += (taken + earned + values.logsumexp(dim=1) * goes_on) * going
-        going = goes_on
+        log_weight += (taken + earned + values.logsumexp(dim=1) * going) * before
         share = log_weight.softmax(dim=0)
         if step + 1 == domain.horizon or share.square().sum() * count > 2:  # fewer than half would tell as much
             log_z += float(log_weight.logsumexp(dim=0)) - math.log(count)

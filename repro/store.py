@@ -168,8 +168,7 @@ def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, Sequ
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    # ten digits of each number, as what is shipped: a run read and a run made are the same; the spec stays as it is
-    long = json.dumps(numbers, default=python_number)
+    long = json.dumps(numbers, default=python_number)  # ten digits of each number are kept, but for the spec's
     short = json.loads(long, parse_float=lambda digits: float(f"{float(digits):.10g}"))
     text = json.dumps(short | digest | {"spec": numbers["spec"]}, sort_keys=True, default=python_number)
     record = Record(key_of(numbers["spec"]), json.loads(text), weights)

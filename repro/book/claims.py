@@ -38,13 +38,9 @@ SPECIAL: dict[str, Number] = {
     "above_uniform": lambda v: v("rl_only") - UNIFORM_NLL,
     "share_of_prior": lambda v: min(v("psi"), v("g")) / v("prior"),
     "near": lambda v: float(sum(v(road) <= 0.01 for road in ROAD_NAMES)),
-    "roads_reach": lambda v: float(
-        sum(
-            v(road, "objective") >= 11.8 and v(road, "valid") >= 0.97 and v(road, "unique_1k") >= 0.98
-            for road in ON_MOLECULES
-        )
-    ),
-}
+    "roads_reach": lambda v: float(sum(v(road, "objective") >= 11.8 and v(road, "valid") >= 0.97
+                                       and v(road, "unique_1k") >= 0.98 for road in ON_MOLECULES)),
+}  # fmt: skip
 
 
 def _number(words: str) -> Number:
