@@ -188,11 +188,11 @@ class RegressionSettings(PolicySettings):
     """What the paper's form and the authors' schedule share."""
 
     method: Method = "psi"  # paper: q, psi, g; rl_only is its baseline without the prior
-    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained with it, as in the authors' code
     c: Temperature = 0.5  # paper: temperature; task rewards are divided by it
     gamma: Share = 0.5  # paper: discount; on the authors' schedule the last event bootstraps like any other
     eta: Share = 0.01  # paper: rate of the target network's moving average
     clip: Positive = 5.0  # paper: gradient norm; each weight matrix on its own, as the authors' code
+    train_prior: bool = False  # paper: the prior is fixed; True: G's is trained with it, as in the authors' code
     epsilon_start: Share = 1.0  # authors' code: epsilon falls linearly from here
     epsilon_end: Share = 0.1  # authors' code
     evaluation_games: Count = 512  # ours (authors' code: 100)

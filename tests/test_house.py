@@ -12,7 +12,7 @@ from repro import ROOT
 
 # Data walk along these rooms; a module imports only what stands before its own bar, a package also itself.
 ORDER = """processes domain rnn | kl_control | settings | store | checkpoint | prior evaluation | tutor | path authors
-| roads exact | studies | music/ molecules/ | runs | experiments bench | fronts own_inputs | yours
+| roads exact | studies | music/ molecules/ | runs | experiments | bench fronts own_inputs | yours
 | book/paper | book/tables | book/rule book/plots | book/claims | book/verdicts | book/melodies book/molecules
 | book/report book/listening | pipeline"""
 PLACES = {name: rank for rank, names in enumerate(ORDER.split("|")) for name in names.split()}

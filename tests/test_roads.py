@@ -224,3 +224,6 @@ def test_every_road_has_the_best_of_its_settings() -> None:
     for name, settings in bench.TUNED.items():
         rate, second, value = means[name].idxmin()
         assert (settings.learning_rate, getattr(settings, second)) == (rate, value), name  # type: ignore[attr-defined]
+    on_molecules = pd.read_csv(ROOT / "results" / "roads_molecules_tuning.csv").set_index(["method", "rate"])
+    for name, rates in on_molecules["objective"].groupby("method"):
+        assert bench.ON_MOLECULES[str(name)].learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
