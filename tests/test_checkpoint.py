@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_again_and_again_is_the_run(tmp_path: Path, monkeyp
     while True:
         child = multiprocessing.get_context("fork").Process(target=finish)
         child.start()
-        child.join(generator.uniform(0.1, 0.6) * (1 + kills / 20))  # ever longer, or a busy machine gets nowhere
+        child.join(generator.uniform(0.02, 0.25) * (1 + kills / 20))  # ever longer, or a busy machine gets nowhere
         if not child.is_alive():
             break
         child.kill()

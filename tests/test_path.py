@@ -24,9 +24,9 @@ def learner(domain: Domain | None = None, cells: int = 4, **changes: object) -> 
 @pytest.mark.parametrize(("gamma", "trace"), [(1.0, 1.0), (0.5, 0.8)])
 def test_the_policy_learns_by_its_error_and_the_value_leaves_the_network_alone(gamma: float, trace: float) -> None:
     """Protects the loss: its gradient is -d grad(log pi), none of V's reaches it; what follows is discounted."""
-    run, again = (learner(clip=1e9, gamma=gamma, trace=trace) for _ in range(2))
+    run, again = (learner(clip=1e9, gamma=gamma, trace=trace, centre_rate=0.0) for _ in range(2))
     played = run.play()
-    run.centre, run.follow = 0.3, lambda totals: None  # type: ignore[method-assign]
+    run.centre = 0.3
     run.update(played, new=len(played["actions"]))
     taken = played["actions"].unsqueeze(-1)
     log_pi = again.policy(played["inputs"]).log_softmax(-1).gather(-1, taken).squeeze(-1)
