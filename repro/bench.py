@@ -15,7 +15,7 @@ from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.roads import RoadSettings
 from repro.runs import Results, Run, Task
-from repro.settings import PolicySettings, TutorSettings, changed
+from repro.settings import PolicySettings, TutorSettings, changed, need
 from repro.store import VERSIONS, Made, Record
 from repro.studies import MOLECULE_PATHS, ExactStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
@@ -122,7 +122,7 @@ _MOLECULES: dict[str, tuple[float, dict[str, Any]]] = {
     "reinvent": (1e-4, _MIXED), "reinforce_kl": (3e-4, _NEW), "reinforce_kl_loss": (1e-4, _NEW), "grpo": (1e-4, _NEW),
     "dpg": (3e-4, _NEW),
 }  # fmt: skip
-# Psi and G of Table 2 with the whole reward from the start, errors to the end of the path and full rates for longer
+# Psi and G of Table 2: the whole reward from the start, errors to the end, full rates for longer, the LSTM's threefold
 _STRAIGHT: dict[str, Any] = {"annealed": 0.0, "trace": 1.0, "held": 0.8, "learning_rate": 3e-4}
 _PATHS: dict[str, PolicySettings] = {name: replace(MOLECULE_PATHS[name], **_STRAIGHT) for name in ("psi", "g")}
 ON_MOLECULES = _PATHS | {
@@ -136,6 +136,7 @@ def on_molecules(study: RoadStudy) -> Results:
     molecules, seeds = MoleculeStudy(samples=study.samples), study.seeds[: study.long_seeds]
     steps = {"steps": study.long_steps, "evaluate_every": max(1, study.long_steps // 20)}
     settings = [changed(ON_MOLECULES[name], steps) for name in study.roads if name in ON_MOLECULES]
+    need(settings, f"roads is {', '.join(study.roads)}: on molecules it must be some of {', '.join(ON_MOLECULES)}")
     return experiments.molecule_runs(molecules, "roads_molecules", settings, seeds)
 
 
@@ -153,9 +154,8 @@ def bounded(run: Run, count: int) -> Record:
             # x is kept with probability min(1, w / (beta Z)), so that q(x) = min(beta Z pi, p exp(r / c)) / normaliser
             log_kept = np.minimum(0.0, log_w - log_z - math.log(beta))
             log_share = float(logsumexp(log_kept)) - math.log(count)
-            objective = np.average(
-                log_w - log_kept + log_share, weights=np.exp(log_kept)
-            )  # E_q[ log p + r / c - log q ]
+            # J = E_q[ log p + r / c - log q ]
+            objective = np.average(log_w - log_kept + log_share, weights=np.exp(log_kept))
             rows.append({"beta": beta, "kept": math.exp(log_share), "objective": objective})
         # E_p*[ log w ] = log Z + KL(p* || pi)
         return {"log_z": log_z, "upper": float(weight @ log_w), "effective": effective, "quasi": rows}, {}

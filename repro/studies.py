@@ -204,13 +204,13 @@ class ExactStudy(Study):
 
 @validated
 class RoadStudy(Sweep):
-    """All roads, on problems that are small enough to write out, on molecules and on melodies."""
+    """All roads, on problems that are small enough to write out, and those that can on molecules."""
 
     roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
     problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
     c: Temperatures = (0.5, 0.25, 1.0)
     steps: Count = 600  # six to twenty seconds of one core a run
-    long_steps: Count = 1_000  # of molecules and melodies: one to two minutes of one core a run
+    long_steps: Count = 1_000  # on molecules: one to two minutes of one core a run
     long_seeds: Count = 3  # how many of the seeds these have
     samples: Count = Field(10_000, ge=2)  # of a policy on them
     presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5, "long_steps": 2, "samples": 100},
