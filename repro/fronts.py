@@ -38,11 +38,10 @@ def melodies(study: FrontStudy) -> Results:
     # prior, form, method, and each combination of the rest
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         ("folk", "paper", "psi", ends, study.c, study.seeds),
-        ("folk", "path", "psi", ends[:1], study.c, first),
-        ("folk", "path", "psi", last, study.c, study.seeds),
-        *(("folk", "paper", method, last, few, study.seeds) for method in ("q", "g")),
+        ("folk", "path", "psi", ends, study.c, study.seeds),
+        *(("folk", "paper", method, ends, study.c, study.seeds) for method in ("q", "g")),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
-        ("folk", "paper", "psi", study.psi_gamma, few, first),
+        ("folk", "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first),
     ]
     spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
     windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
