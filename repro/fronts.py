@@ -34,12 +34,11 @@ def melodies(study: FrontStudy) -> Results:
     priors = {"folk": (experiments.note_rnn(study), study.tutor),
               "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
-    ends, last = study.gamma[:: max(1, len(study.gamma) - 1)], study.gamma[-1:]
+    ends = study.gamma[:: max(1, len(study.gamma) - 1)]
     # prior, form, method, and each combination of the rest
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
-        ("folk", "paper", "psi", ends, study.c, study.seeds),
+        *(("folk", "paper", method, ends, study.c, study.seeds) for method in ("psi", "q", "g")),
         ("folk", "path", "psi", ends, study.c, study.seeds),
-        *(("folk", "paper", method, ends, study.c, study.seeds) for method in ("q", "g")),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first),
     ]

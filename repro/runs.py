@@ -115,7 +115,7 @@ class Task:
         title, done = f"tuning by {learner.settings.method}", max(0, checkpoints.done - 1)  # step 0 makes none
         with processes.progress(learner.steps, title, done) as bar:
             tuned = train(learner, observe, self.row, lambda _: bar.update(), checkpoints)
-        numbers = {"curve": tuned.curve.to_dict("records"), "core_seconds": round(checkpoints.spent(), 1)}
+        numbers = {"curve": tuned.curve.to_dict("list"), "core_seconds": round(checkpoints.spent(), 1)}
         along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
         return numbers, {"": tuned.policy} | along
 
@@ -147,7 +147,7 @@ def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence
         return {
             "test": held_out_scores(Policy(rnn, rnn), test),
             "test_without_32": held_out_scores(Policy(rnn, rnn), test, skip=32),
-            "vocabulary": tokens, "curve": curve.to_dict("records"), "seconds": round(checkpoints.spent(), 1),
+            "vocabulary": tokens, "curve": curve.to_dict("list"), "seconds": round(checkpoints.spent(), 1),
             "precision": "bfloat16" if half(settings.precision) else "float32",
         }, {"": rnn}  # fmt: skip
 

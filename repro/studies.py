@@ -96,11 +96,11 @@ _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temp
 class FrontStudy(MusicStudy):
     """Melodies over temperatures and discounts: how much reward for how much KL. All values are ours."""
 
-    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # Psi from folk tunes is tuned at all of them
-    inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # all others at those of `c` that stand here
+    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # from folk tunes at both ends of gamma
+    inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # elsewhere: those of `c` that stand here
     gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library
     psi_gamma: Shares = (0.0, 0.8)  # Psi alone, from folk tunes, is tried at these too
-    seeds: Seeds = reported(3)  # from folk tunes at the last gamma, of Psi at the first too; others have one
+    seeds: Seeds = reported(3)  # from folk tunes at both ends of gamma; others have one
     melodies: Count = Field(5_000, ge=2)
     tutor: TutorSettings = TutorSettings(**_FRONT)
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3, **_FRONT)

@@ -76,7 +76,7 @@ class Yours:
         need(fits, f"the name is {name!r}: letters, digits and .,=+- make it")
         path = ROOT / OWN_RESULTS / "policies" / f"{name}.json"
         networks = {"": self.policy.network, "prior.": self.prior.rnn}
-        store.keep(path, {"spec": spec, "curve": self.curve.to_dict("records")}, networks)
+        store.keep(path, {"spec": spec, "curve": self.curve.to_dict("list")}, networks)
         return path
 
 

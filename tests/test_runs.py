@@ -125,5 +125,4 @@ def test_a_watched_run_is_the_run(settings: Any) -> None:
     """Protects comparisons: being asked for real sequences along the way changes neither weights nor curve."""
     seen, unseen = (runs.finish(Task(Coins(), prior(), settings, held_out=real))[0].numbers for real in (REAL, None))
     assert seen["weights_sha256"] == unseen["weights_sha256"]
-    for row, other in zip(seen["curve"], unseen["curve"], strict=True):
-        assert row.pop("held_out_nll") > 0 and repr(row) == repr(other)
+    assert min(seen["curve"].pop("held_out_nll")) > 0 and repr(seen["curve"]) == repr(unseen["curve"])
