@@ -39,6 +39,7 @@ def melodies(study: FrontStudy) -> Results:
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
         *(("folk", "paper", method, ends, study.c, study.seeds) for method in ("psi", "q", "g")),
         ("folk", "path", "psi", ends, study.c, study.seeds),
+        ("rebuilt", "paper", "psi", ends, few, study.seeds),
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
         ("folk", "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first),
     ]

@@ -100,7 +100,7 @@ class FrontStudy(MusicStudy):
     inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # elsewhere: those of `c` that stand here
     gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library
     psi_gamma: Shares = (0.0, 0.8)  # Psi alone, from folk tunes, is tried at these too
-    seeds: Seeds = reported(3)  # from folk tunes at both ends of gamma; others have one
+    seeds: Seeds = reported(3)  # at both ends of gamma from folk tunes, and Psi from the rebuilt; others have one
     melodies: Count = Field(5_000, ge=2)
     tutor: TutorSettings = TutorSettings(**_FRONT)
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3, **_FRONT)
