@@ -72,6 +72,7 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
         help="smoke, laptop (default) or paper")  # fmt: skip
     add("--only", action="append", metavar="NN", help="only those that start so: 02, or 01,02; may be repeated")
     add("--jobs", metavar="N", help="processes at a time (default: all cores)")
+    add("--scheduler", metavar="ADDRESS", help="the Dask scheduler whose workers make the runs (see INSTALL.md)")
     add("-p", dest="given", nargs=2, action="append", metavar=("NAME", "VALUE"),
         help="a parameter for every notebook that has it; may be repeated")  # fmt: skip
     add("--results", dest="given", action="append", type=lambda folder: ("results", folder), metavar="DIR",
@@ -264,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = {
         "REPRO_JOBS": options.jobs, "REPRO_FRESH_SINCE": options.fresh and repr(time.time()), "REPRO_NO_BARS": "1",
         "REPRO_PIPELINE": str(os.getpid()),  # kernels and workers end with this process
-        "REPRO_TRAIN_PRIORS": options.train_priors and "1",
+        "REPRO_TRAIN_PRIORS": options.train_priors and "1", "REPRO_SCHEDULER": options.scheduler,
         "PYTHONWARNINGS": "ignore:A worker stopped while some jobs were given",  # joblib starts another one
     }  # fmt: skip
     os.environ.update({name: value for name, value in asked.items() if value})

@@ -7,8 +7,8 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,9 +95,30 @@ def _watch(bar: Any, places: Sequence[Path], ended: threading.Event) -> None:
             bar.update(round(sum(float(place.read_text()) for place in places if place.exists()), 2) - bar.n)
 
 
+@contextmanager
+def _workers(address: str | None) -> Iterator[None]:
+    """Where work goes: to this machine's processes, or to the workers of the Dask scheduler at an address."""
+    if not address:
+        yield
+        return
+    try:
+        from distributed import Client
+
+        client = Client(address, timeout=10)
+    except (ImportError, OSError, ValueError) as error:
+        wanted = "the address of a running Dask scheduler (its package: pip install -e '.[cluster]')"
+        raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
+    with client, joblib.parallel_config("dask", client=client, wait_for_workers_timeout=10**6):  # a queue may be long
+        yield
+
+
 def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
-    """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one)."""
-    count = max(1, min(environment("REPRO_JOBS"), len(tasks)))
+    """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one).
+
+    With REPRO_SCHEDULER, the workers of that Dask scheduler take their place, however many they are.
+    """
+    address = os.environ.get("REPRO_SCHEDULER")
+    count = -1 if address else max(1, min(environment("REPRO_JOBS"), len(tasks)))
     with tempfile.TemporaryDirectory() as folder, progress(len(tasks), title) as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
         places, ended = [Path(folder) / str(place) for place in range(len(tasks))], threading.Event()
@@ -105,7 +126,8 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         watch.start()
         work = (joblib.delayed(_work)(function, *each) for each in zip(tasks, places, strict=True))
         try:
-            return joblib.Parallel(n_jobs=count)(work)
+            with _workers(address):
+                return joblib.Parallel(n_jobs=count, batch_size=1, pre_dispatch="all")(work)
         except KeyboardInterrupt:
             again = "interrupted: finished runs are kept; run the same cell or command again to go on"
             raise KeyboardInterrupt(again) from None

@@ -83,6 +83,19 @@ class Record:
         """The digest of the run's networks: what a run that starts from them depends on."""
         return self.numbers["weights_sha256"][:20]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process, which may be on another machine, a record goes with its networks."""
+        weights = self.weights.read_bytes() if isinstance(self.weights, Path) else self.weights
+        return _arrived, (self.key, self.numbers, weights)
+
+
+def _arrived(key: str, numbers: dict[str, Any], weights: bytes | None) -> Record:
+    """A record that came from another process, kept here as well if this machine does not have it."""
+    record = Record(key, numbers, weights)
+    if not named(numbers["spec"]):
+        return record
+    return find(key, weights is not None) or put(cache_folder() / "runs" / f"{key}.json", record)
+
 
 # numbers, and networks by prefix: "" for the policy or prior, and "prior." for one trained along
 Made = tuple[dict[str, Any], Mapping[str, SequenceRNN]]
@@ -163,20 +176,24 @@ def _read(path: Path, with_weights: bool) -> Record | None:
 
 
 def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:
-    """A made run as it will be read; its weights are written first, so that a record without them cannot arise."""
+    """A made run as it will be read, with ten digits of each number, and written if it has a path."""
     tensors = {prefix + name: tensor.detach().contiguous()
                for prefix, rnn in networks.items() for name, tensor in rnn.state_dict().items()}  # fmt: skip
     weights = save(tensors) if tensors else None
     digest = {"weights_sha256": hashlib.sha256(weights).hexdigest()} if weights else {}
-    long = json.dumps(numbers, default=python_number)  # ten digits of each number are kept, but for the spec's
+    long = json.dumps(numbers, default=python_number)  # the spec's numbers keep all digits
     short = json.loads(long, parse_float=lambda digits: float(f"{float(digits):.10g}"))
     text = json.dumps(short | digest | {"spec": numbers["spec"]}, sort_keys=True, default=python_number)
     record = Record(key_of(numbers["spec"]), json.loads(text), weights)
-    if path and weights:
-        write(path.with_suffix(".safetensors"), weights)
+    return put(path, record) if path else record
+
+
+def put(path: Path, record: Record) -> Record:
+    """A record written as PATH.json and PATH.safetensors; the weights first, so that none is there without them."""
+    if isinstance(record.weights, bytes):
+        write(path.with_suffix(".safetensors"), record.weights)
         record = dataclasses.replace(record, weights=path.with_suffix(".safetensors"))
-    if path:
-        write(path, (text + "\n").encode())
+    write(path, (json.dumps(record.numbers, sort_keys=True) + "\n").encode())
     return record
 
 

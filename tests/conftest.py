@@ -23,8 +23,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """A cache of its own for every test, and none of the variables that steer runs."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("REPRO_CACHE", str(folder))
-    for name in ("REPRO_JOBS", "REPRO_FRESH_SINCE", "REPRO_TRAIN_PRIORS", "REPRO_CHECKPOINT_SECONDS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("JOBS", "FRESH_SINCE", "TRAIN_PRIORS", "CHECKPOINT_SECONDS", "SCHEDULER"):
+        monkeypatch.delenv(f"REPRO_{name}", raising=False)
     return folder
 
 

@@ -1,5 +1,12 @@
 """From tasks to results on a tiny domain: what names a run, nothing made twice, frames that outsiders can rely on."""
 
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,3 +133,44 @@ def test_a_watched_run_is_the_run(settings: Any) -> None:
     seen, unseen = (runs.finish(Task(Coins(), prior(), settings, held_out=real))[0].numbers for real in (REAL, None))
     assert seen["weights_sha256"] == unseen["weights_sha256"]
     assert min(seen["curve"].pop("held_out_nll")) > 0 and repr(seen["curve"]) == repr(unseen["curve"])
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler's address and two workers, each with a cache of its own, as on other machines."""
+    address = "tcp://127.0.0.1:{}"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = address.format(port := free.getsockname()[1])
+    commands = [["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]]
+    commands += [["worker", address, "--no-nanny", "--no-dashboard", "--nthreads", "1"]] * 2
+    path, started = str(Path(__file__).parent), []
+    for number, (name, *options) in enumerate(commands):
+        environment = os.environ | {"REPRO_CACHE": str(folder / f"worker{number}"), "PYTHONPATH": path}
+        started.append(subprocess.Popen([sys.executable, "-m", "dask", name, *options], env=environment, cwd=folder))
+    try:
+        yield address, started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_workers_on_other_machines_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects runs sent to a cluster: with one of two workers killed on the way every run is here, once, the same."""
+    longer = [replace(settings, rounds=150, evaluate_every=150) for settings in (PAPER, replace(PAPER, method="g"))]
+    made = {}
+    with cluster(tmp_path) as (address, workers):
+        for where in ("", address):
+            (folder := tmp_path / f"own{len(made)}").mkdir()
+            monkeypatch.setenv("REPRO_CACHE", str(folder))
+            monkeypatch.setenv("REPRO_SCHEDULER", where)
+            wanted = tasks(Coins(), *longer, replace(PAPER, method="q"))
+            end = threading.Timer(1.5, workers[0].kill)
+            if where:
+                end.start()
+            results = runs.finish_all("tiny", wanted)
+            files = {path.name: path.read_bytes() for path in (folder / "runs").iterdir()}
+            weights = {name: content for name, content in files.items() if name.endswith("safetensors")}
+            made[where] = repr([run | {"core_seconds": 0} for run in results.numbers().values()]), weights, sorted(files)
+    assert made[""] == made[address] and workers[0].poll() is not None
