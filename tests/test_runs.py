@@ -172,5 +172,9 @@ def test_workers_on_other_machines_make_the_same_bytes(tmp_path: Path, monkeypat
             results = runs.finish_all("tiny", wanted)
             files = {path.name: path.read_bytes() for path in (folder / "runs").iterdir()}
             weights = {name: content for name, content in files.items() if name.endswith("safetensors")}
-            made[where] = repr([run | {"core_seconds": 0} for run in results.numbers().values()]), weights, sorted(files)
+            made[where] = (
+                repr([run | {"core_seconds": 0} for run in results.numbers().values()]),
+                weights,
+                sorted(files),
+            )
     assert made[""] == made[address] and workers[0].poll() is not None
