@@ -264,14 +264,11 @@ def of_smiles_rnn(study: MoleculeStudy) -> Results:
     return molecule_runs(study, "terminal", [], [])
 
 
-def terminal(study: MoleculeStudy) -> Results:
+def terminal(study: MoleculeStudy, fresh: bool = False) -> Results:
     """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form."""
-    return molecule_runs(study, "terminal", [study.tuning(method) for method in study.methods], study.seeds)
-
-
-def confirmed_terminal(study: MoleculeStudy) -> Results:
-    """The same on seeds that nobody had seen when the settings were chosen."""
-    return molecule_runs(study, "terminal_fresh", [study.tuning(method) for method in study.methods], study.fresh_seeds)
+    # `fresh`: on seeds that nobody had seen when the settings were chosen
+    name, seeds = ("terminal_fresh", study.fresh_seeds) if fresh else ("terminal", study.seeds)
+    return molecule_runs(study, name, [study.tuning(method) for method in study.methods], seeds)
 
 
 def terminal_over_c(study: MoleculeStudy) -> Results:
@@ -281,9 +278,10 @@ def terminal_over_c(study: MoleculeStudy) -> Results:
     return molecule_runs(study, "terminal_c", settings, study.seeds[:1])
 
 
-def terminal_paper_form(study: MoleculeStudy) -> Results:
+def terminal_paper_form(study: MoleculeStudy, fresh: bool = False) -> Results:
     """The same with the paper's own update."""
-    return molecule_runs(study, "terminal_plain", [replace(study.tutor, method=m) for m in study.methods], study.seeds)
+    name, seeds = ("terminal_plain_fresh", study.fresh_seeds) if fresh else ("terminal_plain", study.seeds)
+    return molecule_runs(study, name, [replace(study.tutor, method=method) for method in study.methods], seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:
