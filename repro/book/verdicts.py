@@ -98,12 +98,17 @@ def _distinct(metrics: Mapping[str, float]) -> float:
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
-    """Every tuned run of a long table that measured variety; entropy as a share of the prior's, alarm: `collapsed`."""
+    """Every tuned run of a long table that measured variety; entropy as a share of the prior's, alarm: `collapsed`.
+
+    ValueError: an experiment without its prior, against which nothing can be judged.
+    """
     tuned = table["method"] != "prior"
+    if alone := sorted(set(table[tuned]["experiment"]) - set(table[~tuned]["experiment"])):
+        raise ValueError(f"the prior of {', '.join(alone)} is missing: its runs cannot be judged")
     priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
     rows = []
     for (experiment, method, c, seed), measured in table[tuned].groupby([*RUN], sort=False):
-        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(experiment, {})
+        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors[experiment]
         if metrics.keys() & {"unique", "unique_10k", "entropy"}:
             entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)
             alarm = collapsed(metrics, of_prior, method)
