@@ -1,4 +1,7 @@
-"""The speeds: each row a fixed workload on one core, five times, the median.
+"""The speeds: each row a fixed workload, five times, the median; on one core, but for two processes at once.
+
+Beside the training loop stands `share`: its own matrix products per second, as a part of what the core does of nothing
+else, measured just before. The rest is element-wise work, sampling, rules, memory and Adam.
 
     python tests/benchmark.py            # prints the rows and writes results/benchmark.csv
     python tests/benchmark.py --repeats 1 --output -
@@ -14,15 +17,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pretty_midi
 import torch
 
-from repro import ROOT, evaluation, store
+from repro import ROOT, evaluation, experiments, store, studies
 from repro.kl_control import METHODS, Policy
 from repro.music import corpus, measures, rules
 from repro.music.domain import Music
+from repro.path import PathTutor
 from repro.rnn import SequenceRNN
 from repro.settings import TuneSettings, TutorSettings
 from repro.tutor import Tutor
@@ -31,7 +36,8 @@ COMMAND = "python tests/benchmark.py"
 CELLS = 100
 MELODIES = 100_000
 
-Row = tuple[str, float, str]  # what, value, unit
+Row = tuple[str, float, str, float]  # what, value, unit, share of the matrix-product rate (nan: not asked)
+NO_SHARE = float("nan")
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
@@ -45,17 +51,63 @@ def timed(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(seconds)
 
 
+def product_rate(size: int = 512) -> float:
+    """Floating-point operations per second of matrix products of float32, on this core, now."""
+    left, right = torch.ones(size, size), torch.ones(size, size)
+    return 20 * 2 * size**3 / timed(lambda: [left @ right for _ in range(20)], 5)
+
+
+def machine(repeats: int) -> Iterator[Row]:
+    """What the shares are shares of, once more at the beginning."""
+    yield "matrix product 512 x 512 x 512, float32", product_rate() / 1e9, "GFLOP/s", 1.0
+
+
+def needed(settings: TutorSettings, cells: int, events: int = 32, vocabulary: int = 38) -> float:
+    """Floating-point operations of the matrix products of one round of the training loop."""
+    once = 2 * cells * (4 * cells + vocabulary)  # one event of one network: LSTM (its input is looked up) and head
+    played = settings.games * events * 2 * once  # by the policy, judged by the prior
+    learned = settings.batch_episodes * events * 4 * once  # the target network, and thrice the policy for its gradient
+    return played + settings.gradient_steps * learned
+
+
+def loop_speed(method: str, games: int, cells: int, repeats: int, rounds: int) -> tuple[float, float]:
+    """Rounds per second of the whole training loop of music, and the share of the matrix-product rate."""
+    settings, rate = TutorSettings(method=method, games=games), product_rate()
+    tutor = Tutor(Music(), SequenceRNN(38, cells), settings, seed=0)
+    speed = rounds / timed(lambda: [tutor.step() for _ in range(rounds)], repeats)
+    return speed, speed * needed(settings, cells) / rate
+
+
 def music_loop(repeats: int, rounds: int = 20) -> Iterator[Row]:
     """The whole training loop of music: play, rules, prior, replay, gradient steps; as the default settings have it."""
-    domain, prior = Music(), SequenceRNN(38, CELLS)
+    given = TutorSettings()
     for method in ("psi", "q", "g", "rl_only"):
-        settings = TutorSettings(method=method)
-        tutor = Tutor(domain, prior, settings, seed=0)
-        seconds = timed(lambda tutor=tutor: [tutor.step() for _ in range(rounds)], repeats)  # type: ignore[misc]
-        steps = rounds * settings.games * domain.horizon
-        shape = f"music loop {method} B={settings.games} N={settings.batch_episodes} G={settings.gradient_steps}"
-        yield f"{shape}, environment steps/s", steps / seconds, "1/s"
-        yield f"{shape}, gradient steps/s", rounds * settings.gradient_steps / seconds, "1/s"
+        speed, share = loop_speed(method, given.games, CELLS, repeats, rounds)
+        shape = f"music loop {method} B={given.games} N={given.batch_episodes} G={given.gradient_steps}"
+        yield f"{shape}, environment steps/s", speed * given.games * 32, "1/s", share
+        yield f"{shape}, gradient steps/s", speed * given.gradient_steps, "1/s", share
+
+
+def growth(repeats: int, rounds: int = 20) -> Iterator[Row]:
+    """The same of Psi with more games in lockstep, larger networks, and in two processes at once."""
+    for games, cells in ((32, 100), (128, 100), (512, 100), (128, 256), (128, 512)):
+        speed, share = loop_speed("psi", games, cells, repeats, rounds)
+        yield f"psi, {games} games, {cells} cells, environment steps/s", speed * games * 32, "1/s", share
+    for count in (1, 2):
+        work = joblib.delayed(loop_speed)("psi", 128, 100, repeats, 5 * rounds)
+        speeds = [speed for speed, _ in joblib.Parallel(n_jobs=count)([work] * count)]
+        yield f"psi, processes at once: {count}, environment steps/s together", sum(speeds) * 128 * 32, "1/s", NO_SHARE
+
+
+def molecules(repeats: int, steps: int = 5) -> Iterator[Row]:
+    """A step of Psi on molecules: 16 new strings scored by RDKit, 24 remembered ones, one update of 512 cells."""
+    study = studies.study("laptop", "molecules")
+    domain = experiments.of_smiles_rnn(study).runs[0].task.domain
+    settings = study.tuning("psi")
+    tutor = PathTutor(domain, experiments.smiles_rnn(study)[0].rnn(), settings, seed=0)
+    seconds = timed(lambda: [tutor.step() for _ in range(steps)], repeats)
+    what = f"molecules, a step of psi, {settings.episodes} + {settings.replayed} strings"
+    yield what, 1000 * seconds / steps, "ms", NO_SHARE
 
 
 def music_measures(repeats: int) -> Iterator[Row]:
@@ -67,12 +119,13 @@ def music_measures(repeats: int) -> Iterator[Row]:
     def sample_and_measure() -> None:
         measures.rule_counts(evaluation.sampled(domain, alone, MELODIES, seed=0)[1])
 
-    yield "sample and measure 100,000 melodies (Table 1's rows)", timed(sample_and_measure, repeats), "s"
-    yield "measure 100,000 melodies (Table 1's rows)", timed(lambda: measures.rule_counts(melodies), repeats), "s"
+    yield "sample and measure 100,000 melodies (Table 1's rows)", timed(sample_and_measure, repeats), "s", NO_SHARE
+    seconds = timed(lambda: measures.rule_counts(melodies), repeats)
+    yield "measure 100,000 melodies (Table 1's rows)", seconds, "s", NO_SHARE
     seconds = timed(lambda: list(evaluation.along(domain, psi, prior, first, melodies, False)), repeats)
-    yield "log p, KL and entropy of 100,000 melodies", seconds, "s"
+    yield "log p, KL and entropy of 100,000 melodies", seconds, "s", NO_SHARE
     batch = np.random.default_rng(0).integers(38, size=(128, 32))
-    yield "rewards of 128 melodies", 1000 * timed(lambda: rules.total_reward(batch), 20 * repeats), "ms"
+    yield "rewards of 128 melodies", 1000 * timed(lambda: rules.total_reward(batch), 20 * repeats), "ms", NO_SHARE
 
 
 def song(numbers: np.random.Generator, bars: int = 64) -> pretty_midi.PrettyMIDI:
@@ -101,11 +154,8 @@ def midi_folder(repeats: int, files: int = 500) -> Iterator[Row]:
         for number in range(files):
             song(numbers).write(f"{folder}/{number}.mid")
         settings = TuneSettings(midi_folder=folder)
-        yield (
-            f"convert {files} MIDI files of 64 bars and 1,664 notes",
-            timed(lambda: corpus.read(settings), repeats),
-            "s",
-        )
+        seconds = timed(lambda: corpus.read(settings), repeats)
+        yield f"convert {files} MIDI files of 64 bars and 1,664 notes", seconds, "s", NO_SHARE
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,13 +168,13 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--repeats is {options.repeats}: it must be at least 1")
     torch.set_num_threads(1)
     rows = []
-    for workload in (music_loop, music_measures, midi_folder):
-        for what, value, unit in workload(options.repeats):
-            print(f"{what:70} {value:12,.2f} {unit}", flush=True)
-            rows.append((what, float(f"{value:.4g}"), unit, 1, COMMAND))
+    for workload in (machine, music_loop, growth, molecules, music_measures, midi_folder):
+        for what, value, unit, share in workload(options.repeats):
+            print(f"{what:70} {value:12,.2f} {unit:8}", "" if np.isnan(share) else f"{share:.0%}", flush=True)
+            rows.append((what, float(f"{value:.4g}"), unit, round(share, 3), COMMAND))
     if options.output != "-":
         buffer = io.StringIO()
-        frame = pd.DataFrame(rows, columns=["what", "value", "unit", "cores", "command"])
+        frame = pd.DataFrame(rows, columns=["what", "value", "unit", "share", "command"])
         frame.to_csv(buffer, index=False, lineterminator="\n")
         store.write(Path(options.output), buffer.getvalue().encode())
 

@@ -13,7 +13,9 @@ from repro import ROOT
 def test_the_command_writes_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects `python tests/benchmark.py` and the committed file: the same rows in the same order, all above zero."""
     monkeypatch.setattr(benchmark, "MELODIES", 20)
-    monkeypatch.setattr(benchmark, "music_loop", partial(benchmark.music_loop, rounds=1))
+    for name in ("music_loop", "growth"):
+        monkeypatch.setattr(benchmark, name, partial(getattr(benchmark, name), rounds=1))
+    monkeypatch.setattr(benchmark, "molecules", partial(benchmark.molecules, steps=1))
     monkeypatch.setattr(benchmark, "midi_folder", partial(benchmark.midi_folder, files=4))
     benchmark.main(["--repeats", "1", "--output", str(tmp_path / "speeds.csv")])
     measured, committed = pd.read_csv(tmp_path / "speeds.csv"), pd.read_csv(ROOT / "results" / "benchmark.csv")
