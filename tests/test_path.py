@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from small import Bandit, Broken, Ending
 
+from repro import experiments, studies
 from repro.domain import Domain
 from repro.kl_control import path_errors
 from repro.path import MOST, Memory, PathSettings, PathTutor
@@ -141,3 +146,26 @@ def test_chances_follow_the_weights() -> None:
     assert len(plain.draw(4)) == 0
     plain.add(episodes([1, 1, 1]), np.array([0.0, 9.0, -9.0]))
     assert sorted(plain.draw(8).tolist()) == [0, 1, 2]
+
+
+@pytest.mark.long
+def test_half_an_hour_of_training_on_molecules_grows_nothing() -> None:
+    """Protects long runs: from the fifth minute on memory stays within 5 %, steps per second of the core within 10 %,
+    and no file is left open.
+    """
+    study = studies.study("laptop", "molecules")
+    domain, prior = experiments.of_smiles_rnn(study).runs[0].task.domain, experiments.smiles_rnn(study)[0].rnn()
+    run, seen = PathTutor(domain, prior, replace(study.tuning("psi"), steps=10**6), seed=0), []
+    began, page = time.monotonic(), os.sysconf("SC_PAGESIZE")
+    while (minute := len(seen)) < 30:
+        steps, spent = 0, time.process_time()
+        while time.monotonic() < began + 60 * (minute + 1):
+            run.step()
+            steps += 1
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page / 1e6
+        seen.append((resident, steps / (time.process_time() - spent), len(os.listdir("/proc/self/fd"))))
+        told = "{:.0f} MB, {:.2f} steps per core-second, {} open files".format(*seen[-1])
+        print(f"minute {minute + 1}: {told}", flush=True)
+    memory, speed, files = np.array(seen[5:]).T
+    assert memory.max() / memory.min() < 1.05 and np.ptp(files) == 0
+    assert speed[-10:].mean() / speed[:10].mean() == pytest.approx(1, abs=0.1)
