@@ -1,4 +1,4 @@
-"""Figures of molecules: strings scored, picked, drawn with captions, compared by density and by RDKit's refusals."""
+"""Figures of molecules: strings scored, picked, drawn with captions, and compared by density."""
 
 import io
 from collections.abc import Iterable
@@ -13,26 +13,18 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from scipy.stats import gaussian_kde
 
 from repro.book.paper import MOLECULE_NAMES
-from repro.book.plots import Panel, bars, legend, look_of, new_figure, present, styled
+from repro.book.plots import legend, look_of, new_figure, present, styled
 from repro.molecules import scores
 from repro.molecules.domain import terminal_parts
 from repro.settings import RewardWeights
 
-KINDS = {  # how RDKit's reasons begin, and what readers see; others keep RDKit's words
-    r"^Can't kekulize.*": "aromatic ring cannot be kekulized",
-    r"^Explicit valence.*": "atom with too many bonds",
-    r"^ring closure.*": "ring closed between bonded atoms",
-    r"^duplicated ring closure.*": "ring closed onto its own atom",
-    r"^non-ring atom.*": "aromatic atom outside a ring",
-    r"\d+": "N",
-}
 SCORES = {"logp": "logP (base-10 logarithm)", "qed": "QED (0 to 1)", "sa": "SA score (1 easy, 10 hard)",
           "length": "characters"}  # fmt: skip
 
 
-def scored(method: str, smiles: Iterable[str], seed: int = 0) -> pd.DataFrame:
-    """The strings that a model wrote, one row each: method, seed, smiles and the columns of `scores.score`."""
-    frame = pd.DataFrame({"method": method, "seed": seed, "smiles": list(smiles)})
+def scored(method: str, smiles: Iterable[str]) -> pd.DataFrame:
+    """The strings that a model wrote, one row each: method, smiles and the columns of `scores.score`."""
+    frame = pd.DataFrame({"method": method, "smiles": list(smiles)})
     distinct = frame["smiles"].drop_duplicates().to_numpy()
     return frame.join(scores.score(distinct).set_index(distinct), on="smiles")
 
@@ -63,19 +55,6 @@ def grid(rows: pd.DataFrame, columns: int = 4) -> Figure:
         ax.imshow(plt.imread(io.BytesIO(drawing.GetDrawingText())), interpolation="antialiased")
         ax.set_title(caption, y=-0.24, fontsize=11)
     return figure
-
-
-def refused(frame: pd.DataFrame, most: int = 6) -> Figure:
-    """Why RDKit refuses strings of `scored`, as shares of all of them, means over seeds; rare reasons are "other"."""
-    shares = frame.assign(reason=frame["reason"].replace(KINDS, regex=True)).groupby(["method", "seed"], sort=False)
-    table = shares["reason"].value_counts(normalize=True).unstack(fill_value=0.0).drop(columns="", errors="ignore")
-    means = table.mean().round(9).sort_index().sort_values(ascending=False, kind="stable")  # ties by name
-    kept, rest = table[means.index[:most]], table[means.index[most:]]
-    if rest.shape[1]:
-        kept = kept.assign(other=rest.sum(axis=1))
-    rows = (100 * kept).melt(ignore_index=False, var_name="reason", value_name="share").reset_index()
-    panel = Panel(rows, "share", "reason", "share of all sampled strings (%)", "")
-    return bars([panel], MOLECULE_NAMES, 0.6 + 0.62 * kept.shape[1])
 
 
 @styled()

@@ -90,6 +90,17 @@ class Row(NamedTuple):
         return value + " %" * self.fraction + ("" if math.isnan(low) else f" [{', '.join(ends)}]")
 
 
+def number(value: float, unit: str = "") -> str:
+    """One value as text: percent or points with the decimals that it needs, or three significant digits."""
+    if not unit:
+        # "#" keeps trailing zeros, which are digits too: 1.80; from 100 on it would leave a point behind the last
+        whole = float(value).is_integer()
+        return f"{value:g}" if whole else f"{value:.3g}" if abs(value) >= 100 else f"{value:#.3g}"
+    percent = abs(100 * value)
+    decimals = 1 if percent == 0 or percent >= 1 else 2 if percent >= 0.01 else 4
+    return f"{100 * value:.{decimals}f} {unit}"
+
+
 _ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text(encoding="utf-8"))
 MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
 MUSIC_ROWS |= {metric: Row(**fields) for metric, fields in _ROWS["music"].items()}

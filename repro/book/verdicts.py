@@ -1,4 +1,4 @@
-"""The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
+"""The ledger of all verdicts, which come from `repro.book.claims`; how people read it; an alarm for collapsed runs."""
 
 import html
 import io
@@ -15,9 +15,9 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from repro import store
-from repro.book.claims import CLAIMS
+from repro.book.claims import CLAIMS, LEDGER, ORDER, judge
 from repro.book.paper import METHOD_NAMES, methods_in
-from repro.book.rule import LEDGER, ORDER, judge, number
+from repro.book.tables import number
 
 HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(loader=HERE, autoescape=True, trim_blocks=True, lstrip_blocks=True)
