@@ -1,8 +1,4 @@
-"""The claims, read from `claims.toml`, with the numbers of ours that are more than a difference between methods.
-
-Music is judged from tunes as notated and from the rebuilt corpus, molecules in the path-consistent form and some in the
-paper's; exact problems are enumerated. Rows with the source "ours" are in no paper.
-"""
+"""The claims, read from `claims.toml`, with the numbers of ours that are more than a difference between methods."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The ledger of all verdicts, which come from `repro.book.rule`; how people read it; an alarm for collapsed runs."""
+"""The ledger: all verdicts of `repro.book.rule`, and how people read them; an alarm for collapsed runs."""
 
 import html
 import io
