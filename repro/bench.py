@@ -1,4 +1,4 @@
-"""Methods and roads beside one another: where the optimum is known, on the problems of `repro.exact`, and where not."""
+"""All methods and roads compared: on the problems of `repro.exact`, whose optimum is known, and on molecules."""
 
 import math
 from dataclasses import replace

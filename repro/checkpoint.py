@@ -1,9 +1,8 @@
-"""Where an interrupted run goes on: all that changes as it learns, kept about once per minute of wall time.
+"""Checkpoints, from which an interrupted run goes on: all that changes as it learns, about once per minute.
 
 A checkpoint is one safetensors file in `checkpoints/` of the cache: tensors by number, and in its metadata JSON that
 says what each of them is. Its name holds the run's key, a digest of this code, the steps made and the start of its
-sha256. A run keeps its latest two; `store.finished` removes them. Writing one removes all that nobody touched for 30
-days.
+sha256. A run keeps its latest two; `store.finished` removes them. Writing one removes those untouched for 30 days.
 """
 
 import hashlib
@@ -121,7 +120,7 @@ def _read(path: Path) -> Any:
 
 
 def _put_back(into: Any, kept: Any) -> Any:
-    """What was kept; what others hold too is filled in its place: networks, what is learned, random states, lists."""
+    """What was kept. Objects that others hold too (networks, parameters, random states, lists) are filled in place."""
     if isinstance(into, nn.Module):
         into.load_state_dict(kept)
     elif isinstance(into, Optimizer):

@@ -2,8 +2,8 @@
 
 All prefixes that have not ended form a tree. With A tokens that go on, level t has A^t of them in lexicographic order:
 the child of prefix i by token a is prefix A i + a of level t + 1. A `Table` (values, policies, rewards, priors) holds
-one number for every prefix and next token; log pi(x) = sum_t log pi(a_t|s_t) is a sum along a path. Two domains in the
-likeness of the paper's: `BRACKETS`, 3,280 strings that may end early, as molecules do, and `TONES`, 15,625 melodies. On
+one number for every prefix and next token; log pi(x) = sum_t log pi(a_t|s_t) is a sum along a path. Two domains
+resemble the paper's: `BRACKETS`, 3,280 strings that may end early, as molecules do, and `TONES`, 15,625 melodies. On
 `DAYS`, 111,111 strings, four tokens have to be right before anything is paid.
 """
 

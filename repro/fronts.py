@@ -1,4 +1,4 @@
-"""How much reward for how much KL: policies over temperatures and discounts, beside what costs no training."""
+"""How much reward for how much KL: policies over temperatures and discounts, beside methods that train nothing."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ def at_gamma(results: Results, gamma: float) -> Results:
 def untrained(
     of: Task, seeds: Sequence[int], pool: int, temperatures: Sequence[float] = (), colder: Sequence[float] = ()
 ) -> Record:
-    """What costs no training: best-of-n, importance resampling at c, the prior `colder`; `of` is the prior's task."""
+    """Without training: best-of-n, importance resampling at c, the prior `colder`; `of` is the prior's task."""
     # `pool` sequences per seed stand for the prior, so that n goes to a tenth of them; numbers are `rows`: method, n, c
     # or temperature, seed, and the measures; KL per note where all end at one time
     spec = {"untrained": of.prior.weights_digest, "version": VERSIONS["evaluation"], "domain": of.domain.spec(),

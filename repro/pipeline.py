@@ -1,6 +1,6 @@
-"""Runs the notebooks in order, through papermill: `bash run_all.sh` ends here. Their copies tell nobody's machine.
+"""Runs the notebooks in order, through papermill: `bash run_all.sh` ends here. Executed copies name no machine.
 
-Exit codes: 0 all ran, 1 some failed (the others ran still), 2 bad input and nothing was run, 130 interrupted. Only the
+Exit codes: 0 all ran, 1 some failed (all others ran), 2 bad input (nothing ran), 130 interrupted. Only the
 standard library is imported at the top: run_all.sh has the options checked before anything is installed.
 """
 

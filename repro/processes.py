@@ -1,4 +1,4 @@
-"""Many runs at once, how far they are, and that none outlives its pipeline."""
+"""Many runs at once, with their progress; no process outlives its pipeline."""
 
 import io
 import os
@@ -60,7 +60,7 @@ def progress(total: int, title: str, done: int = 0) -> Any:
 
 
 class _Told(std.tqdm):
-    """The bar of a run of `many`: once per second it writes into a file how much is done, and never ends the run."""
+    """The bar of one run of `many`: once per second it writes its progress into a file; an error there ends no run."""
 
     def __init__(self, total: int, place: Path, done: int) -> None:
         self.place = place

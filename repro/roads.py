@@ -1,4 +1,4 @@
-"""Other roads: what tuning by KL is called since, each a loss on whole sequences, on the shared loop.
+"""Roads: other methods that tune with a KL, each a loss on whole sequences, on the shared training loop.
 
 With S = log pi(x), P = log p(x) of the whole sequence and R its reward divided by c, the optimum is log p* = P + R -
 log Z. Five roads ask for S = log p* in squares and differ in where log Z comes from:
@@ -11,9 +11,9 @@ log Z. Five roads ask for S = log p* in squares and differ in where log Z comes 
     a2po               log E_p[exp R], from sequences of the prior: optimal advantages (2505.20686)
     reinvent           none, log Z = 0 (Olivecrona et al. 2017, 1704.07555; DAP of REINVENT 4)
 
-On new sequences E[grad S] = 0: log Z is but a baseline there, and all five follow grad KL(pi || p*), tbrm with a term
-through V(s_0). What sets squares apart is that they may be taken on old sequences. Two more follow the gradient of a KL
-to p*, and two do not and end elsewhere:
+On new sequences E[grad S] = 0: log Z is only a baseline there, and all five follow grad KL(pi || p*), tbrm with a term
+through V(s_0). Unlike the others, squares can also be taken on old sequences. Two more follow the gradient of a KL to
+p*; the last two do not, and end elsewhere:
 
     reinforce_kl       KL(pi || p*): policy gradient of R - (S - P), the others as baseline (RLOO, 2402.14740)
     dpg                KL(p* || pi): samples weighted by p exp(R) / pi (Khalifa et al. 2021, 2012.11635)
@@ -69,7 +69,7 @@ def reinforce_kl(batch: Batch) -> Tensor:
 
 
 def reinforce_kl_loss(batch: Batch) -> Tensor:
-    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: it holds nothing (2506.09477)."""
+    """- mean A S + mean k1, A from R alone, k1 = S - P. E_pi[grad k1] = 0: no pull to p (2506.09477)."""
     # 1/2 (S - P)^2 in its place would hold exactly (2510.01555)
     log_pi = batch.log_pi.sum(dim=1)
     return -(advantage(batch.earned) * log_pi).mean() + (log_pi - batch.log_p.sum(dim=1)).mean()

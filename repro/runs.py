@@ -1,4 +1,4 @@
-"""From a task to its finished run: a policy, tuned from a prior, what its samples measure, and frames of many."""
+"""From a task to its finished run: a policy tuned from a prior, and measures of its samples; many runs as frames."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -172,7 +172,7 @@ class PriorSettings:
 
 
 class PolicySettings:
-    """What the settings of every policy's training have."""
+    """What the training of every policy needs."""
 
     method: str
     c: float

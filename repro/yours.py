@@ -1,4 +1,4 @@
-"""Yours in ten lines: a prior and a reward in, a tuned policy out, compared with where it came from."""
+"""Your own tuning in ten lines: a prior and a reward in, a tuned policy out, compared with its prior."""
 
 import dataclasses
 import re
@@ -96,7 +96,7 @@ def sample(
 
 def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = None, steps: int | None = None,
          seed: int = 0, form: Literal["path", "paper"] = "path", **settings: Any) -> Yours:  # fmt: skip
-    """Tunes the prior towards the domain's reward by KL-control; `c` divides the reward: the smaller, the further away.
+    """Tunes the prior towards the domain's reward by KL-control; `c` divides the reward: a smaller c goes further.
 
     `method` is one of the paper's (q, psi, g, rl_only), or of notebook 10: tb, tb_var, tbrm, a2po, reinvent,
     reinforce_kl, reinforce_kl_loss, grpo, dpg. `form`, of the paper's, is "path" (path-consistent, stable on long

@@ -1,4 +1,4 @@
-"""What tells: published numbers, tables, claims and their verdicts, figures and the report."""
+"""The part that reports: published numbers, tables, claims and their verdicts, figures and the report."""
 
 from importlib import import_module
 from types import ModuleType

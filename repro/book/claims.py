@@ -3,7 +3,7 @@
 The rule leads from a claim and a table of results to one entry of the ledger. *Reproduced*: three seeds or more, the
 number of every one passes the threshold, and so does the 95 % interval of their mean. *Partly*: more than half of the
 seeds pass; the verdict says what is missing. *Size* is a question of its own: whether the paper's number lies where one
-further seed of ours would.
+further seed of ours would lie.
 
 Music is judged from tunes as notated and from the rebuilt corpus, molecules in the path-consistent form and some in the
 paper's; exact problems are enumerated. Rows with the source "ours" are in no paper.
@@ -171,12 +171,12 @@ def measured(claim: Claim, table: pd.DataFrame, main_c: float, instead: str = ""
     other_c = claim.second_c or main_c
     seeds = {0} if claim.fitted else tuned_at(main_c) & tuned_at(other_c)  # fitted: about the prior, which has seed 0
     if not seeds:
-        raise KeyError(f"any tuned model was not run at c = {other_c:g}")
+        raise KeyError(f"no tuned model was run at c = {other_c:g}")
     return [claim.number(partial(of, seed)) for seed in sorted(seeds)], asked
 
 
 def _passes_too(claim: Claim, table: pd.DataFrame, c: float, asked: set[str]) -> list[str]:
-    """Who would pass in every seed in the place of Q, Psi and G: the untuned prior, RL only."""
+    """Who else would pass in every seed, put in the place of Q, Psi and G: the untuned prior, RL only."""
     if claim.of_rl_only or asked.isdisjoint(KL_CONTROL):
         return []  # a sentence about others
     found = []

@@ -1,7 +1,7 @@
 """The listening study: a page of blinded pairs that stands alone, and the ratings that come back from it.
 
 Every pair of models is heard equally often, and over two sheets each side of it. A rater hears one sheet, chosen by a
-checksum of the rater's code. Which clip is whose stands nowhere: it is recomputed from the seed.
+checksum of the rater's code. No file says which clip is whose: it is recomputed from the seed.
 """
 
 import base64

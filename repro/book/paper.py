@@ -36,5 +36,5 @@ def methods_in(values: Iterable[str]) -> list[str]:
 
 
 def method_name(method: str, names: dict[str, str] | None = None) -> str:
-    """What readers see: names goes before METHOD_NAMES; a method in neither keeps its own name."""
+    """A method's name for readers: that in names, else that in METHOD_NAMES, else its own."""
     return (METHOD_NAMES | (names or {})).get(method, method)

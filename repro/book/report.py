@@ -39,6 +39,8 @@ TABLE_NOTE = "Ours, means over seeds with the 95 % interval; in italics, the pap
 REFERENCE = ROOT / "results" / "laptop"  # the results of which README.md speaks
 NOT_LEAD = re.compile(r"\A(?:.*\n\n)?(?:[#|$*-].*)?", re.DOTALL)  # all but the last paragraph, if it is plain prose
 NOT_CAPTION = re.compile(r"\A(?!\*[^*\s]).*|\n\n.*", re.DOTALL)  # all but the first, if it begins in italics
+ASKED = "What is asked"  # no heading for figures: they answer
+NAMED = re.compile(r"(?<!\[)`(\d\d_\w+)`")  # a notebook by its name, which is no link yet
 SEEN = r"^## What we see.*\n([^\0]+?)(?=\n## |\n\0|\Z)"  # to the end of its cell
 WIDTH = 1904  # pixels of a figure: twice the column of the page, so that it is sharp on fine displays
 
@@ -61,7 +63,7 @@ def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
 
 
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
-    """Writes figures/NAME.svg (places to .01 point) and .png (256 colours), and returns the latter for the notebook."""
+    """Writes figures/NAME.svg (coordinates to .01 point) and .png (256 colours); returns the latter, to be shown."""
     source = f"figures/{name}, settings and commit in {INDEX}"
     svg, drawn, png, text = io.StringIO(), io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same ids every time, text as text
@@ -74,7 +76,10 @@ def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(png, "PNG", optimize=True, pnginfo=text)
     write_file(results, f"figures/{name}.png", png.getvalue())
-    return Shown(png.getvalue(), width=round(100 * figure.get_figwidth()))  # points: about half as wide as its pixels
+    panels = (", ".join(filter(None, (ax.get_title(), ax.get_ylabel(), ax.get_xlabel()))) for ax in figure.axes)
+    alt = "; ".join(dict.fromkeys(" ".join(panel.split()) for panel in panels if panel))
+    width = round(100 * figure.get_figwidth())  # points: about half as wide as its pixels
+    return Shown(png.getvalue(), width=width, alt=alt)  # alt: title and axes of each panel
 
 
 def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -84,10 +89,7 @@ def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def write_runs(results: Path, *experiments: Results, **records: Sequence[store.Record]) -> Path:
-    """Writes the numbers of all runs by key into runs.json, so that a clone trains nothing; runs of others are kept.
-
-    `records` are finished runs that stand in no Results, by the name of their experiment.
-    """
+    """Writes the numbers of all runs (of `records`: in no Results) by key into runs.json; runs of others are kept."""
     runs, made = verdicts.read_runs(results), {experiment.name: experiment.numbers() for experiment in experiments}
     made |= {name: {record.key: record.numbers for record in finished} for name, finished in records.items()}
     for name, ours in made.items():
@@ -151,6 +153,7 @@ def write_page(results: Path) -> Path:
         lines += ["", f"## {title}", "", table]
     store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
+    markdown = mistune.create_markdown(escape=True, plugins=["table"])
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
         name=results.name,
         counts=verdicts.counts(rows) if rows else "",
@@ -160,7 +163,7 @@ def write_page(results: Path) -> Path:
         tables=shown,
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         index=INDEX if (results / INDEX).exists() else "",
-        markdown=mistune.create_markdown(escape=True, plugins=["table"]),
+        markdown=lambda text: markdown(NAMED.sub(r"[`\1`](#\1)", text)),  # a notebook has its chapter on the page
     )
     store.write(results / "report.html", text.encode())
     return results / "report.html"
@@ -172,6 +175,7 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
         return {}
     text = verdicts.with_numbers((ROOT / "README.md").read_text(encoding="utf-8"), rows)
     text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
+    text = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](#\1)", text.replace("[`report.html`](report.html)", "this page"))
     parts = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)
     rows_of = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
                for row in re.findall(r"^\|.*$", parts[0][3] if parts else "", re.MULTILINE)]  # fmt: skip
@@ -185,37 +189,40 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
 
 
 def chapter(path: Path) -> dict[str, Any]:
-    """An executed notebook for the page: title, link, made (commit, parameters), seen, shown; or that it is damaged.
+    """An executed notebook for the page: name, title, link, made (commit, parameters), seen, shown; or its damage.
 
     `seen`: what stands under "What we see". `shown`: each figure and sound once, with kind (png or wav), data (base64),
-    heading and last sentence above (`lead`), caption below.
+    alt (of a sound its name), heading and last paragraph above (`lead`), caption below.
     """
-    link = f"notebooks/{quote(path.name)}"
+    told = {"name": path.stem, "link": f"notebooks/{quote(path.name)}", "made": "", "seen": "", "shown": []}
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)
     except Exception:  # of a damaged file nbformat raises whatever it meets
-        return {"title": f"{path.stem} is damaged and was left out", "link": link, "made": "", "seen": "", "shown": []}
+        return told | {"title": f"{path.stem} is damaged and was left out"}
     cells = notebook.cells
     prose = ["".join(cell["source"]) if cell["cell_type"] == "markdown" else "" for cell in cells]
     # the last cell of a good copy tells how it was made; its links lead out of notebooks/, where the page lies
     made = prose.pop().replace("](../", "](") if cells and cells[-1].get("id") == "provenance" else ""
     title, seen = (re.findall(each, "\n\0\n".join(prose), re.MULTILINE) for each in (r"^# (.+)$", SEEN))
-    heading, lead = "", ""
+    heading, lead, name = "", "", ""
     shown: dict[str, dict[str, str]] = {}  # by content, for a notebook may show a figure twice
     for cell, text, below in zip(cells, prose, [*prose[1:], ""], strict=False):
         outputs = cell.get("outputs", ())
-        heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1]
+        heading = (re.findall(r"^##+ (.+)$", text, re.MULTILINE) or [heading])[-1].replace(ASKED, "")
         lead = NOT_LEAD.sub("", text) if text else lead
-        for data in (output.get("data", {}) for output in outputs):
+        for output in outputs:
+            data = output.get("data", {})
+            name = "".join(data.get("text/markdown", "")).strip("*") or name  # a sound may have its name above it
             sound = SOUND.search("".join(data.get("text/html", "")))
             content = sound[1] if sound else "".join(data.get("image/png", "")).replace("\n", "")
             if content and content not in shown:
-                told = {"heading": heading, "lead": lead, "caption": NOT_CAPTION.sub("", below)}
-                shown[content] = {"kind": "wav" if sound else "png", "data": content} | told
-        lead = "" if outputs else lead
-    return {"title": "".join(title[:1]) or path.stem, "link": link, "made": made, "seen": "".join(seen[:1]),
-            "shown": list(shown.values())}  # fmt: skip
+                alt = name if sound else output["metadata"].get("image/png", {}).get("alt", "")
+                shown[content] = {"kind": "wav" if sound else "png", "data": content, "alt": alt, "heading": heading,
+                                  "lead": lead, "caption": NOT_CAPTION.sub("", below)}  # fmt: skip
+        lead, name = ("", "") if outputs else (lead, name)
+    return told | {"title": "".join(title[:1]) or path.stem, "made": made, "seen": "".join(seen[:1]),
+                   "shown": list(shown.values())}  # fmt: skip
 
 
 def finding(path: Path) -> str:

@@ -27,7 +27,7 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
     if not np.isfinite(limits).all() or not half > 0:  # equal values, or a single one, whose bounds are NaN
         return mean, mean - half, mean + half
     if not limits[0] < mean < limits[1]:
-        raise ValueError(f"the mean {mean:g} of values that differ lies between {limits[0]:g} and {limits[1]:g}")
+        raise ValueError(f"the mean is {mean:g}: if values differ, it lies between {limits[0]:g} and {limits[1]:g}")
     width = limits[1] - limits[0]
     share = (mean - limits[0]) / width
     step = half / width / (share * (1 - share))  # the slope of the logit carries the half width over
@@ -36,10 +36,10 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
 
 
 def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:
-    """The mean of runs and where a further one would lie, if of shares, measured on so many trials; NaN for one run."""
+    """The mean of runs and where a further one would lie; shares are measured on `trials` each. NaN for one run."""
     sample = _checked(values)
     if trials is not None and (trials < 1 or sample.min() < 0 or sample.max() > 1):
-        raise ValueError(f"{trials} trials: there is at least one, and they are of shares, which lie in [0, 1]")
+        raise ValueError(f"{trials} trials: give at least one, and values that are shares, which lie in [0, 1]")
     mean, n = float(sample.mean()), sample.size
     noise = 0.0 if trials is None else mean * (1 - mean) / trials  # b, of measuring: known, only runs are estimated
     spread = sample.var(ddof=1) * (1 + 1 / n) if n > 1 else np.nan  # a, of a new observation

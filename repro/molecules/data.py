@@ -59,7 +59,7 @@ OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
 
 
 class CorpusError(RuntimeError):
-    """Molecules cannot be had; the sentence says what to do."""
+    """Molecules are not available; the message says what to do."""
 
 
 def split(smiles: str, tokeniser: str) -> list[str]:
@@ -223,7 +223,7 @@ def _content(settings: MoleculeSettings) -> tuple[Path, bytes]:
 
 
 def _text(path: Path, content: bytes) -> str:
-    """The text of a file; bytes that are no UTF-8 stand in names, and any letter will do for them."""
+    """The text of a file; bytes that are not UTF-8 occur only in names, where any letter will do."""
     coding = json.detect_encoding(content)  # by a byte order mark, or by where zeros stand among the first bytes
     try:
         text = content.decode(coding, errors="strict" if coding.startswith("utf-8") else "replace")

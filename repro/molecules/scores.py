@@ -1,4 +1,4 @@
-"""What molecules are worth, by RDKit alone, and Table 2: how many strings are molecules, how good, how different."""
+"""Scores of molecules, by RDKit alone, and Table 2: how many strings are valid, how good and how different they are."""
 
 import math
 from collections.abc import Iterable, Sequence, Set
@@ -80,7 +80,7 @@ def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
             largest = max(map(len, molecule.GetRingInfo().AtomRings()), default=0)
             scores = Scores(logp, qed, sascorer.calculateScore(molecule), min(0, 6 - largest))
         if not all(map(math.isfinite, scores)):
-            raise ValueError(f"not all are numbers: {scores}")
+            raise ValueError(f"its scores must be finite numbers: {scores}")
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         raise ScoringError(f"RDKit cannot score {Chem.MolToSmiles(molecule)}: {error}") from error
     return (True, *scores, reason)

@@ -1,4 +1,4 @@
-"""What rules and measures look at in a batch of melodies: facts, defined as in the authors' code, without their worth.
+"""Facts about a batch of melodies, for rules and measures, defined as in the authors' code; `rules` says what they pay.
 
 Arrays are (T, B), time first, and narrow; a fact about an event depends only on the events up to it.
 """

@@ -71,7 +71,7 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
 
 
 def _told(ticks: np.ndarray, steps: np.ndarray, score: ScoreTick) -> Iterator[str]:
-    """What of a voice, whose notes begin at ticks and are moved to steps, is read otherwise than it stands there."""
+    """What differs between a voice, whose notes begin at ticks, and the melody that is read from it, in steps."""
     struck, first = np.unique(ticks, return_index=True)
     off = np.abs(struck * STEPS_PER_QUARTER / score.tpq - steps[first]) > OFF
     if off.any():

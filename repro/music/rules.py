@@ -64,7 +64,7 @@ def repeated_motif(batch: Melodies) -> np.ndarray:
 
 
 def intervals(batch: Melodies) -> np.ndarray:
-    """The worth of the step from the last pitch to this event; nothing before the first pitch."""
+    """What the step from the last pitch to this event is worth; nothing before the first pitch."""
     return _WORTH[batch.sounding, batch.events]
 
 

@@ -63,7 +63,7 @@ def test_an_entry_holds_mean_interval_levels_and_rule() -> None:
         (of_seeds({"prior": [1.0], "psi": [2.0]}, "kl"), "log_p of psi was not measured"),
         (of_seeds({"prior": [1.0], "psi": [2.0], "q": [2.0, 3.0]}), "log_p of psi was not measured in seed 1"),
         (of_seeds({"psi": [2.0]}), "prior was not run"),
-        (of_seeds({"prior": [1.0], "psi": [2.0]}, c=2.0), "any tuned model was not run at c = 0.5"),
+        (of_seeds({"prior": [1.0], "psi": [2.0]}, c=2.0), "no tuned model was run at c = 0.5"),
         (of_seeds({}), "there are no results of the experiment as_notated"),
     ],
 )

@@ -67,9 +67,11 @@ def test_figures_are_small_sharp_and_the_same_every_time(tmp_path: Path) -> None
     plt.close(drawn)
     ax.imshow(np.linspace(0, 1, 400).reshape(4, 100), aspect="auto", cmap="viridis", extent=(0, 1, 0, 0.5))
     ax.plot([0.5], [0.95], "s", color="#ff0000", ms=2)  # a few pixels of a colour that nothing else has
-    ax.set(ylim=(0, 1), xlabel="x = 0.12345")
+    ax.set(ylim=(0, 1), xlabel="x = 0.12345", ylabel="height", title="several\nshades")
     drawn.savefig(buffer := io.BytesIO(), format="png", dpi=report.WIDTH / 10)
-    picture = report.write_figure(tmp_path, "f", drawn).data
+    shown = report.write_figure(tmp_path, "f", drawn)
+    picture, (_, told) = shown.data, shown._repr_png_()
+    assert told["alt"] == "several shades, height, x = 0.12345"  # for those who do not see it
     png, svg = ((tmp_path / "figures" / f"f.{kind}").read_bytes() for kind in ("png", "svg"))
     assert picture == png and len(png) < 0.7 * len(buffer.getvalue())
     before, after = (np.asarray(Image.open(file).convert("RGB")).astype(int) for file in (buffer, io.BytesIO(png)))
@@ -150,8 +152,8 @@ HEARD = """async () => { const sounds = [...document.querySelectorAll('audio')];
 said = nbformat.v4.new_markdown_cell
 
 
-def shows(data: dict[str, str]) -> Any:
-    return nbformat.v4.new_code_cell("f()", outputs=[nbformat.v4.new_output("display_data", data)])
+def shows(*data: dict[str, str]) -> Any:
+    return nbformat.v4.new_code_cell("f()", outputs=[nbformat.v4.new_output("display_data", each) for each in data])
 
 
 @pytest.fixture
@@ -162,8 +164,9 @@ def results(tmp_path: Path) -> Path:
     cells = [
         said(f"# Title {HOSTILE}"), said("## First figure\n\nearlier prose\n\nprose above"),
         shows({"image/png": PIXEL, "text/plain": "<Figure>"}),
-        said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More of it.\n\nNot this."),
-        shows({"text/html": f'<script>alert(1)</script><source src="data:audio/wav;base64,{SILENCE}">'}),
+        said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More of it.\n\n## What is asked\n\nNot this."),
+        shows({"text/markdown": f"**{HOSTILE}**"},
+              {"text/html": f'<script>alert(1)</script><source src="data:audio/wav;base64,{SILENCE}">'}),
         shows({"image/png": PIXEL}), said(f"## What we see, and more\n\n**Seen.** {HOSTILE}"), said("Not seen."),
         said(f"Made by the code of `abc` with c={HOSTILE}. See [x](../provenance.csv).", id="provenance"),
     ]  # fmt: skip
@@ -177,8 +180,8 @@ def results(tmp_path: Path) -> Path:
 
 def test_what_users_name_is_escaped(results: Path) -> None:
     """Protects readers of somebody's page: names of folders, notebooks and parameters are text and never tags; a
-    damaged copy costs its own chapter, and a failed notebook is none. A caption begins in italics below, and is the alt
-    text; the last paragraph above leads in; a picture shown twice is there once.
+    damaged copy costs its own chapter, and a failed notebook is none. A caption begins in italics below; the last
+    paragraph above leads in; a sound has the name above it; a picture shown twice is there once.
     """
     assert '"low": null' in (results / "claims.json").read_text(encoding="utf-8")  # JSON knows no NaN
     text = report.write_page(results).read_text(encoding="utf-8")
@@ -192,9 +195,9 @@ def test_what_users_name_is_escaped(results: Path) -> None:
     figure, sound = chapter["shown"]
     assert chapter["title"] == f"Title {HOSTILE}" and chapter["seen"].strip() == f"**Seen.** {HOSTILE}"
     caption = figure.pop("caption")
-    assert figure == {"kind": "png", "data": PIXEL, "heading": "First figure", "lead": "prose above"}
+    assert figure == {"kind": "png", "data": PIXEL, "alt": "", "heading": "First figure", "lead": "prose above"}
     assert caption.startswith("*Made from **two** runs") and "Not this" not in caption
-    assert sound == {"kind": "wav", "data": SILENCE, "heading": "First figure", "lead": "Not this.", "caption": ""}
+    assert sound == {"kind": "wav", "data": SILENCE, "alt": HOSTILE, "heading": "", "lead": "Not this.", "caption": ""}
 
 
 def test_the_committed_page_stands_alone() -> None:
@@ -203,9 +206,11 @@ def test_the_committed_page_stands_alone() -> None:
     places = {unquote(place) for place in re.findall(r'(?:src|href)="([^"]{0,200})', text)}
     links = {place for place in places if not place.startswith(("data:", "#"))}
     copies = {f"notebooks/{path.name}" for path in (LAPTOP / "notebooks").glob("*.ipynb")}
-    assert links == {"provenance.csv", "VERDICTS.md", "report.html", *copies}
+    assert links == {"provenance.csv", "VERDICTS.md", *copies}
+    ids = re.findall(r'<section id="([^"]+)', text)
+    assert len(ids) == len({*ids}) and {place[1:] for place in re.findall(r'href="(#[^"]+)', text)} <= {*ids}
     assert "url(" not in text and "@import" not in text and not re.search('alt="(: |")', text)
-    order = ("<figure>", "What we found</h2>", 'id="chapter-1"', 'id="table-1"', "<details>")
+    order = ("<figure>", "What we found</h2>", 'id="00_start_here"', 'id="table-1"', "<details>")
     places = [text.index(word) for word in order]
     assert places == sorted(places)
     seen = {path.stem: report.chapter(path)["seen"] for path in (ROOT / "notebooks").glob("*.ipynb")}
