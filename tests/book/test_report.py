@@ -164,7 +164,7 @@ def results(tmp_path: Path) -> Path:
     cells = [
         said(f"# Title {HOSTILE}"), said("## First figure\n\nearlier prose\n\nprose above"),
         shows({"image/png": PIXEL, "text/plain": "<Figure>"}),
-        said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More of it.\n\n## What is asked\n\nNot this."),
+        said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More.\n\n## What is asked\n\nNot this."),
         shows({"text/markdown": f"**{HOSTILE}**"},
               {"text/html": f'<script>alert(1)</script><source src="data:audio/wav;base64,{SILENCE}">'}),
         shows({"image/png": PIXEL}), said(f"## What we see, and more\n\n**Seen.** {HOSTILE}"), said("Not seen."),
