@@ -120,8 +120,7 @@ MOLECULES: list[tuple[str, bytes | None, str]] = [
 ]  # fmt: skip
 FOLDERS: list[tuple[str, Files, str]] = [  # of MIDI files
     ("absent", {}, "absent is no folder"), ("a\0b", {}, r"b is no folder"),
-    ("song.mid", {"song.mid": b"x"}, "song.mid is a file, not a folder"),
-    ("empty", {"empty/x.txt": b""}, "empty has no file"),
+    ("song.mid", {"song.mid": b"x"}, "song.mid is a file, not"), ("empty", {"empty/x.txt": b""}, "empty has no file"),
 ]  # fmt: skip
 LONG = {f"bad/{n:02d}.mid": b"no music" for n in range(13)}
 PAIRS = listening.study({name: np.full((32, 32), place) for place, name in enumerate(("prior", "q", "psi"), 14)})

@@ -128,7 +128,6 @@ def test_a_run_that_is_killed_again_and_again_is_the_run(tmp_path: Path, monkeyp
     assert len(finished(tmp_path / "whole")) == 5 and finished(tmp_path / "killed") == finished(tmp_path / "whole")
     # two at once: both train the same bytes, and the last rename stays
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "two"))
-    monkeypatch.setenv("REPRO_CHECKPOINT_SECONDS", "0")
     two = [multiprocessing.get_context("fork").Process(target=finish) for _ in range(2)]
     for child in two:
         child.start()

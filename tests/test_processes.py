@@ -41,10 +41,6 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None
         processes.many(stopped, [1, 2], "runs")
 
 
-def heeds_an_interrupt(number: int) -> bool:
-    return signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-
-
 def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects tables: results come in the order of the tasks, in one process or several; and from a wait without end:
     a worker that Ctrl-C ended in the middle of its answer would never send the rest.
@@ -52,7 +48,7 @@ def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     for jobs in ("1", "2"):
         monkeypatch.setenv("REPRO_JOBS", jobs)
         assert processes.many(math.factorial, [5, 0, 3], "factorials") == [120, 1, 6]
-    assert processes.many(heeds_an_interrupt, [1, 2], "signals") == [False, False]
+    assert processes.many(lambda _: signal.getsignal(signal.SIGINT), [1, 2], "signals") == [signal.SIG_IGN] * 2
 
 
 def test_kernels_and_workers_end_with_their_pipeline() -> None:
