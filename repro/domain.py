@@ -169,7 +169,9 @@ def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np
 def must_fit(domain: Domain, vocabulary: int | None = None) -> None:
     """DomainError unless it is a domain whose numbers fit its vocabulary, of as many tokens as its prior's."""
     must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Sequences(...)")
-    tokens, paid, has = len(domain.vocabulary), domain.invalid, f"the domain {domain.name!r} has"
+    has = f"the domain {domain.name!r} has"
+    must(isinstance(domain.vocabulary, Sequence), f"{has} the vocabulary {domain.vocabulary!r}: give its tokens' names")
+    tokens, paid = len(domain.vocabulary), domain.invalid
     must(vocabulary in (tokens, None), f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")

@@ -121,8 +121,7 @@ def uniform_log_p(domain: Domain, prior: SequenceRNN, count: int, seed: int) -> 
     generator = np.random.default_rng([seed, SAMPLING_SEED])
     first = domain.first_inputs(count, generator)
     tokens = generator.integers(len(domain.vocabulary), size=(count, domain.horizon))
-    inputs = shifted(first, torch.from_numpy(tokens))[:, :-1]
-    return float(prior(inputs).log_softmax(dim=-1).double().mean())
+    return float(prior(shifted(first, torch.from_numpy(tokens))[:, :-1]).log_softmax(dim=-1).double().mean())
 
 
 def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray, float]:

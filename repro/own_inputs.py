@@ -137,10 +137,11 @@ class Sequences(Strings):
 
     def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int, invalid: float = INVALID) -> None:
         """`horizon` counts the end token too; a string that has not ended there earns `invalid`."""
+        letters = isinstance(alphabet, Sequence) and all(isinstance(each, str) and len(each) == 1 for each in alphabet)
+        single = letters and len({*alphabet, "$"}) > len(alphabet)
+        must(single, f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
         self.first = self.end  # before a string stands the end of another
-        single = len(set(self.vocabulary)) > self.end and max(map(len, self.vocabulary)) == 1
-        must(single, f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.horizon, self.reward, self.invalid = horizon, reward, invalid
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
@@ -164,8 +165,8 @@ class Sequences(Strings):
 
 def whole(name: str, number: Any, least: int = 1) -> int:
     """A whole number that was asked for by name, or a SettingsError."""
-    fits = str(number).isdecimal() and int(number) >= least
-    need(fits, f"{name} is {number!r}: it must be a whole number from {least} on")
+    fits = str(number).isdecimal() and least <= int(number) < 2**63
+    need(fits, f"{name} is {number!r}: it must be a whole number from {least} on, below 2**63")
     return int(number)
 
 

@@ -92,8 +92,8 @@ def make_plan(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list
     preset = parameters.setdefault("preset", "laptop")
     if preset not in PRESETS:
         refuse(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}.")
-    if options.jobs is not None and not re.fullmatch("0*[1-9][0-9]*", options.jobs):
-        refuse(f"--jobs must be a positive whole number, not {options.jobs!r}.")
+    if options.jobs is not None and not re.fullmatch("0*[1-9][0-9]{0,5}", options.jobs):
+        refuse(f"--jobs must be a whole number from 1 to 999999, not {options.jobs!r}.")
     notebooks = find_notebooks(options.only and ",".join(options.only))
     known = sorted({name for notebook in notebooks for name in notebook.parameters})
     if unknown := [name for name in parameters if name not in (*known, "preset", "results")]:
@@ -204,9 +204,11 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
 
 def interrupted(scratch: str, *_: object) -> NoReturn:
     """Ends the command at Ctrl-C without waiting for kernels, which end with it within a second."""
-    print("interrupted. Finished runs are kept: the same command goes on.", flush=True)
-    shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(130)  # the exit code that shells expect; to take Python and torch apart takes seconds
+    try:  # an error of its own, as of a terminal that is gone, would be one of the notebook, and the run would go on
+        os.write(sys.stdout.fileno(), b"interrupted. Finished runs are kept: the same command goes on.\n")
+        shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        os._exit(130)  # the exit code that shells expect; to take Python and torch apart takes seconds
 
 
 def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: Path) -> int:
@@ -239,8 +241,9 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
             print("", *answers, sep="\n", end="\n\n" if answers else "\n")
             print(f"Verdicts: {verdicts.counts(rows) if rows else 'none yet, run notebook 99'}.")
             print(f"The report: {store.shown(page)}", flush=True)
-    except Exception as error:  # whatever the report meets, hours of runs end with their own exit code
+    except Exception as error:  # whatever the report meets, it is one line after hours of runs
         print(f"\nThe report was not written: {type(error).__name__}: {error}", flush=True)
+        failed = True
     return int(failed)
 
 
@@ -266,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "REPRO_JOBS": options.jobs, "REPRO_FRESH_SINCE": options.fresh and repr(time.time()), "REPRO_NO_BARS": "1",
         "REPRO_PIPELINE": str(os.getpid()),  # kernels and workers end with this process
         "REPRO_TRAIN_PRIORS": options.train_priors and "1", "REPRO_SCHEDULER": options.scheduler,
-        "PYTHONWARNINGS": "ignore:A worker stopped while some jobs were given",  # joblib starts another one
+        "PYTHONWARNINGS": "ignore:A worker stopped,ignore:resource_tracker",  # joblib starts another, and tidies up
     }  # fmt: skip
     os.environ.update({name: value for name, value in asked.items() if value})
     return run_all(notebooks, parameters, results)

@@ -125,9 +125,11 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         watch = threading.Thread(target=_watch, args=(bar, places, ended), daemon=True)
         watch.start()
         work = (joblib.delayed(_work)(function, *each) for each in zip(tasks, places, strict=True))
+        # workers leave Ctrl-C to this process, which ends them: half an answer would be waited for without end
+        local = {} if address else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
         try:
             with _workers(address):
-                return joblib.Parallel(n_jobs=count, batch_size=1, pre_dispatch="all")(work)
+                return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **local)(work)
         except KeyboardInterrupt:
             again = "interrupted: finished runs are kept; run the same cell or command again to go on"
             raise KeyboardInterrupt(again) from None

@@ -261,6 +261,9 @@ class MoleculeSettings:
     longest: Annotated[Count, Field(ge=2)] = 256  # ours: tokens of a molecule, whatever your file holds
     smiles_column: str = ""  # the table's column of molecules; when empty the one called like smiles, or that parses
 
+    def __post_init__(self) -> None:
+        need(not self.smiles_column or bool(self.smiles_file), "smiles_column is a column of smiles_file: set both")
+
 
 @validated
 class RewardWeights:

@@ -134,7 +134,7 @@ def find(key: str, with_weights: bool = False) -> Record | None:
 def read_record(path: Path) -> Record:
     """The record PATH.json with its networks, PATH.safetensors; FileNotFoundError lists those beside it."""
     file = path.with_name(f"{path.name}.json")  # a name may hold dots
-    if file.exists() and (record := _read(file, with_weights=True)):
+    if os.path.exists(file) and (record := _read(file, with_weights=True)):  # Path's own raises for a long name
         return record
     known = ", ".join(sorted(each.stem for each in path.parent.glob("*.safetensors"))) or "nothing"
     raise FileNotFoundError(f"{shown(path.parent)} has no {path.name!r} that can be read: it has {known}")
@@ -237,7 +237,7 @@ def write(path: Path, content: bytes) -> None:
             part.write_bytes(content)
             os.replace(part, path)
     except OSError as error:
-        raise OSError(f"{path.parent} cannot be written ({error.strerror}): choose another results folder") from error
+        raise OSError(f"{path.parent} cannot be written ({error.strerror}): make room or choose another") from error
 
 
 def shown(path: Path) -> str:

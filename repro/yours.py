@@ -72,8 +72,8 @@ class Yours:
         first = self.domain.first_inputs(10_000, np.random.default_rng(0))
         spec = {"vocabulary": self.prior.vocabulary, "tokeniser": self.prior.tokeniser, "settings": self.settings,
                 "horizon": self.domain.horizon, "end": self.domain.end, "first": np.unique(first).tolist()}  # fmt: skip
-        fits = isinstance(name, str) and re.fullmatch(r"\w[\w.,=+ -]*", name)
-        need(fits, f"the name is {name!r}: letters, digits and .,=+- make it")
+        fits = isinstance(name, str) and re.fullmatch(r"\w[\w.,=+ -]{0,99}", name)
+        need(fits, f"the name is {name!r}: 1 to 100 letters, digits and .,=+- make it")
         path = ROOT / OWN_RESULTS / "policies" / f"{name}.json"
         networks = {"": self.policy.network, "prior.": self.prior.rnn}
         store.keep(path, {"spec": spec, "curve": self.curve.to_dict("list")}, networks)

@@ -138,12 +138,6 @@ def test_tone_rules_by_hand() -> None:
     assert parts["tonic"].tolist() == [[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
 
 
-def test_the_end_token_has_to_be_the_last() -> None:
-    """Protects the layout of the tables."""
-    with pytest.raises(ValueError, match="the end token of brackets is 0: it must be the last, 3"):
-        Exact(dataclasses.replace(BRACKETS, end=0), SequenceRNN(4, 8), C)
-
-
 @pytest.mark.parametrize("method", ["psi", "g"])
 def test_the_trainer_learns_the_optimum(method: str) -> None:
     """Protects the claim in short: a fifth of the steps takes the path-consistent form from 3 nats to under .1."""

@@ -62,7 +62,11 @@ def test_imports_walk_down() -> None:
 
 
 def test_figures_know_neither_files_nor_training_and_few_rooms_write() -> None:
-    """Protects figures, and folders: only the store, the report, its page and the pipeline choose files to write."""
+    """Protects figures, and folders: only the store, the report, its page and the pipeline choose files to write; and
+    machines: a pickle, which may run whatever it likes when it is opened, is neither written nor read.
+    """
+    pickled = re.compile(r"pickle|torch\.(load|save)\b|np\.load\b|joblib\.(load|dump)")
+    assert [name for name, text in TEXTS.items() if pickled.search(text)] == []
     learning = {"store", "runs", "prior", "tutor", "path", "authors", "evaluation", "book/report"}
     assert not learning & set().union(*(imported(TREES[f"book/{each}"]) for each in ("plots", "melodies", "molecules")))
     calls = [(name, ast.unparse(node)) for name, tree in MODULES.items() if name not in WRITERS

@@ -23,7 +23,7 @@ exec '{sys.executable}' "$@"
 """
 NEVER = "jupyterlab.handlers.announcements.NeverCheckForUpdate"  # with readonly: nothing is asked of the network
 CONFIG = {
-    "ServerApp": {"open_browser": False, "ip": "127.0.0.1", "port": 0},  # 0: a free port, which the server tells
+    "ServerApp": {"open_browser": False, "port": 0},  # 0: a free port, which the server tells
     "LabApp": {"expose_app_in_browser": True, "check_for_updates_class": NEVER, "extension_manager": "readonly"},
 }
 READY = """() => window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')
@@ -74,6 +74,7 @@ def lab(chromium: Any, root: Path) -> Iterator[Any]:
             assert time.monotonic() < ended and server.poll() is None, (folder / "log").read_text(encoding="utf-8")
             time.sleep(0.1)
         address = json.loads(told[0].read_text(encoding="utf-8"))
+        assert address["hostname"] in ("localhost", "127.0.0.1") and len(address["token"]) >= 32  # nobody else comes in
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{address['url']}lab?token={address['token']}")

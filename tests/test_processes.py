@@ -42,10 +42,13 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects tables: results come in the order of the tasks, in one process or several."""
+    """Protects tables: results come in the order of the tasks, in one process or several; and from a wait without end:
+    a worker that Ctrl-C ended in the middle of its answer would never send the rest.
+    """
     for jobs in ("1", "2"):
         monkeypatch.setenv("REPRO_JOBS", jobs)
         assert processes.many(math.factorial, [5, 0, 3], "factorials") == [120, 1, 6]
+    assert processes.many(lambda _: signal.getsignal(signal.SIGINT), [1, 2], "signals") == [signal.SIG_IGN] * 2
 
 
 def test_a_scheduler_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

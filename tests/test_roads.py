@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,10 +11,8 @@ from torch import Tensor
 
 from repro import ROOT, bench
 from repro.exact import BRACKETS, DAYS, Exact
-from repro.music.domain import Music
 from repro.rnn import SequenceRNN
 from repro.roads import ROADS, Batch, RoadSettings, RoadTutor
-from repro.settings import SettingsError
 from repro.studies import RoadStudy
 from repro.tutor import train
 
@@ -192,28 +189,6 @@ def test_trajectory_balance_learns() -> None:
     table = truth.policy_of("psi", train(learner).policy)
     assert learner.log_z == pytest.approx(truth.log_z, abs=0.5)
     assert truth.kl_to_optimum(table) < 0.32 and truth.kl_from_optimum(table) < 0.32
-
-
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"method": "dpg", "replayed": 8}, "dpg learns from new sequences alone"),
-        ({"method": "a2po"}, "pool is 0: a2po needs 1 or more"),
-        ({"method": "tb", "pool": 8}, "pool is 8: tb needs 0"),
-        ({"episodes": 1}, "give at least 2"),
-        ({"method": "ppo"}, "must be one of tb, tb_var"),
-    ],
-)
-def test_settings_that_a_road_cannot_use_are_refused(wrong: dict[str, Any], sentence: str) -> None:
-    """Protects from a road that is another one by its settings."""
-    with pytest.raises(SettingsError, match=sentence):
-        RoadSettings(**wrong)
-
-
-def test_one_log_z_is_for_one_priming_token() -> None:
-    """Protects melodies, which begin with any of 38 events: a single log Z would be wrong for each."""
-    with pytest.raises(SettingsError, match="primed by 38 tokens, and tb has one log Z: take tbrm"):
-        RoadTutor(Music(), SequenceRNN(38, 4), RoadSettings(), 0)
 
 
 def test_every_road_has_the_best_of_its_settings() -> None:

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from repro import PRESETS, ROOT, own_results, settings
-from repro.authors import AuthorsSettings
 from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.settings import PriorSettings, SettingsError, TutorSettings
@@ -83,47 +82,6 @@ def test_smoke_is_quick_where_no_prior_is_shipped() -> None:
         assert [study(preset, **given).prior.steps for preset in ("smoke", "laptop")] == [200, 8000]
     own = study("smoke", "molecules", smiles_file="own.smi", prior_steps=7)
     assert (own.prior.steps, own.authors_prior.steps) == (7, 200)
-
-
-@pytest.mark.parametrize(
-    ("domain", "given", "sentence"),
-    [
-        ("music", {"preset": "huge"}, "preset is 'huge': it must be one of smoke, laptop, paper"),
-        ("music", {"temprature": 1}, "unknown setting temprature; the settings are preset, results, "),
-        ("music", {"c": 0}, "c is 0: it must be greater than or equal to "),
-        ("music", {"c": "1e308"}, "c is '1e308': it must be less than or equal to 1000000"),
-        ("music", {"learning_rate": 1e30}, "learning_rate is 1e+30: it must be less than or equal to 10"),
-        ("music", {"seeds": 2**64}, "seeds is 18446744073709551616: it must be less than 92233720368547"),
-        ("music", {"rounds": 10**12}, "rounds is 1000000000000: it must be less than or equal to 100000000"),
-        ("music", {"methods": "psi\n"}, "methods is 'psi\\n': it holds a line end"),
-        ("music", {"results": ["a"]}, "results is ['a']: it must be the name of a folder"),
-        ("music", {"results": True}, "results is True: it must be the name of a folder"),
-        ("music", {"results": " "}, "results is ' ': it must be the name of a folder"),
-        ("music", {"results": "a\0b"}, "results is 'a\\x00b': it must be the name of a folder"),
-        ("music", {"results": "../x"}, "results is '../x', outside of the repository: write the whole path if"),
-        ("music", {"seeds": ""}, "seeds is '': name at least one"),
-        ("music", {"seeds": "1,1"}, "seeds is '1,1': a value is listed twice"),
-        ("music", {"seeds": "1.5"}, "seeds is '1.5': it must be a valid integer"),
-        ("music", {"methods": "q,dqn"}, "methods is 'dqn': it must be one of q, psi, g, rl_only"),
-        ("music", {"terminal_mask": "maybe"}, "terminal_mask is 'maybe': it must be a valid boolean"),
-        ("music", {"replay_episodes": 5}, "replay_episodes is 5: it must hold games and batch_episodes, 128"),
-        ("music", {"train_prior": True}, "unknown setting train_prior"),
-        ("music", {"speeds": "1,1,1"}, "speeds is (1.0, 1.0, 1.0): three shares that sum to 1"),
-        ("music", {"midi_track": "flute"}, "midi_track is a track in midi_folder's files: set both"),
-        ("molecules", {"tokeniser": "words"}, "tokeniser is 'words': it must be 'regex' or 'characters'"),
-        ("molecules", {"weight_qed": "nan"}, "qed is 'nan': it must be a finite number"),
-        ("roads", {"roads": "ppo"}, "roads is 'ppo': it must be one of psi, g, q, psi_paper, g_paper, tb,"),
-        ("roads", {"problems": "chess"}, "problems is 'chess': it must be 'brackets', 'tones' or 'days'"),
-        ("exact", {"gammas": "0.5,1"}, "gammas are the discounts beside 1, which is always run: leave 1 out"),
-    ],
-)
-def test_bad_values_are_refused_in_one_sentence(domain: str, given: dict[str, object], sentence: str) -> None:
-    """Protects the user from runs that are not the ones asked for: what, which value, what would be right."""
-    with pytest.raises(SettingsError) as refused:
-        study(domain=domain, **given)  # type: ignore[arg-type]
-    assert sentence in (said := str(refused.value)) and "\n" not in said
-    with pytest.raises(SettingsError, match="replay is 3: it must hold a batch, 32"):
-        AuthorsSettings(replay=3)  # also without a study
 
 
 def test_precision_is_what_the_processor_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from small import Broken, Coins, Ending, bytes_of, uniform_rnn
 
 from repro import ROOT, tutor
 from repro.authors import AuthorsSettings, AuthorsTutor
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, rewards
 from repro.kl_control import METHODS, Policy
 from repro.path import PathSettings, PathTutor
 from repro.rnn import SequenceRNN
@@ -193,41 +193,6 @@ def test_the_walk_to_the_gradient_step_is_short(form: str, walk: int, monkeypatc
     monkeypatch.setattr(torch.Tensor, "backward", noted)
     train(made)
     assert {len(frames) for frames in seen} == {walk} and seen[0][:2] == ["train", "step"]
-
-
-BAD_REWARDS = {  # what a domain of one's own may return, and what is said
-    "nan": (lambda s: np.where(s == 2, np.nan, 0.0), "is nan at step"),
-    "none": (lambda s: None, "the type object"),
-    "flat": (lambda s: np.zeros(len(s)), r"the shape \(\d+,\)"),
-    "column": (lambda s: np.zeros((len(s), 1)), "the shape"),
-    "text": (lambda s: s.astype(str), "the type <U"),
-}
-BAD_DOMAINS = {
-    "vocabulary": (("a", "b"), "has 2 tokens"),
-    "horizon": (0, "the horizon 0"),
-    "end": (3, "the end token 3"),
-    "first_inputs": (lambda count, _: np.full(count, 3), "the first inputs"),
-}
-
-
-@pytest.mark.parametrize("form", ["tutor", "path", "authors"])
-@pytest.mark.parametrize("wrong", BAD_REWARDS)
-def test_a_bad_reward_is_named(form: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects whoever writes a reward: one sentence says what is wrong with it, in every trainer."""
-    reward, sentence = BAD_REWARDS[wrong]
-    monkeypatch.setattr(Coins, "step_rewards", lambda self, sequences: reward(sequences))
-    with pytest.raises(DomainError, match=sentence):
-        train(formed(form, Coins(), uniform_rnn(3)))
-
-
-@pytest.mark.parametrize("wrong", BAD_DOMAINS)
-def test_a_bad_domain_is_named(wrong: str) -> None:
-    """Protects whoever writes a domain: it is refused before anything is played."""
-    value, sentence = BAD_DOMAINS[wrong]
-    domain = Coins()
-    setattr(domain, wrong, value)
-    with pytest.raises(DomainError, match=sentence):
-        formed("path", domain, uniform_rnn(3))
 
 
 def test_a_reward_sees_a_copy_and_is_paid_up_to_the_end() -> None:

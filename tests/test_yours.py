@@ -17,7 +17,6 @@ from repro.domain import Domain, DomainError
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
 from repro.roads import ROADS
-from repro.settings import SettingsError
 
 POOL = {"a2po": {"pool": 8}}
 COINS = Prior(uniform_rnn(3), Coins.vocabulary)
@@ -60,8 +59,6 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
         alone.compare(50)
     with pytest.raises(DomainError, match="the tokens of the domain 'coins' are not those of the policy 'ones-c0.5'"):
         repro.load("ones-c0.5", Coins())
-    with pytest.raises(FileNotFoundError, match="has no 'twos' that can be read: it has ones-c0.5"):
-        repro.load("twos")
 
 
 @pytest.mark.parametrize("road", ROADS)
@@ -84,72 +81,28 @@ def test_two_own_domains_have_two_names() -> None:
     cut, whole = np.array([0, 0, 0, 0]), np.array([1, 0, 2, 2])  # the end token is 2
     paid = repro.Sequences("01", lambda strings: [float(len(s)) for s in strings], 4, invalid=-7)
     assert paid.step_rewards(np.array([cut, whole])).tolist() == [[0, 0, 0, -7], [0, 0, 2, 0]]
-    for alphabet in ("01$", "010", ["Cl", "C"]):
-        with pytest.raises(DomainError, match="it must be different single characters, without"):
-            repro.Sequences(alphabet, ones, 8)
 
 
-@pytest.mark.parametrize(
-    ("sequences", "sentence"),
-    [
-        (["0"], "there are 1 sequences to learn from: at least two are needed"),
-        (["0", "0101010101"], "sequence 1 is '0101010101': it must become 2 to 9 tokens in 0 to 2"),
-        (["0", "x"], "'x' has 'x', which is not in the alphabet"),
-    ],
-)
-def test_sequences_that_cannot_be_learned_are_named(sequences: list[str], sentence: str) -> None:
-    """Protects priors of your own: nothing that the domain could never play is learned in silence."""
-    with pytest.raises(DomainError, match=sentence):
-        repro.fit(repro.Sequences("01", ones, horizon=8), sequences, steps=1)
-
-
-def test_a_step_is_heard_and_settings_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects whoever waits, and who misspells: a bar of all steps, the settings of the chosen form."""
+def test_a_step_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects whoever waits: a bar of all steps."""
     heard: list[int] = []
     monkeypatch.setattr(processes.tqdm, "update", lambda _, n=1: heard.append(n))
     repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=7, episodes=4)
     assert len(heard) == 7
-    for given, sentence in (
-        ({"form": "paths"}, "form is 'paths': it must be path or paper"),
-        ({"method": "ppo"}, "method is 'ppo': it must be one of q, psi, g, rl_only, tb, tb_var"),
-        ({"method": "tb", "form": "paper"}, "form is 'paper': tb learns from whole sequences alone"),
-        ({"form": "paper", "precision": "auto"}, "unknown setting precision; the settings are method, c, gamma"),
-        ({"form": "paper", "rounds": 7}, "rounds is not a setting here: give steps"),
-    ):  # fmt: skip
-        with pytest.raises(SettingsError, match=sentence):
-            repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), **given)
 
 
 def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects from a discount under a reward at the end, names that lead elsewhere, swapped arguments."""
+    """Protects from a discount under a reward at the end, and from a loss that is no number."""
     domain = repro.Sequences("01", ones, 8)
     prior = Prior(uniform_rnn(3), domain.vocabulary)
     few = {"c": 1.0, "steps": 1, "games": 4, "batch_episodes": 4, "replay_episodes": 4, "evaluation_games": 4}
     with pytest.warns(UserWarning, match="gamma is 0.5: 8 tokens later a reward counts 0.004 times as much"):
-        tuned = repro.tune(domain, prior, form="paper", gamma=0.5, **few)
+        repro.tune(domain, prior, form="paper", gamma=0.5, **few)
     with pytest.warns(UserWarning, match="gamma is 0.5: 2 tokens later"):  # paid at the end, though nothing ends
         repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", gamma=0.5, **few)
     monkeypatch.setattr("repro.domain.LARGEST", math.inf)
     with pytest.raises(FloatingPointError, match="the loss is inf after 2 gradient steps; a learning_rate below"):
         repro.tune(Broken(), Prior(uniform_rnn(3), Bandit.vocabulary), form="paper", **few)
-    for name in ("", "../evil", "a/b"):
-        with pytest.raises(SettingsError, match="the name is .*: letters, digits"):
-            tuned.save(name)
-    with pytest.raises(DomainError, match="prior is Sequences: give what load_prior, fit or from_lstm returned"):
-        repro.tune(prior, domain)  # type: ignore[arg-type]
-    for own in (repro.Sequences, None):
-        with pytest.raises(DomainError, match="domain is .*: give one that is made"):
-            repro.tune(own, prior)  # type: ignore[arg-type]
-    for given, sentence in (({"seed": -1}, "seed is -1"), ({"steps": "x"}, "steps is 'x'")):
-        with pytest.raises(SettingsError, match=sentence):
-            repro.tune(domain, prior, **given)
-    for bad in (0, -1, "x"):
-        for counted in (tuned.sample, tuned.compare):
-            with pytest.raises(SettingsError, match=f"count is {bad!r}: it must be a whole number from 1 on"):
-                counted(bad)
-    for bad in (math.nan, math.inf, "-2", None):
-        with pytest.raises(DomainError, match="what invalid strings earn must be a finite number"):
-            repro.tune(repro.Sequences("01", ones, 8, invalid=bad), prior, steps=1, episodes=4)  # type: ignore[arg-type]
 
 
 def test_an_interrupt_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,16 +154,6 @@ def test_the_suggested_temperature_puts_the_optimum_there() -> None:
         repro.suggest_c(Coins(), COINS, kl=6.0, samples=100)
     with pytest.raises(DomainError, match="at a KL of 2.5 nats 100 samples of the prior count as .: ask for less"):
         repro.suggest_c(Coins(), COINS, kl=2.5, samples=100)
-    for bad in (0, 2.5):
-        with pytest.raises(SettingsError, match="samples is .*: it must be a whole number from 1 on"):
-            repro.suggest_c(Coins(), COINS, kl=0.5, samples=bad)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("given", ["01", None, [1, 2], ["01", None]])
-def test_a_prior_is_fitted_to_a_list_of_strings_alone(given: object) -> None:
-    """Protects from one string read as its letters, and from words of Python for what is no list of strings."""
-    with pytest.raises(DomainError, match="the sequences to learn from"):
-        repro.fit(repro.Sequences("01", ones, 8), given)  # type: ignore[arg-type]
 
 
 def test_rules_of_music_may_be_chosen_and_written() -> None:
@@ -222,49 +165,6 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     assert np.allclose(some.step_rewards(melodies), parts["key"] + (melodies == 14))
     assert nine.spec() == {"name": "music", "version": 1}
     assert some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
-    with pytest.raises(DomainError, match=r"pays \(2,\): give one number per event, \(2, 32\)"):
-        repro.Music([lambda sung: sung[:, 0]]).step_rewards(melodies)
-    with pytest.raises(DomainError, match="the rule is 'kee': it must be a function, or one of key, tonic"):
-        repro.Music(["kee"])
-
-
-class Wrong(Coins):
-    """Coins whose reward has one fault."""
-
-    def __init__(self, fault: str) -> None:
-        self.fault, self.numbers = fault, np.random.default_rng(0)
-
-    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        return {
-            "constant": np.ones(sequences.shape), "flat": np.ones(len(sequences)),
-            "random": self.numbers.random(sequences.shape),
-            "future": np.repeat(sequences[:, -1:], 4, axis=1) * 1.0, "huge": np.where(sequences == 2, 1e300, 0.0),
-        }[self.fault]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("domain", "sentence"),
-    [
-        (Wrong("constant"), "all of 64 valid sequences of the prior earn 4: a"),
-        (Wrong("flat"), r"have the shape \(64,\)"),
-        (repro.Sequences("01", lambda strings: [1.0] * len(strings), 8), "valid sequences of the prior earn 1: a"),
-        (Wrong("random"), "changed when it was asked again: it must not be random"),
-        (Wrong("future"), "the reward at step 0 of '.*' depends on later tokens"),
-        (repro.Sequences("01", lambda strings: [-9.0 - len(s) for s in strings], 5),
-         "an invalid or unfinished string earns -2, more than most others"),
-        (repro.Sequences("01", lambda strings: np.array([len(s) for s in strings]) - len("".join(strings)) / 64, 5),
-         "is another beside other sequences: it must depend on that sequence alone"),
-        (Wrong("huge"), r"the reward of '.*' is 1e\+300 at step .*: give a finite number"),
-        (Bandit(), ""), (Coins(), ""),
-    ],
-)  # fmt: skip
-def test_a_domain_is_tried(domain: Domain, sentence: str) -> None:
-    """Protects from silent traps: rewards that teach nothing, differ, look ahead or are no float32 are said."""
-    prior = Prior(uniform_rnn(3), domain.vocabulary)
-    if not sentence:
-        return repro.check(domain, prior)
-    with pytest.raises(DomainError, match=sentence):
-        repro.check(domain, prior)
 
 
 class Raising(Coins):

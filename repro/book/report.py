@@ -155,16 +155,11 @@ def write_page(results: Path) -> Path:
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     markdown = mistune.create_markdown(escape=True, plugins=["table"])
     text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
-        name=results.name,
-        counts=verdicts.counts(rows) if rows else "",
-        found=found(results, rows),
-        note=verdicts.NOTE,
-        verdicts=verdicts.as_html(rows),
-        tables=shown,
+        name=results.name, counts=verdicts.counts(rows) if rows else "", found=found(results, rows), note=verdicts.NOTE,
+        verdicts=verdicts.as_html(rows), tables=shown, index=INDEX if (results / INDEX).exists() else "",
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
-        index=INDEX if (results / INDEX).exists() else "",
         markdown=lambda text: markdown(NAMED.sub(r"[`\1`](#\1)", text)),  # a notebook has its chapter on the page
-    )
+    )  # fmt: skip
     store.write(results / "report.html", text.encode())
     return results / "report.html"
 

@@ -25,7 +25,7 @@ class Music(Domain):
 
     def __init__(self, rules: Sequence[str | Rule] | None = None) -> None:
         """`rules`: names of `RULES`, and functions of melodies (B, T) that pay each event, (B, T); none: all nine."""
-        must(not isinstance(rules, str), f"the rules are {rules!r}: give a list of them")
+        must(rules is None or isinstance(rules, (list, tuple)), f"the rules are {rules!r}: give a list of them")
         for rule in rules or ():
             if not callable(rule) and rule not in RULES:
                 raise DomainError(f"the rule is {rule!r}: it must be a function, or one of {', '.join(RULES)}")

@@ -70,8 +70,7 @@ def swap_rest_and_hold(melodies: np.ndarray) -> np.ndarray:
 
 def slowed(melodies: np.ndarray, times: int) -> np.ndarray:
     """The same music `times` as slow: each event (..., T) is held on, (..., T * times)."""
-    held = np.arange(melodies.shape[-1] * times) % times > 0
-    return np.where(held, HOLD, np.repeat(melodies, times, axis=-1))
+    return np.where(np.arange(melodies.shape[-1] * times) % times > 0, HOLD, np.repeat(melodies, times, axis=-1))
 
 
 class Dropped(ValueError):

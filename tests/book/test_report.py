@@ -140,6 +140,7 @@ def test_the_page_begins_with_what_readme_found() -> None:
 SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQIAAAAAAA=="  # one sample at 8 kHz
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HOSTILE = "<img src=x onerror=alert(1)>"
+LATEX = r" $\href{x}{y}$ ../.. " + "x" * 255
 SEEN = """() => ({images: document.images.length, scripts: document.scripts.length,
     broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).length,
     wide: document.documentElement.scrollWidth, text: document.body.innerText})"""
@@ -162,7 +163,7 @@ def results(tmp_path: Path) -> Path:
     folder = tmp_path / HOSTILE
     (folder / "notebooks").mkdir(parents=True)
     cells = [
-        said(f"# Title {HOSTILE}"), said("## First figure\n\nearlier prose\n\nprose above"),
+        said(f"# Title {HOSTILE}{LATEX}"), said("## First figure\n\nearlier prose\n\nprose above"),
         shows({"image/png": PIXEL, "text/plain": "<Figure>"}),
         said(f"*Made from **two** runs {HOSTILE} [x](javascript:alert(1)).* More.\n\n## What is asked\n\nNot this."),
         shows({"text/markdown": f"**{HOSTILE}**"},
@@ -193,7 +194,7 @@ def test_what_users_name_is_escaped(results: Path) -> None:
     assert "No claim has been judged here yet" in report.write_page(results / "nothing").read_text(encoding="utf-8")
     chapter = report.chapter(results / "notebooks" / "02_<b>.ipynb")
     figure, sound = chapter["shown"]
-    assert chapter["title"] == f"Title {HOSTILE}" and chapter["seen"].strip() == f"**Seen.** {HOSTILE}"
+    assert chapter["title"] == f"Title {HOSTILE}{LATEX}" and chapter["seen"].strip() == f"**Seen.** {HOSTILE}"
     caption = figure.pop("caption")
     assert figure == {"kind": "png", "data": PIXEL, "alt": "", "heading": "First figure", "lead": "prose above"}
     assert caption.startswith("*Made from **two** runs") and "Not this" not in caption

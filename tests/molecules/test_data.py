@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,24 +61,6 @@ def test_tokens_and_numbers_by_hand() -> None:
     array = np.array([[2, 0, 1], [1, 1, 1], [0, 1, 1]])
     assert KNOWN.decode(array) == ["Cl", "CCC", ""] and data.ended(array).tolist() == [True, False, True]
     assert KNOWN.decode(np.empty((2, 0), dtype=int)) == ["", ""]
-
-
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (lambda: Vocabulary.of(["C"], "words"), "regex, characters"),
-        (lambda: Vocabulary.of("CCO", "regex"), "list of SMILES"),
-        (lambda: Vocabulary(("C", END), "regex"), "begins with the end token"),
-        (lambda: Vocabulary((END, "C", "C"), "regex"), "no token stands twice"),
-        (lambda: KNOWN.encode(["C[Se]C"]), r"unknown token '\[Se\]' in 'C\[Se\]C'"),
-        (lambda: KNOWN.decode(np.array([[3]])), "tokens 3 to 3 are not all in 0..2"),
-        (lambda: KNOWN.decode(np.array([[-1, 0]])), "tokens -1 to 0 are not all in 0..2"),
-    ],
-)
-def test_bad_input_gets_one_sentence(call: Callable[[], object], sentence: str) -> None:
-    """Protects from wrong arrays and vocabularies that would be noticed only in the molecules."""
-    with pytest.raises(ValueError, match=sentence):
-        call()
 
 
 def pip(monkeypatch: pytest.MonkeyPatch, brings: bytes | None) -> list[list[str]]:
@@ -176,51 +157,6 @@ def test_bad_lines_are_listed(tmp_path: Path) -> None:
     text = "n,smiles\n" + "".join(f'1,"{s}\n"\n' for s in [*CHAINS, "X"]) + "short\n"
     with pytest.warns(UserWarning, match=r"refused lines: 2, line 82 'X' \(.*\), line 84 '' \(no atoms\)"):
         own(write(tmp_path / "a.csv", text))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("a.smi", None, "a.smi cannot be read .No such file or directory.: smiles_file must name"),
-        ("a.smi", b"# a\n#b\n", "a.smi holds comments alone"),
-        (
-            "a.tsv",
-            b"smiles\tname\n" + b"CO\tn\n" * 9 + b'CN\t"n\n' + b"CO\tn\n" * 9,
-            "a quote in line 11 that does not end",
-        ),
-        ("a\0b", None, "cannot be read .embedded null byte.: smiles_file must"),
-        ("a.smi", b" \n", "a.smi is empty: it must hold at least 20"),
-        ("a.smi", b"CC(\nC1C\n", r"has 0 .*line 1 'CC\(' \(syntax error\), line 2 'C1C' \(unclosed ring\): most lines"),
-        ("a.smi", b"CO\n" + b"CC(\n" * 30, r"has 1 molecules and refused lines: 30, .* most lines are no molecules"),
-        ("a.txt", b"InChI=1S/CH4O/c1-2/h2H,1H3\n" * 30, "it holds InChI or its keys, and SMILES are"),
-        ("a.txt", b"LFQSCWFLJHTTHZ-UHFFFAOYSA-N\n" * 30, "it holds InChI or its keys, and SMILES"),
-        ("a.txt", b"[C][=Branch1][Ring1]\n" * 30, "seems to hold SELFIES"),
-        ("a.smi", b"<!DOCTYPE html><p>CO", "is a web page"),
-        ("a.smi", b'<?xml version="1.0"?>\n<!-- x -->\n<html><p>CO', "is a web page: download"),
-        ("a.cml", b'<?xml version="1.0"?>\n<!-- x -->\n<molecule/>', "holds XML or JSON: write its molecules"),
-        ("a.json", b'[{"smiles": "CO"}]', "holds XML or JSON"),
-        ("a.parquet", b"PAR1\x15\x04\x00", "holds a Parquet table"),
-        ("a.sdf", b"\n  RDKit\n\n  0  0  0  0  0  0  0  0  0  0999 V2000\nM  END\n$$$$\n", "holds drawn structures"),
-        ("a.smi", b"[C][C]\n[C][O]\n[N][C]\n" * 9, "it seems to hold SELFIES"),
-        ("a.smi.gz", gzip.compress(b"a" * 257 + b"ustar", mtime=0), "holds an archive or a spreadsheet: unpack it"),
-        ("a.zip", b"PK\x03\x04", "holds an archive or a spreadsheet"),
-        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1", "holds an archive or a spreadsheet"),
-        ("a.smi", b"CO\nOC\n", r"gives 1 different valid molecules \(duplicates: 1; .*: at least 20 are needed"),
-        (
-            "a.csv",
-            b'name,smiles\n"' + b"C" * 140_000 + b",1",
-            "is no csv file in line 2 .field larger than field limit",
-        ),
-        ("a.smi.gz", b"CO\n", "is no whole gzip file .Not a gzipped file"),
-        ("a.smi.gz", gzip.compress(b"CO\nCN\n", mtime=0)[:-9], "is no whole gzip file .Compressed file ended"),
-    ],
-)
-def test_a_bad_file_gets_a_clear_sentence(tmp_path: Path, name: str, content: bytes | None, sentence: str) -> None:
-    """Protects users: what is wrong, with which file and line, and what would be right."""
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(CorpusError, match=sentence):
-        own(tmp_path / name)
 
 
 @pytest.mark.parametrize("line", ["[13CH3][11CH2][OH]", "[CH3][CH2][OH]", "[SiH3][GeH3]", "[Na+].[Cl-]"])

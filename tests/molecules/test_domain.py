@@ -66,8 +66,6 @@ def test_an_own_reward_is_checked_and_paid_at_the_end() -> None:
     assert paid(lambda smiles: smiles.sort() or np.arange(3, dtype=np.float32)) == [0, 1, -9, 2]
     with pytest.raises(DomainError, match="the reward of 'N' is nan: give a finite number"):
         paid(lambda smiles: [0, 1, np.nan])
-    with pytest.raises(DomainError, match="the reward is 'qed': it must be a RewardWeights, or a function"):
-        Molecules(VOCABULARY, reward="qed")  # type: ignore[arg-type]
 
 
 def test_what_is_watched_are_means_over_the_sequences_given() -> None:

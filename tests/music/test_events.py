@@ -73,18 +73,3 @@ def test_audio_has_the_pitch_and_the_silence() -> None:
     samples, finer = events.to_audio(high), events.to_audio(high, 16_000)
     assert events.AUDIO_RATE == 8_000 and samples.shape == (48_000,) and np.abs(samples).max() > 0.03
     assert (samples**2).mean() == pytest.approx((finer**2).mean(), rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("melodies", "complaint"),
-    [([[1], [1, 2]], "different lengths"), ([1, 2], "shape"), ([[0.5]], "type"), ([[38]], "event 38"),
-     ([[-1]], "event -1"), ([[0, 1, 2]], "horizon is 2")],
-)  # fmt: skip
-def test_checked_says_what_is_wrong(melodies: object, complaint: str) -> None:
-    """Protects the sentences that users read when they pass something else than a batch, or than one melody."""
-    with pytest.raises(ValueError, match=complaint):
-        events.checked(melodies, horizon=2)
-    for use in (events.to_audio, events.notes):
-        for other in ([], [[14, 1]], [38], 14):
-            with pytest.raises(ValueError, match="event|shape"):
-                use(other)

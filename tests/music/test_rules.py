@@ -242,11 +242,3 @@ def test_the_melodies_are_left_alone() -> None:
     np.testing.assert_array_equal(melodies, before)
     for dtype in (np.int8, np.uint8, np.int32):
         np.testing.assert_array_equal(rules.total_reward(melodies.astype(dtype)), rewards)
-
-
-@pytest.mark.parametrize("function", [rules.step_rewards, rules.total_reward])
-@pytest.mark.parametrize("melodies", [[[14, 1], [14]], [[38]], [[14] * 33]], ids=["ragged", "above 37", "too long"])
-def test_bad_melodies_are_refused(function: Callable, melodies: list) -> None:
-    """Protects from rewards for what is no batch of melodies."""
-    with pytest.raises(ValueError):
-        function(melodies)
