@@ -17,6 +17,7 @@ import pandas as pd
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
 PER_STEP = "it gets sequences (B, T) and returns numbers for each step"
+BY_NAME = "it gets sequences (B, T) and returns numbers by name"
 FINITE = f"give a finite number below {LARGEST:g}"
 TRIED = 64  # strings or sequences that are tried alone where a reward, which may raise whatever it likes, fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
@@ -98,14 +99,25 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     return given
 
 
-def parts_of(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """`reward_parts`; DomainError: they are no arrays (B, T) by name."""
+def tried(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
+    """`reward_parts`; DomainError: they are no arrays (B, T) by name, or what is `told` are no numbers."""
+    for what in ("watch", "measures"):
+        told(domain, what, sequences)
     what = f"reward_parts of the domain {domain.name!r}"
     parts = _answer(what, PER_STEP, lambda rows: domain.reward_parts(rows.copy()), sequences, domain.text)
     given = parts.values() if isinstance(parts, dict) else [None]
     fits = all(isinstance(part, np.ndarray) and part.shape == sequences.shape for part in given)
     must(fits, f"the {what} are {parts!r:.60}: give arrays by name, each {sequences.shape}")
     return parts
+
+
+def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, float]:
+    """What `watch` or `measures` say of sequences (B, T); DomainError: they are no numbers by name."""
+    named = f"{what} of the domain {domain.name!r}"
+    given = _answer(named, BY_NAME, getattr(domain, what), sequences, domain.text)
+    fits = isinstance(given, (Mapping, pd.Series)) and all(isinstance(value, Real) for _, value in given.items())
+    must(fits, f"{named} returned {' '.join(repr(given).split())[:60]}: {BY_NAME}")
+    return dict(given)
 
 
 def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
@@ -169,9 +181,8 @@ def at_the_end(values: np.ndarray, sequences: np.ndarray, end: int | None) -> np
 def must_fit(domain: Domain, vocabulary: int | None = None) -> None:
     """DomainError unless it is a domain whose numbers fit its vocabulary, of as many tokens as its prior's."""
     must(isinstance(domain, Domain), f"domain is {domain!r:.60}: give one that is made, as Sequences(...)")
-    has = f"the domain {domain.name!r} has"
-    must(isinstance(domain.vocabulary, Sequence), f"{has} the vocabulary {domain.vocabulary!r}: give its tokens' names")
-    tokens, paid = len(domain.vocabulary), domain.invalid
+    must_name(f"the vocabulary of the domain {domain.name!r}", domain.vocabulary)
+    tokens, paid, has = len(domain.vocabulary), domain.invalid, f"the domain {domain.name!r} has"
     must(vocabulary in (tokens, None), f"{has} {tokens} tokens and its prior {vocabulary}: they must be the same")
     whole = type(domain.horizon) is int and domain.horizon >= 1
     must(whole, f"{has} the horizon {domain.horizon!r}: it must be a whole number from 1 on")
@@ -179,9 +190,16 @@ def must_fit(domain: Domain, vocabulary: int | None = None) -> None:
     must(finite, f"{has} invalid {paid!r}: what invalid strings earn must be a finite number below {LARGEST:g}")
     inside = domain.end is None or (isinstance(domain.end, Integral) and 0 <= domain.end < tokens)
     must(inside, f"{has} the end token {domain.end!r}: it must lie in 0 to {tokens - 1}")
-    first = np.asarray(domain.first_inputs(2, np.random.default_rng(0)))
-    fits = first.shape == (2,) and first.dtype.kind in "iu" and ((first >= 0) & (first < tokens)).all()
-    must(fits, f"the first inputs of the domain {domain.name!r} are {first}: give whole numbers in 0 to {tokens - 1}")
+    what, wanted = f"first_inputs of the domain {domain.name!r}", f"give so many whole numbers in 0 to {tokens - 1}"
+    first = np.asarray(_answer(what, wanted, lambda _: domain.first_inputs(3, np.random.default_rng(0)), (), str))
+    fits = first.shape == (3,) and first.dtype.kind in "iu" and ((first >= 0) & (first < tokens)).all()
+    must(fits, f"{what} returned {first} when asked for 3: {wanted}")
+
+
+def must_name(what: str, tokens: object) -> None:
+    """DomainError unless these are the names of tokens."""
+    fits = isinstance(tokens, Sequence) and len(tokens) and all(isinstance(token, str) for token in tokens)
+    must(fits, f"{what} is {tokens!r:.60}: give the name of each token, as a tuple of strings")
 
 
 def digest(own: object) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repro.domain import Domain, alive, rewards
+from repro.domain import Domain, alive, rewards, told
 from repro.kl_control import Policy, entropy, kl_divergence
 from repro.rnn import SequenceRNN, Stepper, draw, play, shifted
 
@@ -47,7 +47,7 @@ def evaluate(
     parts = {name: np.where(belongs, part, 0) for name, part in domain.reward_parts(tokens).items()}
     reward_parts = {name: float(part.sum(axis=1).mean()) for name, part in parts.items()}
     reward = sum(reward_parts.values())
-    metrics: dict[str, float] = dict(domain.measures(tokens))
+    metrics: dict[str, float] = told(domain, "measures", tokens)
     numbers: dict[str, Any] = {"samples": count, "metrics": metrics, "reward_parts": reward_parts}
     if domain.end is None:
         by_step = {name: np.sum([walk[name].sum(dim=0).numpy() for walk in walks], axis=0) / count for name in compared}
@@ -93,11 +93,9 @@ def along(
 def visited(
     policy: Policy, original: SequenceRNN, first_inputs: np.ndarray, tokens: Tensor, compare_acting: bool = False
 ) -> dict[str, Tensor]:
-    """Policy against prior at every state that sequences (B, T) visit, in nats, each (B, T).
-
-    log_p, log_pi: of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the vocabulary; entropy: of pi(.|s). With
-    `compare_acting` also log_p_trained and kl_trained, against the prior that the policy plays with.
-    """
+    """Policy against prior at every state that sequences (B, T) visit, in nats, each (B, T)."""
+    # log_p, log_pi: of the played tokens; kl: KL(pi(.|s) || p(.|s)), exact over the vocabulary; entropy: of pi(.|s).
+    # With `compare_acting` also log_p_trained and kl_trained, against the prior that the policy plays with.
     inputs = shifted(first_inputs, tokens)[:, :-1]
     log_prior = original(inputs).log_softmax(dim=-1)
     log_acting = log_prior if policy.prior is original else policy.prior(inputs).log_softmax(dim=-1)
@@ -133,11 +131,9 @@ def importance(log_weights: np.ndarray) -> tuple[float, np.ndarray, float]:
 
 
 def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample.
-
-    Returns log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the expected share of
-    different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out.
-    """
+    """What the optimum p*(x) = p(x) exp(r(x) / c) / Z looks like, by importance sampling from a policy's sample."""
+    # log_z; effective, the number of samples of p* that would tell as much (Kish); unique, the expected share of
+    # different sequences among B draws from p*; and the mean of each of `values` (B,), NaN left out
     # the nearer the policy is to p*, the more even the weights w(x) = p(x) exp(r(x) / c) / pi(x)
     reward = sample.task_reward / c
     log_z, weight, effective = importance(sample.log_p + reward - sample.log_pi)

@@ -14,7 +14,7 @@ from torch import nn
 from repro import ROOT, processes, store
 
 from repro.domain import (  # isort: skip
-    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, parts_of, rewards,
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, must_name, rewards, tried,
 )  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
@@ -54,6 +54,7 @@ def must_know(domain: Domain, prior: Prior) -> None:
     finite = all(weight.isfinite().all() for weight in prior.rnn.parameters())
     must(finite, "the prior has weights that are no finite numbers: train it again, or mask a token by its reward")
     must_fit(domain, prior.rnn.vocabulary)
+    must_name("the prior's vocabulary", prior.vocabulary)
     unlike = [f"{a!r} and {b!r}" for a, b in zip(domain.vocabulary, prior.vocabulary, strict=True) if a != b]
     must(not unlike, f"{domain.name!r} and its prior have different tokens, {', '.join(unlike[:1])}: give the prior's")
 
@@ -100,6 +101,7 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
     """A prior from parts of PyTorch: one LSTM layer over one-hot tokens or an embedding, and a linear head."""
     plain = isinstance(lstm, nn.LSTM) and lstm.num_layers == 1 and not lstm.bidirectional and not lstm.proj_size
     must(plain, f"the network is {lstm}: a prior is one LSTM layer in one direction")
+    must_name("the vocabulary", vocabulary)
     must(isinstance(linear, nn.Linear), f"the head is a {type(linear).__name__}: it must be an nn.Linear")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
@@ -137,8 +139,8 @@ class Sequences(Strings):
 
     def __init__(self, alphabet: Sequence[str], reward: Reward, horizon: int, invalid: float = INVALID) -> None:
         """`horizon` counts the end token too; a string that has not ended there earns `invalid`."""
-        letters = isinstance(alphabet, Sequence) and all(isinstance(each, str) and len(each) == 1 for each in alphabet)
-        single = letters and len({*alphabet, "$"}) > len(alphabet)
+        must_name("the alphabet", alphabet)
+        single = len({*alphabet, "$"}) > len(alphabet) and max(map(len, alphabet)) == 1
         must(single, f"the alphabet is {alphabet!r}: it must be different single characters, without $")
         self.vocabulary, self.end = (*alphabet, "$"), len(alphabet)
         self.first = self.end  # before a string stands the end of another
@@ -180,7 +182,7 @@ def check(domain: Domain, prior: Prior) -> None:
     unlike = ~np.isclose(rewards(domain, tokens[: CHECKED // 2]), paid[: CHECKED // 2]).all(axis=1)
     beside = f"the reward of {domain.text(tokens[unlike.argmax()])!r} is another beside other sequences"
     must(not unlike.any(), f"{beside}: it must depend on that sequence alone")
-    total = sum(np.where(belongs, part, 0) for part in parts_of(domain, tokens).values())
+    total = sum(np.where(belongs, part, 0) for part in tried(domain, tokens).values())
     must(np.allclose(total, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     stricter = copy.copy(domain)
     stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone

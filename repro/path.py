@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from repro.domain import Domain, alive, rewards
+from repro.domain import Domain, alive, rewards, told
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, last_steps, play, shifted
 from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, half, validated
@@ -143,7 +143,7 @@ class Episodic(Learner):
         if self.settings.replayed:
             self.memory.add(played, log_weights[:new])
         self.gradient_steps += 1
-        self.recent.append(row | self.domain.watch(self.games))
+        self.recent.append(row | told(self.domain, "watch", self.games))
 
     def play(self) -> Episodes:
         """Plays `episodes` sequences with the current policy: inputs (B, T), actions, alive, reward / c, log prior."""

@@ -12,7 +12,7 @@ import pandas as pd
 from repro import processes, store
 from repro.authors import AuthorsSettings, AuthorsTutor
 from repro.checkpoint import Checkpoints
-from repro.domain import Domain
+from repro.domain import Domain, told
 from repro.evaluation import estimated_optimum, evaluate, sampled
 from repro.kl_control import Policy
 from repro.path import PathSettings, PathTutor
@@ -108,7 +108,7 @@ class Task:
         real = list(self.held_out.read())[: self.held_out.along] if self.held_out and self.held_out.along else []
 
         def observe(learner: Learner) -> Row:
-            seen = self.domain.measures(learner.games) if self.observe == "measures" else {}
+            seen = told(self.domain, "measures", learner.games) if self.observe == "measures" else {}
             row = {str(name): float(value) for name, value in seen.items()}
             return row | ({"held_out_nll": held_out_scores(learner.acting, real)["nll"]} if real else {})
 

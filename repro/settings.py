@@ -69,8 +69,7 @@ def _refused(when: Callable[[Any], bool], sentence: str) -> Callable[[Any], Any]
     """What refuses values with a sentence, for one of pydantic's validators."""
 
     def check(value: Any) -> Any:
-        if when(value):
-            raise ValueError(sentence)
+        demand(ValueError, not when(value), sentence)
         return value
 
     return check
@@ -79,8 +78,7 @@ def _refused(when: Callable[[Any], bool], sentence: str) -> Callable[[Any], Any]
 def _listed(value: Any) -> Any:
     """Text as `papermill -p seeds 0,1` gives it, or one value alone, as a list."""
     if isinstance(value, str):
-        if not value.isprintable():
-            raise ValueError("it holds a line end or another sign that cannot be printed")
+        demand(ValueError, value.isprintable(), "it holds a line end or another sign that cannot be printed")
         return [part.strip() for part in value.split(",") if part.strip()]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 

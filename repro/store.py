@@ -24,6 +24,7 @@ from safetensors.torch import load, save
 from repro import ROOT
 from repro.processes import environment
 from repro.rnn import SequenceRNN
+from repro.settings import need
 
 # Raised by hand when numbers change, with a line in the changelog; tests/test_fingerprints.py sees that nobody forgets.
 VERSIONS = {"prior": 1, "tutor": 1, "path": 1, "authors": 1, "road": 1, "evaluation": 1, "corpus": 1}
@@ -33,8 +34,13 @@ Spec = Mapping[str, Any]
 
 
 def cache_folder() -> Path:
-    """Where this machine's finished runs lie."""
-    return Path(os.environ.get("REPRO_CACHE") or ROOT / ".cache")
+    """Where this machine's finished runs lie; SettingsError: REPRO_CACHE names no folder that can be written."""
+    asked = os.environ.get("REPRO_CACHE")
+    folder = Path(asked or ROOT / ".cache").expanduser()
+    above = next(each for each in (folder, *folder.parents) if os.path.exists(each))
+    fits = folder.is_absolute() and os.path.isdir(above) and os.access(above, os.W_OK)
+    need(fits or not asked, f"REPRO_CACHE is {asked!r}: it must be the whole path of a folder that can be written")
+    return folder
 
 
 def named(spec: Spec) -> bool:
@@ -237,7 +243,7 @@ def write(path: Path, content: bytes) -> None:
             part.write_bytes(content)
             os.replace(part, path)
     except OSError as error:
-        raise OSError(f"{path.parent} cannot be written ({error.strerror}): make room or choose another") from error
+        raise OSError(f"{path.parent} cannot be written ({error.strerror}): make room, or go elsewhere") from error
 
 
 def shown(path: Path) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from repro.checkpoint import Checkpoints
-from repro.domain import Domain, alive, must_fit, rewards
+from repro.domain import Domain, alive, must_fit, rewards, told
 from repro.evaluation import visited
 from repro.kl_control import Policy, bellman_loss, targets
 from repro.rnn import SequenceRNN, draw, epsilon_greedy, last_steps, play, shifted
@@ -174,7 +174,7 @@ class Regression(Learner):
         steps = visited(self.acting, self.original, first, tokens, self.compare_acting or self.settings.train_prior)
         del steps["log_pi"]
         reward = rewards(self.domain, self.games)
-        row = self.domain.watch(self.games) | {"task_reward": float(reward.sum(axis=1).mean())}
+        row = told(self.domain, "watch", self.games) | {"task_reward": float(reward.sum(axis=1).mean())}
         row |= {"environment_steps": self.environment_steps, "loss": self.loss}
         if self.domain.end is None:
             row |= {name: value.mean().item() for name, value in steps.items()}

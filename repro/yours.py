@@ -11,7 +11,7 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, parts_of, rewards
+from repro.domain import Domain, DomainError, rewards, tried
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
@@ -50,7 +50,7 @@ class Yours:
         p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
-        parts_of(self.domain, sampled(self.domain, self.prior.policy, 2, seed)[1])
+        tried(self.domain, sampled(self.domain, self.prior.policy, CHECKED, seed)[1])
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -117,7 +117,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
     paid = rewards(domain, tokens := sampled(domain, prior.policy, CHECKED, 0)[1])  # is anything before the end?
-    parts_of(domain, tokens)  # before an hour of tuning
+    tried(domain, tokens)  # before an hour of tuning
     if gamma < 1 and (domain.end is not None or not paid[:, :-1].any()):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)

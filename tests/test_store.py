@@ -17,7 +17,7 @@ from small import bytes_of
 from repro import store
 from repro.processes import STEERING, environment
 from repro.rnn import SequenceRNN
-from repro.settings import TutorSettings
+from repro.settings import SettingsError, TutorSettings
 
 SPEC: dict[str, Any] = {"trainer": "tutor", "version": 1, "settings": store.plain(TutorSettings()), "seed": 0}
 KEY = store.key_of(SPEC)
@@ -140,7 +140,17 @@ def test_a_full_disk_leaves_what_was_there(reason: int, own_cache: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", half)
         for use in (lambda: store.write(table, b"of today"), lambda: store.finished(SPEC, made)):
-            with pytest.raises(OSError, match=rf"cannot be written \({os.strerror(reason)}\): make room or choose"):
+            with pytest.raises(OSError, match=rf"cannot be written \({os.strerror(reason)}\): make room, or go"):
                 use()
     assert [*own_cache.rglob("*.*")] == [table] and table.read_bytes() == b"of yesterday"
     assert store.find(KEY) is None and store.finished(SPEC, made).rnn().cells == 8
+
+
+def test_a_cache_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects finished runs: a cache that lies elsewhere in every folder, or cannot be written, is refused."""
+    (tmp_path / "file").write_text("in the way")
+    for place in ("cache", tmp_path / "file", tmp_path / "file" / "below", tmp_path):
+        monkeypatch.setenv("REPRO_CACHE", str(place))
+        monkeypatch.setattr(store.os, "access", lambda *_, place=place: place != tmp_path)  # all may be written by root
+        with pytest.raises(SettingsError, match=f"REPRO_CACHE is '{place}': it must be the whole path of a folder"):
+            store.find(KEY)

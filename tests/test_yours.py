@@ -107,7 +107,7 @@ def test_silent_traps_of_tuning_are_said(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_interrupt_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects whoever stops a tuning: how far it was, and what to do."""
-    monkeypatch.setattr(Bandit, "watch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt), raising=False)
+    monkeypatch.setattr(yours, "train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt, match="interrupted after 0 of 5 steps: nothing is kept"):
         repro.tune(Bandit(), Prior(uniform_rnn(3), Bandit.vocabulary), c=1.0, steps=5, episodes=4)
 
@@ -126,6 +126,7 @@ def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
         with pytest.raises(DomainError, match=r"the network is (LSTM|GRU)\(.*\): a prior is one LSTM layer"):
             repro.from_lstm(other, linear, "abcde")
     for parts, sentence in (
+        ((nn.LSTM(5, 6), linear, None), "the vocabulary is None: give the name of each token"),
         ((nn.LSTM(5, 6), linear, "abcd"), "reads so many tokens: 5; it must be 4"),
         ((nn.LSTM(5, 6), nn.Linear(7, 5), "abcde"), "has a head over so many cells: 7; it must be 6"),
         ((nn.LSTM(7, 6), linear, "abcde", nn.Embedding(5, 8)), "embeds into so many numbers: 8; it must be 7"),
@@ -204,6 +205,28 @@ def test_parts_of_a_reward_are_arrays_by_name(parts: object) -> None:
             use()
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "sentence"),
+    [
+        ("first_inputs", lambda *_: [][0], r"first_inputs of the domain 'coins' raises IndexError \(.*\): give so"),
+        ("first_inputs", lambda *_: np.zeros(2, int), r"first_inputs .* returned \[0 0\] when asked for 3: give so"),
+        ("watch", lambda _: [][0], r"watch of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
+        ("watch", lambda _: {"a": "b"}, "watch of the domain 'coins' returned {'a': 'b'}: it gets sequences"),
+        ("measures", lambda _: [][0], r"measures of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
+        ("measures", lambda _: 5, "measures of the domain 'coins' returned 5: it gets sequences .* by name"),
+        ("vocabulary", None, "the vocabulary of the domain 'coins' is None: give the name of each token"),
+        ("vocabulary", (0, 1, 2), r"the vocabulary of the domain 'coins' is \(0, 1, 2\): give the name"),
+    ],
+)
+def test_what_a_domain_says_beside_its_rewards_is_tried(name: str, own: object, sentence: str) -> None:
+    """Protects from a stack of another's code, in a trial and before an hour of tuning."""
+    domain = Coins()
+    setattr(domain, name, own)
+    for use in (repro.check, partial(repro.tune, c=1.0, steps=1, episodes=4)):
+        with pytest.raises(DomainError, match=sentence):
+            use(domain, COINS)  # type: ignore[operator]
+
+
 def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
     """Protects from strings that are silently other ones, and from networks that would be read in part."""
     domain, deep, gated = repro.Sequences("01", ones, 8), uniform_rnn(3), uniform_rnn(3)
@@ -214,6 +237,7 @@ def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
         "must be a SequenceRNN of one LSTM": Prior(gated, domain.vocabulary),
         "network is a LSTM: it must be a SequenceRNN": Prior(nn.LSTM(3, 4), domain.vocabulary),  # type: ignore[arg-type]
         "prior is Linear: give what load_prior": nn.Linear(3, 3),
+        "the prior's vocabulary is None: give the name": Prior(uniform_rnn(3), None),  # type: ignore[arg-type]
     }  # fmt: skip
     for sentence, prior in bad.items():
         for use in (repro.check, repro.sample, repro.tune, partial(repro.suggest_c, kl=1.0)):

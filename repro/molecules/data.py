@@ -64,8 +64,7 @@ class CorpusError(RuntimeError):
 
 def split(smiles: str, tokeniser: str) -> list[str]:
     """The tokens of a string, which joined give it back."""
-    if tokeniser not in TOKENISERS:
-        raise ValueError(f"unknown tokeniser {tokeniser!r}; known: {', '.join(TOKENISERS)}")
+    demand(ValueError, tokeniser in TOKENISERS, f"unknown tokeniser {tokeniser!r}; known: {', '.join(TOKENISERS)}")
     return TOKENISERS[tokeniser].findall(smiles)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from repro.domain import Domain, DomainError, digest, must
+from repro.domain import Domain, digest, must
 from repro.music import events, measures
 from repro.music.rules import RULES, step_rewards, total_reward
 
@@ -27,8 +27,8 @@ class Music(Domain):
         """`rules`: names of `RULES`, and functions of melodies (B, T) that pay each event, (B, T); none: all nine."""
         must(rules is None or isinstance(rules, (list, tuple)), f"the rules are {rules!r}: give a list of them")
         for rule in rules or ():
-            if not callable(rule) and rule not in RULES:
-                raise DomainError(f"the rule is {rule!r}: it must be a function, or one of {', '.join(RULES)}")
+            known = callable(rule) or rule in [*RULES]
+            must(known, f"the rule is {rule!r}: it must be a function, or one of {', '.join(RULES)}")
         self.rules = tuple(rules or ())
 
     def step_rewards(self, sequences: np.ndarray) -> np.ndarray:

@@ -28,8 +28,7 @@ MOST_TICKS = 10_000_000  # beyond 2^31 they would wrap
 
 def files(folder: Path) -> list[tuple[str, Path]]:
     """All MIDI files below a folder, ordered by their names there; ValueError if there is none. No links to folders."""
-    if not folder.is_dir():
-        raise ValueError(f"{printable(folder)} is {'a file, not a folder' if folder.exists() else 'no folder'}")
+    demand(ValueError, folder.is_dir(), f"{printable(folder)} is {'a file, not a' if folder.exists() else 'no'} folder")
     midi = [file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file()]
     demand(ValueError, midi, f"{printable(folder)} has no file that ends in {' or '.join(ENDINGS)}")
     return sorted((printable(file.relative_to(folder).as_posix()), file) for file in midi)
