@@ -254,7 +254,7 @@ OTHERS: list[tuple[Callable[[], object], type[BaseException], str]] = [
     (lambda: Exact(BRACKETS.__class__(**vars(BRACKETS) | {"end": 0}), SequenceRNN(4, 8), 0.5), ValueError,
      "the end token of brackets is 0: it must be the last, 3"),
     (lambda: listening.read_ratings(Path("nowhere"), PAIRS), SettingsError, "is 'nowhere': it must be a folder"),
-    (lambda: store.write(Path("file") / "table.csv", b"x"), OSError, r"file cannot be written \(.*\): make room, or go"),
+    (lambda: store.write(Path("file") / "table.csv", b"x"), OSError, r"cannot be written \(.*\): make room, or go"),
 ]  # fmt: skip
 
 
@@ -315,7 +315,7 @@ def cases() -> Iterator[Case]:
         says = f"samples is {bad}: it must be a whole number from 1 on"
         yield partial(repro.suggest_c, Coins(), COINS, kl=0.5, samples=bad), SettingsError, says, {}
     for bad in ("01$", "010", ["Cl"], 5):
-        yield partial(repro.Sequences, bad, len, 8), DomainError, "alphabet is .*: (it must be different single char|give the name)", {}
+        yield partial(repro.Sequences, bad, len, 8), DomainError, "alphabet is .*: (it must be diff|give the name)", {}
     for given, says in LEARNED:
         yield partial(repro.fit, STRINGS, given, steps=1), DomainError, says, {}
     for given, says in ROADS:
