@@ -1,5 +1,8 @@
 """The experiments by name: everything reported is shipped, and tiny studies go through from start to end."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro import bench, experiments as molecules, experiments as music, fronts, store
+from repro import ROOT, bench, experiments as molecules, experiments as music, fronts, store
 from repro.music import corpus
 from repro.studies import study
 
@@ -82,3 +85,22 @@ def test_a_small_study_of_exact_problems() -> None:
     curves = bench.learned(small).curves()
     assert len(curves) == 28 and set(curves["step"]) == {0, 2}
     assert (curves[curves["step"] == 0].groupby("domain")["kl"].std() < 1e-4).all()  # all begin as the prior
+
+
+def test_the_same_bytes_whatever_surrounds_a_run(tmp_path: Path) -> None:
+    """Protects comparisons between machines: threads, hash seed, jobs and working folder change no digit."""
+    code = (
+        "from repro import experiments; from repro.studies import study\n"
+        "music, molecules = ({'methods': 'psi', 'seeds': '0,1', name: 200} for name in ('melodies', 'samples'))\n"
+        "studies = study('smoke', **music), study('smoke', 'molecules', **molecules)\n"
+        "for made in (experiments.as_notated(studies[0]), experiments.terminal(studies[1])):\n"
+        "    print(made.table().to_csv(float_format='%.17g'), made.curves().to_csv(float_format='%.17g'))\n"
+    )
+    told = []
+    for threads, hashes, jobs in (("1", "0", "1"), ("4", "7", "2")):
+        around = {"OMP_NUM_THREADS": threads, "PYTHONHASHSEED": hashes, "REPRO_JOBS": jobs, "PYTHONPATH": str(ROOT)}
+        (folder := tmp_path / jobs).mkdir()
+        environment = os.environ | around | {"REPRO_CACHE": str(folder / "cache")}
+        command = [sys.executable, "-c", code]
+        told.append(subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True).stdout)
+    assert told[0] == told[1] and len(told[0]) > 10_000
