@@ -150,8 +150,8 @@ def test_chances_follow_the_weights() -> None:
 
 @pytest.mark.long
 def test_half_an_hour_of_training_on_molecules_grows_nothing() -> None:
-    """Protects long runs: from the fifth minute on memory stays within 5 %, steps per second of the core within 10 %,
-    and no file is left open.
+    """Protects long runs: memory stays within 5 % once the scores of 2**17 molecules are remembered (for a quarter of
+    an hour that cache grows), steps per second of the core within 10 %, and no file is left open.
     """
     study = studies.study("laptop", "molecules")
     domain, prior = experiments.of_smiles_rnn(study).runs[0].task.domain, experiments.smiles_rnn(study)[0].rnn()
@@ -166,6 +166,6 @@ def test_half_an_hour_of_training_on_molecules_grows_nothing() -> None:
         seen.append((resident, steps / (time.process_time() - spent), len(os.listdir("/proc/self/fd"))))
         told = "{:.0f} MB, {:.2f} steps per core-second, {} open files".format(*seen[-1])
         print(f"minute {minute + 1}: {told}", flush=True)
-    memory, speed, files = np.array(seen[5:]).T
-    assert memory.max() / memory.min() < 1.05 and np.ptp(files) == 0
+    memory, speed, files = np.array(seen).T
+    assert memory[15:].max() / memory[15:].min() < 1.05 and np.ptp(files) == 0
     assert speed[-10:].mean() / speed[:10].mean() == pytest.approx(1, abs=0.1)
