@@ -103,13 +103,13 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     ValueError: an experiment without its prior, against which nothing can be judged.
     """
     tuned = table["method"] != "prior"
-    if alone := sorted(set(table[tuned]["experiment"]) - set(table[~tuned]["experiment"])):
-        raise ValueError(f"the prior of {', '.join(alone)} is missing: its runs cannot be judged")
     priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
     rows = []
     for (experiment, method, c, seed), measured in table[tuned].groupby([*RUN], sort=False):
-        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors[experiment]
+        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(experiment, {})
         if metrics.keys() & {"unique", "unique_10k", "entropy"}:
+            if not of_prior:
+                raise ValueError(f"the prior of {experiment} is missing: its runs cannot be judged")
             entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)
             alarm = collapsed(metrics, of_prior, method)
             rows.append((experiment, method, c, seed, _distinct(metrics), entropy, alarm))

@@ -168,6 +168,8 @@ def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
     table = long_table([(*row[:4], "unique", row[4]) for row in rows] + [("c", "psi", 0.5, 7, "held_out_nll", 4.0)])
     alarms = verdicts.alarms(table)
     assert alarms["alarm"].ne("").tolist() == [True, False, False] and alarms["distinct"].tolist() == [0.4, 0.9, 0.4]
+    with pytest.raises(ValueError, match="the prior of a is missing"):
+        verdicts.alarms(table[table["method"] != "prior"])
 
 
 def test_the_committed_alarms() -> None:
