@@ -113,10 +113,11 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
     key, kept = key_of(spec), named(spec)
     if not kept:
         warnings.warn("this reward has no source that could name it: the run is made, and not kept", stacklevel=2)
-    if kept and (found := find(key, with_weights)):
-        return found
-    numbers, networks = make()
-    record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
+    record = find(key, with_weights) if kept else None
+    if record is None:
+        numbers, networks = make()
+        record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
+    # of a found one too: it may have been killed when it was kept, and these were not yet gone
     for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):  # a folder is what a killed process was writing
         shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return record
