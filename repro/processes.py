@@ -108,6 +108,8 @@ def _workers(address: str | None) -> Iterator[None]:
     except (ImportError, OSError, ValueError) as error:
         wanted = "the address of a running Dask scheduler (its package: pip install -e '.[cluster]')"
         raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
+    if not client.nthreads():
+        print(f"the scheduler at {address} has no worker yet: waiting for one", flush=True)
     with client, joblib.parallel_config("dask", client=client, wait_for_workers_timeout=10**6):  # a queue may be long
         yield
 

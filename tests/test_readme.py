@@ -31,7 +31,8 @@ CHORALES = (
 VALUES = "own/tables/music_final_values.csv"
 FEW = {"rounds 100": "rounds 10", "melodies 10000": "melodies 300", "prior_steps 1000": "prior_steps 10"}
 COVERED = {  # by test_notebooks, test_pipeline, test_setup, test_benchmark, test_experiments and test_runs
-    "bash run_all.sh --preset paper --scheduler tcp://HOST:8786", "pip install -e '.[cluster]'",
+    "bash run_all.sh --preset paper --scheduler tcp://HOST:8786",
+    "pip install -c constraints.txt -e '.[cluster]'", "pip install dask-jobqueue",
     "bash run_all.sh", "bash run_all.sh --preset smoke", "bash run_all.sh --lab", "bash run_all.sh --test",
     "bash run_all.sh --help", "bash run_all.sh --fresh", "bash run_all.sh --fresh --train-priors",
     "bash run_all.sh --only 05 -p smiles_file my.smi", "pip install -e .", "python tests/benchmark.py",
