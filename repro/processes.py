@@ -110,7 +110,8 @@ def _workers(address: str | None) -> Iterator[None]:
         raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
     if not client.nthreads():
         print(f"the scheduler at {address} has no worker yet: waiting for one", flush=True)
-    with client, joblib.parallel_config("dask", client=client, wait_for_workers_timeout=10**6):  # a queue may be long
+    patience = 10**6  # seconds: a cluster's queue may be long
+    with client, joblib.parallel_config("dask", client=client, wait_for_workers_timeout=patience):
         yield
 
 
@@ -129,7 +130,7 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         work = (joblib.delayed(_work)(function, *each) for each in zip(tasks, places, strict=True))
         # workers leave Ctrl-C to this process, which ends them: half an answer would be waited for without end
         local = {} if address else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-        try:
+        try:  # one task at a time: a killed worker loses one; all at once: workers that come later find some
             with _workers(address):
                 return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **local)(work)
         except KeyboardInterrupt:

@@ -159,12 +159,17 @@ def prior_spec(data: Spec, settings: PriorSettings) -> Spec:
     return {"trainer": "prior", "version": VERSIONS["prior"], "data": data, "settings": store.plain(settings)}
 
 
-def finish(task: Task) -> tuple[Record | None, Record | None]:
-    """A task's training and measures. Networks are read or made only if something needs them."""
+def finish(task: Task, tuned: Record | None = None) -> tuple[Record | None, Record | None]:
+    """A task's training (`tuned`, if known) and measures. Networks are read or made only if something needs them."""
     judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
     needed = bool(task.samples) and judged is None
-    tuned = store.finished(task.spec, task.tune, with_weights=needed) if task.settings is not None else None
+    if task.settings is not None and (tuned is None or (needed and tuned.weights is None)):
+        tuned = store.finished(task.spec, task.tune, with_weights=needed)
     return tuned, store.finished(task.measures_spec, partial(task.measure, tuned)) if needed else judged
+
+
+def _finish(known: tuple[Task, Record | None]) -> tuple[Record | None, Record | None]:
+    return finish(*known)
 
 
 class Run(NamedTuple):
@@ -239,7 +244,7 @@ def finish_all(name: str, tasks: Iterable[Task]) -> Results:
         tuned = store.find(store.key_of(task.spec)) if task.settings is not None else None
         judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
         found.append((task, tuned, judged, (tuned or not task.settings) and (judged or not task.samples)))
-    missing = [task for task, *_, whole in found if not whole]
-    made = iter(processes.many(finish, missing, name) if missing else ())
-    return Results(name, tuple(Run(task, *((tuned, judged) if whole else next(made)))
+    missing = [(task, tuned) for task, tuned, _, whole in found if not whole]
+    made = iter(processes.many(_finish, missing, name) if missing else ())
+    return Results(name, tuple(Run(task, *((tuned, judged) if whole else map(store.received, next(made))))
                                for task, tuned, judged, whole in found))  # fmt: skip

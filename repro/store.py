@@ -2,7 +2,8 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated. What the environment may set stands in `repro.processes.STEERING`.
+finished run is read, never repeated. What the environment may set beside REPRO_CACHE stands
+in `repro.processes`.
 """
 
 import dataclasses
@@ -92,15 +93,7 @@ class Record:
     def __reduce__(self) -> tuple[Any, ...]:
         """To another process, which may be on another machine, a record goes with its networks."""
         weights = self.weights.read_bytes() if isinstance(self.weights, Path) else self.weights
-        return _arrived, (self.key, self.numbers, weights)
-
-
-def _arrived(key: str, numbers: dict[str, Any], weights: bytes | None) -> Record:
-    """A record that came from another process, kept here as well if this machine does not have it."""
-    record = Record(key, numbers, weights)
-    if not named(numbers["spec"]):
-        return record
-    return find(key, weights is not None) or put(cache_folder() / "runs" / f"{key}.json", record)
+        return Record, (self.key, self.numbers, weights)
 
 
 # numbers, and networks by prefix: "" for the policy or prior, and "prior." for one trained along
@@ -117,10 +110,17 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
     if record is None:
         numbers, networks = make()
         record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
-    # of a found one too: it may have been killed when it was kept, and these were not yet gone
+    # of a found one too: its process may have been killed before they went
     for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):  # a folder is what a killed process was writing
         shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return record
+
+
+def received(record: Record | None) -> Record | None:
+    """A run that another process made, as this machine keeps it; one that came from another machine is written here."""
+    if record is None or not named(record.numbers["spec"]):
+        return record
+    return find(record.key, record.weights is not None) or put(cache_folder() / "runs" / f"{record.key}.json", record)
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
@@ -171,6 +171,8 @@ def _read(path: Path, with_weights: bool) -> Record | None:
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
         key = key_of(numbers["spec"])
+        if isinstance(curve := numbers.get("curve"), list):  # as older runs kept it
+            numbers["curve"] = {name: [row[name] for row in curve] for name in (curve or [{}])[0]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
         return None

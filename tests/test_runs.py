@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -156,6 +157,13 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
             process.wait()
 
 
+def kill(worker: subprocess.Popen[bytes], runs: Path) -> None:
+    """As soon as it has made a run."""
+    while not any(runs.glob("*.json")):
+        time.sleep(0.02)
+    worker.kill()
+
+
 def test_workers_on_other_machines_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects runs sent to a cluster: with one of two workers killed on the way every run is here, once, the same."""
     longer = [replace(settings, rounds=150, evaluate_every=150) for settings in (PAPER, replace(PAPER, method="g"))]
@@ -166,7 +174,7 @@ def test_workers_on_other_machines_make_the_same_bytes(tmp_path: Path, monkeypat
             monkeypatch.setenv("REPRO_CACHE", str(folder))
             monkeypatch.setenv("REPRO_SCHEDULER", where)
             wanted = tasks(Coins(), *longer, replace(PAPER, method="q"))
-            end = threading.Timer(1.5, workers[0].kill)
+            end = threading.Thread(target=kill, args=(workers[0], tmp_path / "worker1" / "runs"), daemon=True)
             if where:
                 end.start()
             results = runs.finish_all("tiny", wanted)

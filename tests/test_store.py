@@ -25,7 +25,7 @@ NETWORKS = {"": SequenceRNN(5, 8, seed=3), "prior.": SequenceRNN(5, 8, seed=4)}
 
 
 def made() -> store.Made:
-    return {"curve": [{"loss": math.nan, "kl": np.float64(0.1)}]}, NETWORKS
+    return {"curve": {"loss": [math.nan], "kl": [np.float64(0.1)]}}, NETWORKS
 
 
 def never() -> Any:
@@ -48,6 +48,9 @@ def test_a_run_is_made_once_and_comes_back_as_it_went_in() -> None:
     assert again.key == first.key == KEY and repr(again.numbers) == repr(first.numbers)  # a first loss is NaN
     assert again.numbers["spec"] == SPEC and store.find(store.key_of(SPEC | {"seed": 1})) is None
     assert {bytes_of(each.rnn(), each.rnn("prior.")) for each in (first, again)} == {bytes_of(*NETWORKS.values())}
+    path = store.cache_folder() / "runs" / f"{KEY}.json"
+    path.write_text(json.dumps(first.numbers | {"curve": [{"loss": math.nan, "kl": 0.1}]}))  # as older runs kept it
+    assert repr(store.find(KEY).numbers["curve"]) == repr({"loss": [math.nan], "kl": [0.1]})  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("name", "with_weights"), [("json", False), ("safetensors", True)])
