@@ -37,12 +37,12 @@ def melodies(study: FrontStudy) -> Results:
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
     # prior, form, method, and each combination of the rest
     lines: list[tuple[str, str, str, Sequence[float], Sequence[float], Sequence[int]]] = [
-        *(("folk", "paper", method, ends, study.c, study.seeds) for method in ("psi", "q", "g")),
-        ("folk", "path", "psi", ends, study.c, study.seeds),
-        ("rebuilt", "paper", "psi", ends, few, study.seeds),
-        *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "psi", "g")),
-        ("folk", "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first),
-    ]
+        *((name, "paper", "psi", ends, study.c, study.seeds) for name in priors),
+        *((name, form, method, ends, study.c, study.seeds if name == "folk" else first)
+          for name in priors for form, method in (("paper", "q"), ("paper", "g"), ("path", "psi"))),
+        *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "g")),
+        *((name, "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first) for name in priors),
+    ]  # fmt: skip
     spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
     windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
     real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": windows}

@@ -96,11 +96,11 @@ _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temp
 class FrontStudy(MusicStudy):
     """Melodies over temperatures and discounts: how much reward for how much KL. All values are ours."""
 
-    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # from folk tunes at both ends of gamma
+    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # at both ends of gamma, and of Psi at all of them
     inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # elsewhere: those of `c` that stand here
     gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library
-    psi_gamma: Shares = (0.0, 0.8)  # Psi alone, from folk tunes, is tried at these too
-    seeds: Seeds = reported(3)  # at both ends of gamma from folk tunes, and Psi from the rebuilt; others have one
+    psi_gamma: Shares = (0.0, 0.8)  # Psi alone is tried at these too
+    seeds: Seeds = reported(3)  # at both ends of gamma: all methods from folk tunes, Psi from the rebuilt corpus too
     melodies: Count = Field(5_000, ge=2)
     tutor: TutorSettings = TutorSettings(**_FRONT)
     rebuilt_tutor: TutorSettings = TutorSettings(learning_rate=3e-3, **_FRONT)
