@@ -1,6 +1,7 @@
-"""All methods and roads compared: on the problems of `repro.exact`, whose optimum is known, and on molecules."""
+"""All methods and roads compared: on the problems of `repro.exact`, whose optimum is known, melodies and molecules."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -11,13 +12,14 @@ from scipy.special import logsumexp
 from repro import experiments, runs, store
 from repro.evaluation import evaluate, importance
 from repro.exact import EVERY, PROBLEMS, Enumerable, Exact
+from repro.experiments import MUSIC, WATCHED_TUNES
 from repro.kl_control import METHODS
 from repro.path import PathSettings
 from repro.roads import RoadSettings
 from repro.runs import Results, Run, Task
 from repro.settings import PolicySettings, TutorSettings, changed, need
 from repro.store import VERSIONS, Made, Record
-from repro.studies import MOLECULE_PATHS, ExactStudy, MoleculeStudy, RoadStudy
+from repro.studies import MOLECULE_PATHS, ExactStudy, FrontStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
 
 
@@ -98,7 +100,7 @@ def on_road(name: str, settings: PolicySettings, study: RoadStudy, **labels: Any
     return [Task(problem, prior(problem), changed(settings, {"c": c}), seed, row=_distances, observe="distances",
                  labels={"problem": problem.name, "road": name, **labels})
             for problem in EVERY if problem.name in study.problems
-            for c in study.c for seed in study.seeds_at(c)]  # fmt: skip
+            for c in study.c for seed in study.seeds]  # fmt: skip
 
 
 def _distances(learner: Learner, number: int, short: bool = False) -> Row:
@@ -110,6 +112,35 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
         "forward_kl": truth.kl_from_optimum(table), "total_variation": truth.total_variation(table),
         "log_z_error": learner.log_z - truth.log_z,
     }  # fmt: skip
+
+
+# On melodies, at the c that notebook 09 picks near the prior, with the budgets of its policies: 64 new melodies per
+# step, without memory. Rates: the best of three on seed 0 by J (tests/tune_roads.py,
+# results/roads_melodies_tuning.csv).
+MELODY_C = 8.0
+MELODY_RATES: dict[str, float] = {}
+
+
+def melody_settings(name: str, steps: int) -> PolicySettings:
+    """Those of a road on melodies, without a discount; the paper's form plays 64 in .45 times as many rounds."""
+    road, front = TUNED[name], FrontStudy()
+    if isinstance(road, TutorSettings):
+        made: PolicySettings = replace(front.tutor, method=road.method, gamma=1.0, rounds=max(1, steps * 9 // 20))
+    elif isinstance(road, PathSettings):
+        made = replace(front.path, method=road.method, steps=steps)
+    else:
+        assert isinstance(road, RoadSettings)
+        made = replace(road, replayed=0, pool=3_800 if road.pool else 0, steps=steps, evaluate_every=100)
+    return at_rate(changed(made, {"c": MELODY_C}), MELODY_RATES.get(name, front.path.learning_rate))
+
+
+def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = None) -> Results:
+    """Roads from the Note RNN of folk tunes; in the curves, too: reward, KL and the loss on real tunes."""
+    chosen = chosen or {name: melody_settings(name, study.long_steps) for name in study.roads}
+    prior, real = experiments.note_rnn(FrontStudy()), experiments.real_tunes(FrontStudy(), WATCHED_TUNES, WATCHED_TUNES)
+    return runs.finish_all("roads_melodies", [
+        Task(MUSIC, prior, settings, seed, study.samples, held_out=real, labels={"road": name})
+        for name, settings in chosen.items() for seed in study.seeds[: study.long_seeds]])  # fmt: skip
 
 
 BETAS = (0.1, 1, 10, 100)  # of quasi-rejection, in units of Z

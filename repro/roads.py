@@ -21,7 +21,8 @@ p*; the last two do not, and end elsewhere:
     grpo               R normalised in its group, and the estimate k3 in the loss (DeepSeekMath, 2402.03300)
 
 Ours: settings; in dpg weights normalised in the batch (a bias of order 1 / B, none at p*) and the latest policy as
-proposal, with the baseline of Korbak et al. (2022, 2206.00761); one log Z, so one priming token.
+proposal, with the baseline of Korbak et al. (2022, 2206.00761); log Z per first token where sequences are primed by
+several. There tb_var's mean over a batch is a baseline for new sequences, and none for old ones.
 """
 
 import math
@@ -49,7 +50,7 @@ class Batch(NamedTuple):
     earned: Tensor  # (B,), R = r(x) / c
     alive: Tensor  # (B, T)
     first_value: Tensor  # (B,), log sum_a exp(logit) at the first step, with gradient
-    log_z: Tensor  # (), learned beside the policy, or known from the prior
+    log_z: Tensor  # (B,), of their first tokens, learned beside the policy or known from the prior
     c: float
 
     @property
@@ -112,12 +113,12 @@ class Road(Psi):
 ROADS = {
     # squares have their least at p* whoever played, so that they may learn from memory; A*-PO is defined on new play,
     # and REINVENT on both (its replay is called inception), though there its least is elsewhere
-    "tb": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z, "learned", from_memory=True),
+    "tb": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z.mean(), "learned", from_memory=True),
     # 1/2 Var[P + R - S], unbiased: its gradient is that of reinforce_kl on every batch
     "tb_var": Road(lambda b: 0.5 * b.log_weights.var(), lambda b: b.log_weights.mean(), from_memory=True),
     # Q / c are the logits: the Bellman residuals of a path add up to this
     "tbrm": Road(lambda b: balance(b, b.first_value), lambda b: b.first_value.mean(), from_memory=True),
-    "a2po": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z, "prior"),
+    "a2po": Road(lambda b: balance(b, b.log_z), lambda b: b.log_z.mean(), "prior"),
     # on old sequences another target unless log Z is 0; it alone notices a constant added to the reward
     "reinvent": Road(lambda b: balance(b, torch.zeros(())), from_memory=True),
     # gradients are expectations under the policy itself
@@ -156,16 +157,19 @@ class RoadTutor(Episodic):
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: RoadSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
         learned, dtype = settings.mathematics.z == "learned", self.policy.head.weight.dtype
+        # log Z, learned or known: of every token that may come first, or one number where that is one token
         primed = np.unique(domain.first_inputs(1_000, np.random.default_rng(0)))
-        one = f"the domain {domain.name!r} is primed by {len(primed)} tokens, and {settings.method} has one log Z"
-        need(len(primed) == 1 or not settings.mathematics.z, f"{one}: take tbrm")
-        self.z = torch.zeros((), dtype=dtype, requires_grad=learned)  # log Z, learned or known
+        self.z = torch.zeros(len(domain.vocabulary) if len(primed) > 1 else 1, dtype=dtype, requires_grad=learned)
         if settings.pool:
             # V* = log E_p[ exp R ], from sequences that are played once, before training
-            first = domain.first_inputs(settings.pool, self.play_numbers)
+            enough = f"pool is {settings.pool}: {domain.name} is primed by {len(primed)} tokens, give as many or more"
+            need(settings.pool >= len(primed), enough)
+            first = np.resize(primed, settings.pool)
             tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).numpy()
             earned = torch.from_numpy(rewards(domain, tokens).sum(axis=1)) / settings.c
-            self.z += earned.logsumexp(dim=0) - math.log(settings.pool)
+            for token in primed:
+                chosen = earned[first == token]
+                self.z[token if len(primed) > 1 else 0] = chosen.logsumexp(dim=0) - math.log(len(chosen))
             self.sequences += settings.pool
         self.make_optimiser([self.z] if learned else [], settings.log_z_learning_rate)
 
@@ -175,10 +179,11 @@ class RoadTutor(Episodic):
         walk = self.walk(episodes, logits)
         earned = self.beta() * episodes["reward"].sum(dim=1)
         first = logits[:, 0].logsumexp(dim=-1)
-        batch = Batch(walk.log_pi, walk.log_p, earned, episodes["alive"], first, self.z, self.settings.c)
+        log_z = self.z[episodes["inputs"][:, 0]] if len(self.z) > 1 else self.z.expand(len(first))
+        batch = Batch(walk.log_pi, walk.log_p, earned, episodes["alive"], first, log_z, self.settings.c)
         road: Road = self.settings.mathematics
         self.descend(road.loss(batch))
         if road.log_z is not None:
-            news = {name: getattr(batch, name)[:new] for name in Batch._fields[:5]}
+            news = {name: getattr(batch, name)[:new] for name in Batch._fields[:6]}
             self.log_z = road.log_z(batch._replace(**news)).item()
         return self.means(episodes, new, walk), batch.log_weights.detach().double().numpy()

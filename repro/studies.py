@@ -43,21 +43,11 @@ class Study:
 
 
 @validated
-class Sweep(Study):
-    """A study at several temperatures."""
+class MusicStudy(Study):
+    """Melodies."""
 
     c: Temperatures = (0.5, 1.0)  # paper: .5; figures and claims are at the first
     further_seeds: Count = 2  # ours: how many of the seeds at the temperatures after the first
-
-    def seeds_at(self, c: float) -> tuple[int, ...]:
-        """The seeds at one of the temperatures."""
-        return self.seeds if c == self.c[0] else self.seeds[: self.further_seeds]
-
-
-@validated
-class MusicStudy(Sweep):
-    """Melodies."""
-
     tunes: TuneSettings = TuneSettings()
     rebuilt: RebuiltSettings = RebuiltSettings()
     prior: PriorSettings = PriorSettings()
@@ -81,6 +71,10 @@ class MusicStudy(Sweep):
                   "rebuilt_tutor": SMALL},
         "paper": {"seeds": reported(10), "further_seeds": 10, "rebuilt_seeds": 10},
     }  # fmt: skip
+
+    def seeds_at(self, c: float) -> tuple[int, ...]:
+        """The seeds at one of the temperatures."""
+        return self.seeds if c == self.c[0] else self.seeds[: self.further_seeds]
 
     def first(self) -> "MusicStudy":
         """The same study with its first temperature and seed alone."""
@@ -203,7 +197,7 @@ class ExactStudy(Study):
 
 
 @validated
-class RoadStudy(Sweep):
+class RoadStudy(Study):
     """All roads, on problems that are small enough to write out, and those that can on molecules."""
 
     roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
@@ -214,7 +208,7 @@ class RoadStudy(Sweep):
     long_seeds: Count = 3  # how many of the seeds these have
     samples: Count = Field(10_000, ge=2)  # of a policy on them
     presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5, "long_steps": 2, "samples": 100},
-                         "paper": {"seeds": reported(10), "further_seeds": 10}}  # fmt: skip
+                         "paper": {"seeds": reported(10)}}  # fmt: skip
 
 
 @validated

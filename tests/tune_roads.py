@@ -1,6 +1,7 @@
-"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules (roads_molecules_tuning.csv).
+"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules, three on melodies.
 
-`bench.TUNED` and `bench.ON_MOLECULES` were chosen from them: python tests/tune_roads.py, or with the word molecules
+`bench.TUNED`, `ON_MOLECULES` and `MELODY_RATES` were chosen from them (results/roads_molecules_tuning.csv,
+roads_melodies_tuning.csv): python tests/tune_roads.py, or with the word molecules or melodies
 """
 
 import sys
@@ -9,12 +10,14 @@ from itertools import product
 import pandas as pd
 
 from repro import ROOT, bench, experiments, runs, store
+from repro.music.domain import Music
 from repro.roads import RoadSettings
 from repro.settings import PolicySettings, TutorSettings, changed
 from repro.studies import MoleculeStudy, RoadStudy
 
 RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 MOLECULE_RATES = (1e-4, 3e-4)  # of the LSTM
+MELODY_RATES = (2e-3, 5e-3, 1.25e-2)
 MEASURES = ["objective", "valid", "unique_1k"]
 DISTANCES = ["kl", "forward_kl"]
 
@@ -47,6 +50,23 @@ def on_molecules() -> None:
     print(table.to_string(index=False))
 
 
+def on_melodies() -> None:
+    """Runs three rates of every road on seed 0, writes the table with J, and says which is the best."""
+    study, tables = RoadStudy(seeds=(0,), samples=2_000), []
+    for rate in MELODY_RATES:
+        tried = {name: bench.at_rate(bench.melody_settings(name, study.long_steps), rate) for name in study.roads}
+        table = bench.on_melodies(study, tried).table()
+        tables.append(table.pivot(index="road", columns="metric", values="value").assign(rate=rate).reset_index())
+    table = pd.concat(tables).sort_values(["road", "rate"])
+    # J = E[r / c] - KL(pi || p), of whole melodies
+    table["objective"] = table["task_reward"] / bench.MELODY_C - Music.horizon * table["kl"]
+    table = table[["road", "rate", "objective", "task_reward", "kl", "held_out_nll"]]
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    store.write(ROOT / "results" / "roads_melodies_tuning.csv", text.encode())
+    print(table.to_string(index=False))
+    print(table.set_index("rate").groupby("road")["objective"].idxmax())
+
+
 def main() -> None:
     """Runs the grid, writes the table, and says which settings are the best."""
     study = RoadStudy(seeds=(0, 1, 2), c=(0.5,), problems=("brackets",))
@@ -64,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    on_molecules() if "molecules" in sys.argv else main()
+    {"molecules": on_molecules, "melodies": on_melodies}.get(sys.argv[-1], main)()
