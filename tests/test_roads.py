@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from repro import ROOT, bench
+from repro.domain import Domain
 from repro.exact import BRACKETS, DAYS, Exact
 from repro.rnn import SequenceRNN
 from repro.roads import ROADS, Batch, RoadSettings, RoadTutor
@@ -191,6 +192,32 @@ def test_trajectory_balance_learns() -> None:
     assert truth.kl_to_optimum(table) < 0.32 and truth.kl_from_optimum(table) < 0.32
 
 
+class Coins(Domain):
+    """One token after one of two priming tokens; the second of the three tokens is paid."""
+
+    name, vocabulary, horizon = "coins", ("a", "b", "c"), 1
+
+    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        return generator.integers(2, size=count)
+
+    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
+        return 2.0 * (sequences == 1)
+
+
+def test_log_z_of_each_first_token() -> None:
+    """Protects melodies, which begin with 38 tokens: log Z is known, and learned, for each of them apart."""
+    prior = SequenceRNN(3, 4, seed=5)
+    prior.head.weight.data *= 10  # so that the two first tokens differ
+    log_p = prior(torch.tensor([[0], [1]]))[:, 0].log_softmax(dim=1)
+    truth = (log_p + torch.tensor([0.0, 2.0, 0.0])).logsumexp(dim=1).tolist()
+    known = RoadTutor(Coins(), prior, RoadSettings(method="a2po", c=1.0, pool=20_000), 0)
+    assert known.z.tolist() == pytest.approx([*truth, 0.0], abs=0.05) and abs(truth[0] - truth[1]) > 0.3
+    settings = RoadSettings(method="tb", c=1.0, steps=300, learning_rate=0.03, head_learning_rate=0.03)
+    learned = RoadTutor(Coins(), prior, settings, 0)
+    train(learned)
+    assert learned.z.tolist() == pytest.approx([*truth, 0.0], abs=0.05)
+
+
 def test_every_road_has_the_best_of_its_settings() -> None:
     """Protects the bench: each name that a study knows is tuned, as the committed table of trials says."""
     assert list(bench.TUNED) == list(RoadStudy().roads)
@@ -202,3 +229,6 @@ def test_every_road_has_the_best_of_its_settings() -> None:
     on_molecules = pd.read_csv(ROOT / "results" / "roads_molecules_tuning.csv").set_index(["method", "rate"])
     for name, rates in on_molecules["objective"].groupby("method"):
         assert bench.ON_MOLECULES[str(name)].learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
+    on_melodies = pd.read_csv(ROOT / "results" / "roads_melodies_tuning.csv").set_index(["road", "rate"])
+    for name, rates in on_melodies["objective"].groupby("road"):
+        assert bench.melody_settings(str(name), 1).learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
