@@ -56,8 +56,12 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
     return write_frame(results, domain, frame.sort_values(KEY)[[*KEY, "value"]])
 
 
-def write_frame(results: Path, name: str, frame: pd.DataFrame) -> Path:
-    """Writes any other table, as it is, into tables/NAME.csv."""
+def write_frame(results: Path, name: str, frame: pd.DataFrame, by: str = "") -> Path:
+    """Writes any other table into tables/NAME.csv; rows there with other values in the column `by` stay, in order."""
+    if by:
+        path, empty = results / "tables" / f"{name}.csv", frame[:0]
+        before = store.results_in(path, empty, lambda table: by in table, lambda text: pd.read_csv(io.BytesIO(text)))
+        frame = pd.concat([before[~before[by].isin(frame[by])], frame]).sort_values(by, kind="stable")
     text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
     return write_file(results, f"tables/{name}.csv", text.encode())
 
