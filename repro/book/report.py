@@ -30,6 +30,7 @@ from repro.runs import Results
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
 DRAWN_OF = {"probabilities": "as_notated", "strings": "terminal"}
+UNDRAWN = ("fronts", "front_gamma_0.5", "front_gamma_1")  # experiments whose curves are drawn nowhere
 KEY = [*verdicts.RUN, "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
@@ -106,6 +107,8 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
     for run, (part, drawn) in itertools.product(runs.values(), DRAWN_OF.items()):
         if drawn not in run["experiments"]:
             run.pop(part, None)
+        if {*run["experiments"]} <= {*UNDRAWN}:
+            run.pop("curve", None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
     return write_file(results, "runs.json", text.encode(), list(made))
 
