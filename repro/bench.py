@@ -138,7 +138,7 @@ def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = 
     """Roads from the Note RNN of folk tunes; in the curves, too: reward, KL and the loss on real tunes."""
     chosen = chosen or {name: melody_settings(name, study.long_steps) for name in study.roads}
     prior, real = experiments.note_rnn(FrontStudy()), experiments.real_tunes(FrontStudy(), WATCHED_TUNES, WATCHED_TUNES)
-    return runs.finish_all("roads_melodies", [
+    return runs.finish_all("roads_melodies", [Task(MUSIC, prior, samples=study.samples, held_out=real)] + [
         Task(MUSIC, prior, settings, seed, study.samples, held_out=real, labels={"road": name})
         for name, settings in chosen.items() for seed in study.seeds[: study.long_seeds]])  # fmt: skip
 
