@@ -33,8 +33,8 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         (partial(molecules.terminal_paper_form, fresh=True), MOLECULES, [12]),
         (molecules.terminal, MOLECULES, [12]), (molecules.terminal_paper_form, MOLECULES, [12]),
         (molecules.authors_molecules, MOLECULES, [4]),
-        (fronts.melodies, study("laptop", "fronts"), [249]), (bench.learned, study("laptop", "exact"), [70]),
-        (bench.on_molecules, study("laptop", "roads"), [33]),
+        (fronts.melodies, study("laptop", "fronts"), [310]), (bench.learned, study("laptop", "exact"), [70]),
+        (bench.on_molecules, study("laptop", "roads"), [33]), (bench.on_melodies, study("laptop", "roads"), [42]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
