@@ -1,4 +1,4 @@
-"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules, three on melodies.
+"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
 
 `bench.TUNED`, `ON_MOLECULES` and `MELODY_RATES` were chosen from them (results/roads_molecules_tuning.csv,
 roads_melodies_tuning.csv): python tests/tune_roads.py, or with the word molecules or melodies
@@ -17,7 +17,7 @@ from repro.studies import MoleculeStudy, RoadStudy
 
 RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 MOLECULE_RATES = (1e-4, 3e-4)  # of the LSTM
-MELODY_RATES = (2e-3, 5e-3, 1.25e-2)
+MELODY_RATES = (8e-4, 2e-3, 5e-3, 1.25e-2, 3e-2)
 MEASURES = ["objective", "valid", "unique_1k"]
 DISTANCES = ["kl", "forward_kl"]
 
