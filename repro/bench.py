@@ -115,10 +115,10 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
 
 
 # On melodies, at the c that notebook 09 picks near the prior, with the budgets of its policies: 64 new melodies per
-# step, without memory. Rates: the best of three on seed 0 by J (tests/tune_roads.py,
-# results/roads_melodies_tuning.csv).
+# step, without memory. Rates: the best of five on seed 0 by J (tests/tune_roads.py,
+# results/roads_melodies_tuning.csv); 2e-3 where no other stands here.
 MELODY_C = 8.0
-MELODY_RATES: dict[str, float] = {}
+MELODY_RATES = {"g": 3e-2, "psi_paper": 1.25e-2, "g_paper": 3e-2, "reinforce_kl_loss": 8e-4, "grpo": 1.25e-2}
 
 
 def melody_settings(name: str, steps: int) -> PolicySettings:
@@ -131,7 +131,7 @@ def melody_settings(name: str, steps: int) -> PolicySettings:
     else:
         assert isinstance(road, RoadSettings)
         made = replace(road, replayed=0, pool=3_800 if road.pool else 0, steps=steps, evaluate_every=100)
-    return at_rate(changed(made, {"c": MELODY_C}), MELODY_RATES.get(name, front.path.learning_rate))
+    return at_rate(changed(made, {"c": MELODY_C}), MELODY_RATES.get(name, 2e-3))
 
 
 def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = None) -> Results:

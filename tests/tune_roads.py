@@ -57,7 +57,7 @@ def on_melodies() -> None:
         tried = {name: bench.at_rate(bench.melody_settings(name, study.long_steps), rate) for name in study.roads}
         table = bench.on_melodies(study, tried).table()
         tables.append(table.pivot(index="road", columns="metric", values="value").assign(rate=rate).reset_index())
-    table = pd.concat(tables).sort_values(["road", "rate"])
+    table = pd.concat(tables).dropna(subset="road").sort_values(["road", "rate"])
     # J = E[r / c] - KL(pi || p), of whole melodies
     table["objective"] = table["task_reward"] / bench.MELODY_C - Music.horizon * table["kl"]
     table = table[["road", "rate", "objective", "task_reward", "kl", "held_out_nll"]]
