@@ -36,14 +36,14 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
     return pd.DataFrame([judge(one, table, c) for one in chosen if one.untestable or one.experiment in there])
 
 
-def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
-    """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
-    tables, runs, of_g = {name: read_table(results, name) for name in at}, read_runs(results), trained_with_g(results)
+def assemble(results: Path, at: Mapping[str, float], comments: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All entries of claims.json, with runs, from a results folder; `at` holds c by domain, `comments` by sentence."""
+    tables, runs = {name: read_table(results, name) for name in at}, read_runs(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
     for entry in entries:
         experiment = entry["experiment"] if entry["seeds"] else None
         entry["runs"] = [key for key, run in sorted(runs.items()) if experiment in run["experiments"]]
-        entry["comment"] = of_g if entry["says"] == "g_poor" else entry["comment"]
+        entry["comment"] = comments.get(entry["says"], entry["comment"])
     return entries
 
 
@@ -57,21 +57,6 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
         and table.columns[0] in (RUN[0], "variant"),
         lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
     )  # fmt: skip
-
-
-def trained_with_g(results: Path) -> str:
-    """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
-    names = ("trained_prior", "trained_prior_one_step", "authors_schedule")
-    own, step, schedule = (read_table(results, name) for name in names)
-    ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
-    rows = "metric == 'not_in_key' and variant.str.contains('prior trained')"
-    found = {way: 100 * frame.query(rows)["value"].astype(float) for way, frame in ways.items()}
-    texts = [f"{each.min():.1f} to {each.max():.1f} % {way} (mean of {len(each)} runs {each.mean():.1f} %)"
-             for way, each in found.items() if len(each)]  # fmt: skip
-    if len(texts) == len(ways):
-        every = pd.concat(found)
-        texts.append(f"mean of all {len(every)} runs {every.mean():.1f} %")
-    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}" if texts else ""
 
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:

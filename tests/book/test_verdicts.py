@@ -23,6 +23,20 @@ LAPTOP = ROOT / "results" / "laptop"
 AT = {"music": 0.5, "molecules": 0.25, "exact": 0.5}
 
 
+def of_notebook(*ids: str, **space: Any) -> dict[str, Any]:
+    """What some cells of notebooks 08 and 99 define."""
+    paths = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("08_rl_vs_rl_with_prior", "99_verdicts")]
+    space |= {"book": book, "partial": partial, "pd": pd}
+    for cell in (cell for path in paths for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        if cell["id"] in ids:
+            exec("".join(cell["source"]), space)
+    return space
+
+
+def assembled(results: Path) -> list[dict[str, Any]]:
+    return verdicts.assemble(results, AT, {"g_poor": of_notebook("99-03a")["trained_with_g"](results)})
+
+
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
     """Protects a notebook's rows: what its experiment can test is judged, that of other experiments is not shown."""
     metrics = [*TABLE_1, "log_p", "task_reward", "unique", "entropy", "kl"]
@@ -37,7 +51,7 @@ def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
 
 def test_a_folder_is_judged(tmp_path: Path) -> None:
     """Protects the way from files to entries: experiment, runs, comment; an empty folder says what is missing."""
-    empty = verdicts.assemble(tmp_path, AT)
+    empty = assembled(tmp_path)
     assert {verdicts.short(row["verdict"]) for row in empty} == {"not tested here", "cannot be tested"}
     assert sum(map(len, verdicts.grouped(empty).values())) == len(empty) == len(CLAIMS)
     rows = [("rebuilt", "prior", math.nan, 0, "not_in_key", 0.001)]
@@ -56,7 +70,7 @@ def test_a_folder_is_judged(tmp_path: Path) -> None:
         trained.to_csv(tmp_path / "tables" / f"{name}.csv", index=False)
     runs = {f"key of {name}": {"experiments": [name]} for name in ("rebuilt", "other")}
     (tmp_path / "runs.json").write_text(json.dumps(runs), encoding="utf-8")
-    entries = {row["id"]: row for row in verdicts.assemble(tmp_path, AT)}
+    entries = {row["id"]: row for row in assembled(tmp_path)}
     key, poor = entries["rebuilt_key"], entries["rebuilt_g_poor"]
     assert key["verdict"] == "reproduced" and key["levels"] == "0.10 % -> 0.20 / 0.20 %" and key["seeds"] == 3
     assert key["runs"] == ["key of rebuilt"] and poor["verdict"] == "not reproduced"
@@ -70,7 +84,7 @@ def test_the_committed_ledger_is_that_of_the_tables() -> None:
     """Protects claims.json: its numbers and verdicts follow from the committed tables by the committed rules."""
     words = ["id", "says", "verdict", "rule", "levels", "seeds", "comment", "rules_commit", "notebook", "runs"]
     words += ["source", "size", "passes_too", "before", "confirmed", "predicted"]
-    committed, made = verdicts.read_ledger(LAPTOP), verdicts.assemble(LAPTOP, AT)
+    committed, made = verdicts.read_ledger(LAPTOP), assembled(LAPTOP)
     assert [[row[word] for word in words] for row in committed] == [[row[word] for word in words] for row in made]
     old, new = ([[row[number] for number in ("ours", "low", "high")] for row in rows] for rows in (committed, made))
     np.testing.assert_allclose(old, new, rtol=1e-6, atol=1e-12)
@@ -130,16 +144,6 @@ def test_tagged_numbers_in_prose() -> None:
     assert verdicts.with_numbers(tagged, [ENTRY]) == filled
     with pytest.raises(KeyError):
         verdicts.with_numbers(tagged.replace("tonic", "toxic"), [ENTRY])
-
-
-def of_notebook(*ids: str, **space: Any) -> dict[str, Any]:
-    """What some cells of notebook 08 define."""
-    cells = json.loads((ROOT / "notebooks" / "08_rl_vs_rl_with_prior.ipynb").read_text(encoding="utf-8"))["cells"]
-    space |= {"book": book, "partial": partial, "pd": pd}
-    for cell in cells:
-        if cell["id"] in ids:
-            exec("".join(cell["source"]), space)
-    return space
 
 
 PRIOR = {"distinct": 0.8, "entropy": 20.0, "objective": 5.0, "task_reward": 1.0}
