@@ -99,16 +99,13 @@ def held_out_tunes(study: MusicStudy) -> Record:
         "held_out_nll": held_out_scores(Task(MUSIC, trained).policy(None), real.read())["nll"]}, {}))  # fmt: skip
 
 
-def from_rebuilt(study: MusicStudy) -> Results:
+def from_rebuilt(study: MusicStudy, fresh: bool = False) -> Results:
     """Q, Psi, G and RL only, tuned from the Note RNN of the rebuilt corpus: the paper's own conditions."""
-    few = replace(study, c=study.c[:1], seeds=study.seeds[: study.rebuilt_seeds])
-    return runs.finish_all("rebuilt", _music(rebuilt_note_rnn(study), few, study.rebuilt_tutor))
-
-
-def confirmed_rebuilt(study: MusicStudy) -> Results:
-    """The same on seeds that nobody had seen when the settings were chosen."""
-    few = replace(study, c=study.c[:1], seeds=study.fresh_seeds, melodies=min(study.melodies, FEWER_MELODIES))
-    return runs.finish_all("rebuilt_fresh", _music(rebuilt_note_rnn(study), few, study.rebuilt_tutor))
+    # `fresh`: on seeds that nobody had seen when the settings were chosen
+    name, seeds = ("rebuilt_fresh", study.fresh_seeds) if fresh else ("rebuilt", study.seeds[: study.rebuilt_seeds])
+    melodies = min(study.melodies, FEWER_MELODIES) if fresh else study.melodies
+    few = replace(study, c=study.c[:1], seeds=seeds, melodies=melodies)
+    return runs.finish_all(name, _music(rebuilt_note_rnn(study), few, study.rebuilt_tutor))
 
 
 def papers_choices(study: MusicStudy) -> list[Results]:

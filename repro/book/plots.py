@@ -1,4 +1,4 @@
-"""Figures of any domain, from data frames: curves, dots, bars, paths. One look per method, 95 % t intervals."""
+"""Figures of any domain, from data frames: curves, dots, bars. One look per method, 95 % t intervals."""
 
 import itertools
 import math
@@ -12,8 +12,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -88,7 +86,7 @@ def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: It
 
 
 class Panel(NamedTuple):
-    """One panel of `curves`, `bars` or `paths`: runs, and what they are compared with."""
+    """One panel of `curves` or `bars`: runs, and what they are compared with."""
 
     frame: pd.DataFrame  # columns method, seed, x and y; one temperature c per method
     x: str
@@ -225,47 +223,3 @@ def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: f
         _dress(ax, panel, "y" if upright else "x")
     legend(figure, present([panel.frame for panel in panels]), "bar", names=names)
     return figure
-
-
-@styled()
-def paths(panels: Sequence[Panel], starts: Sequence[tuple[float, float]]) -> Figure:
-    """Where training goes: one path per seed from the prior (x and y of each panel in `starts`) to the final policy."""
-    figure, axes = new_figure(1, len(panels), (5.7 * len(panels), 5.9))
-    methods = ["prior", *present([panel.frame for panel in panels])]
-    for ax, panel, start in zip(axes.flat, panels, starts, strict=True):
-        frame = panel.frame
-        # G may start as the square of the prior, far below all others: first evaluations do not set the limits
-        _paths(ax, panel, start, frame[frame.groupby(["method", "seed"]).cumcount() > 0], 0.07)
-        for label, level in panel.levels.items():
-            if frame[panel.x].max() > 0.8 * level:  # a run comes near it
-                ax.axvline(level, color="black", lw=1, ls=(0, (1, 2)))
-                ax.set_xlim(right=max(ax.get_xlim()[1], 1.07 * level))
-                ax.annotate(label, (level, 0.03), (4, 0), ("data", "axes fraction"), "offset points", rotation=90)
-        kept = frame[frame["method"] != "rl_only"]
-        if len(kept) and np.ptp(kept[panel.x]) < 0.1 * np.ptp(frame[panel.x]):  # no room to see them: drawn once more
-            inset = ax.inset_axes((0.5, 0.09, 0.46, 0.4), title="with the prior, enlarged")
-            _paths(inset, panel, start, kept, 0.12)
-            inset.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            ax.indicate_inset_zoom(inset, edgecolor="#444444")
-        ax.set_title(panel.title, fontsize=17)
-        ax.set_xlabel(f"{panel.xlabel}\n\u2190 near the prior          far from it \u2192", fontsize=14)
-        ax.set_ylabel(panel.ylabel, fontsize=14)
-        ax.tick_params(labelsize=13)
-        ax.locator_params(axis="x", nbins=7)
-    legend(figure, methods, "marker", names={"prior": "start: the prior"}, where="outside lower center", fontsize=14,
-           handletextpad=0.2)  # fmt: skip
-    return figure
-
-
-def _paths(ax: Axes, panel: Panel, start: tuple[float, float], inside: pd.DataFrame, margin: float) -> None:
-    for (method, _), run in panel.frame.groupby(["method", "seed"], sort=False):
-        points, look = run[[panel.x, panel.y]].to_numpy(), look_of(str(method))
-        shades = [to_rgba(look.colour, alpha) for alpha in np.linspace(0.3, 1, len(points) - 1)]  # strong at the end
-        segments = list(np.stack([points[:-1], points[1:]], axis=1))
-        ax.add_collection(LineCollection(segments, colors=shades, linewidths=2.2, zorder=3))
-        ax.plot(*points[-1], look.marker, ms=12, mec="white", mew=1.2, color=look.colour, zorder=5)
-    ax.plot(*start, LOOKS["prior"].marker, ms=19, mec="white", mew=1.5, color=LOOKS["prior"].colour, zorder=6)
-    ends = [[*inside[column], point] for column, point in zip((panel.x, panel.y), start, strict=True)]
-    (left, right), (bottom, top) = [(min(e) - margin * np.ptp(e), max(e) + margin * np.ptp(e)) for e in ends]
-    ax.set(xlim=(left, right), ylim=(bottom, top))
-    ax.grid(alpha=0.2)

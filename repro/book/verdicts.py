@@ -1,4 +1,4 @@
-"""The ledger of all verdicts, which come from `repro.book.claims`; how people read it; an alarm for collapsed runs."""
+"""The ledger of all verdicts, which come from `repro.book.claims`; how people read it."""
 
 import html
 import io
@@ -36,14 +36,14 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
     return pd.DataFrame([judge(one, table, c) for one in chosen if one.untestable or one.experiment in there])
 
 
-def assemble(results: Path, at: Mapping[str, float]) -> list[dict[str, Any]]:
-    """All entries of claims.json, with runs and comments, from a results folder; `at` holds c by domain."""
-    tables, runs, of_g = {name: read_table(results, name) for name in at}, read_runs(results), trained_with_g(results)
+def assemble(results: Path, at: Mapping[str, float], comments: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All entries of claims.json, with runs, from a results folder; `at` holds c by domain, `comments` by sentence."""
+    tables, runs = {name: read_table(results, name) for name in at}, read_runs(results)
     entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
     for entry in entries:
         experiment = entry["experiment"] if entry["seeds"] else None
         entry["runs"] = [key for key, run in sorted(runs.items()) if experiment in run["experiments"]]
-        entry["comment"] = of_g if entry["says"] == "g_poor" else entry["comment"]
+        entry["comment"] = comments.get(entry["says"], entry["comment"])
     return entries
 
 
@@ -57,63 +57,6 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
         and table.columns[0] in (RUN[0], "variant"),
         lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
     )  # fmt: skip
-
-
-def trained_with_g(results: Path) -> str:
-    """Notes out of key where the prior of G is trained along with it, of all such runs, in words; "" without runs."""
-    names = ("trained_prior", "trained_prior_one_step", "authors_schedule")
-    own, step, schedule = (read_table(results, name) for name in names)
-    ways = {"in our trainer": own, "one note at a time, as the authors' code does it": pd.concat([step, schedule])}
-    rows = "metric == 'not_in_key' and variant.str.contains('prior trained')"
-    found = {way: 100 * frame.query(rows)["value"].astype(float) for way, frame in ways.items()}
-    texts = [f"{each.min():.1f} to {each.max():.1f} % {way} (mean of {len(each)} runs {each.mean():.1f} %)"
-             for way, each in found.items() if len(each)]  # fmt: skip
-    if len(texts) == len(ways):
-        every = pd.concat(found)
-        texts.append(f"mean of all {len(every)} runs {every.mean():.1f} %")
-    return f"notes out of key where the prior is trained along with G: {', '.join(texts)}" if texts else ""
-
-
-def collapsed(metrics: Mapping[str, float], of_prior: Mapping[str, float], method: str) -> str:
-    """Why a run counts as collapsed, or "": metrics are its measures or a row of its curve; wide thresholds of ours."""
-    # a measure that either of them lacks is NaN, which is below nothing: it is not judged
-    reasons = ["writes nothing valid"] if metrics.get("valid") == 0 else []
-    distinct, before = _distinct(metrics), _distinct(of_prior)
-    if distinct < 0.5 * before:  # most samples are repetitions
-        reasons.append(f"repeats itself: {distinct:.1%} distinct, the prior {before:.1%}")
-    entropy, before = metrics.get("entropy", math.nan), of_prior.get("entropy", math.nan)
-    if entropy < 0.1 * before:  # nearly every token is decided before it is drawn
-        reasons.append(f"hardly varies: {entropy / before:.1%} of the prior's entropy")
-    of_both = method != "rl_only" and "objective" in metrics.keys() & of_prior.keys()  # RL only is after the reward
-    aim, word = ("objective", "J") if of_both else ("task_reward", "reward")
-    reached, before = metrics.get(aim, math.nan), of_prior.get(aim, math.nan)
-    if reached < before - 0.1 * abs(before):  # more than the noise of an evaluation
-        reasons.append(f"worse than no tuning: {word} {reached:.1f}, the prior {before:.1f}")
-    return "; ".join(reasons)
-
-
-def _distinct(metrics: Mapping[str, float]) -> float:
-    """The share of different samples among 10,000: `unique_10k` of molecules, `unique` of melodies and of curves."""
-    return metrics.get("unique_10k", metrics.get("unique", math.nan))
-
-
-def alarms(table: pd.DataFrame) -> pd.DataFrame:
-    """Every tuned run of a long table that measured variety; entropy as a share of the prior's, alarm: `collapsed`.
-
-    ValueError: an experiment without its prior, against which nothing can be judged.
-    """
-    tuned = table["method"] != "prior"
-    priors = {name: run.set_index("metric")["value"].to_dict() for name, run in table[~tuned].groupby("experiment")}
-    rows = []
-    for (experiment, method, c, seed), measured in table[tuned].groupby([*RUN], sort=False):
-        metrics, of_prior = measured.set_index("metric")["value"].to_dict(), priors.get(experiment, {})
-        if metrics.keys() & {"unique", "unique_10k", "entropy"}:
-            if not of_prior:
-                raise ValueError(f"the prior of {experiment} is missing: its runs cannot be judged")
-            entropy = metrics.get("entropy", math.nan) / of_prior.get("entropy", math.nan)
-            alarm = collapsed(metrics, of_prior, method)
-            rows.append((experiment, method, c, seed, _distinct(metrics), entropy, alarm))
-    return pd.DataFrame(rows, columns=[*RUN, "distinct", "entropy", "alarm"])
 
 
 def read_ledger(results: Path) -> list[dict[str, Any]]:

@@ -1,13 +1,20 @@
 """Figures show all of their data, each method in its own look, with named axes, intervals and yardsticks."""
 
 import io
+import json
+from types import SimpleNamespace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import MaxNLocator
 
+from repro import ROOT
 from repro.book import plots
 from repro.book.paper import METHOD_NAMES
 from repro.book.tables import Row
@@ -38,13 +45,25 @@ def coloured(ax: mpl.axes.Axes, method: str) -> list[mpl.lines.Line2D]:
     return [line for line in ax.lines if line.get_color() == LOOKS[method].colour]
 
 
+def picture(panel: plots.Panel, start: tuple[float, float]) -> mpl.figure.Figure:
+    """README's picture, drawn by cells of notebook 08."""
+    text = (ROOT / "notebooks" / "08_rl_vs_rl_with_prior.ipynb").read_text(encoding="utf-8")
+    space: dict[str, Any] = {"np": np, "panels": [panel], "starts": [start], "study": SimpleNamespace(results=None)}
+    space |= {"book": SimpleNamespace(plots=plots, report=SimpleNamespace(write_figure=lambda *_: None))}
+    space |= {each.__name__: each for each in (LineCollection, MaxNLocator, to_rgba)}
+    for cell in json.loads(text)["cells"]:
+        if cell["id"] in ("08-07a", "08-07b", "08-07c"):
+            exec("".join(cell["source"]), space)
+    return space["figure"]
+
+
 def every_figure(runs: pd.DataFrame) -> dict[str, mpl.figure.Figure]:
     shown = {"key": Row("key"), "repeated_motif": Row("motif")}
     return {
         "curves": plots.curves([of(runs), of(runs, y="reward", bend=10)]),
         "dots": plots.dots([(parts(), shown, "nats")] * 2, 2, 2.0),
         "bars": plots.bars([of(parts(), "metric", "value")]),
-        "paths": plots.paths([of(runs, "log_p", "reward")], [(0.0, -2500.0)]),
+        "paths": picture(of(runs, "log_p", "reward"), (0.0, -2500.0)),
     }
 
 
@@ -152,7 +171,7 @@ def paths(far: float = 1.0, **more: object) -> mpl.axes.Axes:
     rows = [(m, seed, far * i * (m == "rl_only") + seed * i / 4, -2.0 + 3 * i if (m, i) != ("g", 0) else -900.0)
             for m in ("psi", "g", "rl_only") for seed in (0, 1) for i in range(4)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["method", "seed", "kl", "reward"])
-    return plots.paths([of(table, "kl", "reward", **more)], [(0.0, -2.5)]).axes[0]
+    return picture(of(table, "kl", "reward", **more), (0.0, -2.5)).axes[0]
 
 
 def test_each_path_runs_from_its_first_to_its_last_evaluation() -> None:

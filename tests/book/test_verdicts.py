@@ -1,4 +1,4 @@
-"""Verdicts, the whole ledger and how people read it; the alarm for collapsed runs."""
+"""Verdicts, the whole ledger and how people read it; notebook 08's alarm for collapsed runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ LAPTOP = ROOT / "results" / "laptop"
 AT = {"music": 0.5, "molecules": 0.25, "exact": 0.5}
 
 
+def of_notebook(*ids: str, **space: Any) -> dict[str, Any]:
+    """What some cells of notebooks 08 and 99 define."""
+    paths = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("08_rl_vs_rl_with_prior", "99_verdicts")]
+    space |= {"book": book, "partial": partial, "pd": pd}
+    for cell in (cell for path in paths for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        if cell["id"] in ids:
+            exec("".join(cell["source"]), space)
+    return space
+
+
+def assembled(results: Path) -> list[dict[str, Any]]:
+    return verdicts.assemble(results, AT, {"g_poor": of_notebook("99-03a")["trained_with_g"](results)})
+
+
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
     """Protects a notebook's rows: what its experiment can test is judged, that of other experiments is not shown."""
     metrics = [*TABLE_1, "log_p", "task_reward", "unique", "entropy", "kl"]
@@ -37,7 +51,7 @@ def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
 
 def test_a_folder_is_judged(tmp_path: Path) -> None:
     """Protects the way from files to entries: experiment, runs, comment; an empty folder says what is missing."""
-    empty = verdicts.assemble(tmp_path, AT)
+    empty = assembled(tmp_path)
     assert {verdicts.short(row["verdict"]) for row in empty} == {"not tested here", "cannot be tested"}
     assert sum(map(len, verdicts.grouped(empty).values())) == len(empty) == len(CLAIMS)
     rows = [("rebuilt", "prior", math.nan, 0, "not_in_key", 0.001)]
@@ -56,7 +70,7 @@ def test_a_folder_is_judged(tmp_path: Path) -> None:
         trained.to_csv(tmp_path / "tables" / f"{name}.csv", index=False)
     runs = {f"key of {name}": {"experiments": [name]} for name in ("rebuilt", "other")}
     (tmp_path / "runs.json").write_text(json.dumps(runs), encoding="utf-8")
-    entries = {row["id"]: row for row in verdicts.assemble(tmp_path, AT)}
+    entries = {row["id"]: row for row in assembled(tmp_path)}
     key, poor = entries["rebuilt_key"], entries["rebuilt_g_poor"]
     assert key["verdict"] == "reproduced" and key["levels"] == "0.10 % -> 0.20 / 0.20 %" and key["seeds"] == 3
     assert key["runs"] == ["key of rebuilt"] and poor["verdict"] == "not reproduced"
@@ -70,7 +84,7 @@ def test_the_committed_ledger_is_that_of_the_tables() -> None:
     """Protects claims.json: its numbers and verdicts follow from the committed tables by the committed rules."""
     words = ["id", "says", "verdict", "rule", "levels", "seeds", "comment", "rules_commit", "notebook", "runs"]
     words += ["source", "size", "passes_too", "before", "confirmed", "predicted"]
-    committed, made = verdicts.read_ledger(LAPTOP), verdicts.assemble(LAPTOP, AT)
+    committed, made = verdicts.read_ledger(LAPTOP), assembled(LAPTOP)
     assert [[row[word] for word in words] for row in committed] == [[row[word] for word in words] for row in made]
     old, new = ([[row[number] for number in ("ours", "low", "high")] for row in rows] for rows in (committed, made))
     np.testing.assert_allclose(old, new, rtol=1e-6, atol=1e-12)
@@ -132,20 +146,20 @@ def test_tagged_numbers_in_prose() -> None:
         verdicts.with_numbers(tagged.replace("tonic", "toxic"), [ENTRY])
 
 
-PRIOR = {"unique": 0.8, "entropy": 20.0, "objective": 5.0, "task_reward": 1.0}
-SOUND = {"unique": 0.6, "entropy": 10.0, "objective": 9.0, "task_reward": 3.0}
+PRIOR = {"distinct": 0.8, "entropy": 20.0, "objective": 5.0, "task_reward": 1.0}
+SOUND = {"distinct": 0.6, "entropy": 10.0, "objective": 9.0, "task_reward": 3.0}
 
 
 @pytest.mark.parametrize(
     ("metrics", "prior", "method", "words"),
     [
         (SOUND, PRIOR, "psi", ""), (PRIOR, PRIOR, "psi", ""),
-        ({"unique": 0.41, "entropy": 2.1, "objective": 4.6}, PRIOR, "psi", ""),  # just inside each threshold
-        (SOUND | {"unique": 0.39}, PRIOR, "psi", "repeats itself: 39.0% distinct, the prior 80.0%"),
-        (SOUND | {"valid": 0.0, "unique": math.nan}, PRIOR, "psi", "writes nothing valid"),
+        ({"distinct": 0.41, "entropy": 2.1, "objective": 4.6}, PRIOR, "psi", ""),  # just inside each threshold
+        (SOUND | {"distinct": 0.39}, PRIOR, "psi", "repeats itself: 39.0% distinct, the prior 80.0%"),
+        (SOUND | {"valid": 0.0, "distinct": math.nan}, PRIOR, "psi", "writes nothing valid"),
         (SOUND | {"entropy": 1.9}, PRIOR, "psi", "hardly varies: 9.5% of the prior's entropy"),
         (SOUND | {"objective": 4.4}, PRIOR, "psi", "worse than no tuning: J 4.4, the prior 5.0"),
-        (SOUND | {"unique": 0.39, "entropy": 0.0}, PRIOR, "q",
+        (SOUND | {"distinct": 0.39, "entropy": 0.0}, PRIOR, "q",
          "repeats itself: 39.0% distinct, the prior 80.0%; hardly varies: 0.0% of the prior's entropy"),
         (SOUND | {"objective": -50.0}, PRIOR, "rl_only", ""),  # it does not maximise J
         (SOUND | {"task_reward": 0.5}, PRIOR, "rl_only", "worse than no tuning: reward 0.5, the prior 1.0"),
@@ -153,12 +167,13 @@ SOUND = {"unique": 0.6, "entropy": 10.0, "objective": 9.0, "task_reward": 3.0}
         ({"task_reward": -225.0}, {"task_reward": -200.0}, "psi",
          "worse than no tuning: reward -225.0, the prior -200.0"),
         ({}, PRIOR, "psi", ""), (SOUND, {}, "psi", ""),  # what was not measured is not judged
-        ({"unique": 0.1}, {"unique_10k": 0.9}, "q", "repeats itself: 10.0% distinct, the prior 90.0%"),
     ],
 )  # fmt: skip
 def test_the_alarm(metrics: dict[str, float], prior: dict[str, float], method: str, words: str) -> None:
     """Protects the alarm: it rings for runs that are of no use, says why in numbers, and is silent for the others."""
-    assert verdicts.collapsed(metrics, prior, method) == words
+    space = of_notebook("08-22c")
+    run, of_prior = (pd.Series(found, space["MEASURED"], float) for found in (metrics, prior))
+    assert space["collapsed"](run, of_prior, method) == words
 
 
 def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
@@ -166,23 +181,22 @@ def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
     rows = [("a", "prior", math.nan, 0, 1.0), ("a", "psi", 0.5, 7, 0.4), ("a", "psi", 0.5, 8, 0.9)]
     rows += [("b", "prior", math.nan, 0, 0.6), ("b", "psi", 0.5, 7, 0.4)]
     table = long_table([(*row[:4], "unique", row[4]) for row in rows] + [("c", "psi", 0.5, 7, "held_out_nll", 4.0)])
-    alarms = verdicts.alarms(table)
+    made = of_notebook("08-22c", "08-22d")["alarms"]
+    alarms = made(table)
     assert alarms["alarm"].ne("").tolist() == [True, False, False] and alarms["distinct"].tolist() == [0.4, 0.9, 0.4]
     with pytest.raises(ValueError, match="the prior of a is missing"):
-        verdicts.alarms(table[table["method"] != "prior"])
+        made(table[table["method"] != "prior"])
+    two = long_table([("a", "prior", math.nan, 0, "unique_10k", 0.9), ("a", "q", 0.5, 7, "unique", 0.1)])
+    assert made(two)["alarm"].tolist() == ["repeats itself: 10.0% distinct, the prior 90.0%"]
 
 
 def test_the_committed_alarms() -> None:
     """The paper's form on molecules and the authors' schedule collapsed in every method, no reported melody run did; no
     table is left out, and the committed alarms are those of the notebook's cells, run on the committed tables.
     """
-    cells = json.loads((ROOT / "notebooks" / "08_rl_vs_rl_with_prior.ipynb").read_text(encoding="utf-8"))["cells"]
     study = SimpleNamespace(results=LAPTOP, c=(AT["music"],))
-    space: dict[str, Any] = {"book": book, "partial": partial, "pd": pd, "study": study}
-    for cell in cells:
-        if cell["id"] in ("08-22a", "08-22b"):
-            exec("".join(cell["source"]), space)
-    made = verdicts.alarms(space["every_run"])
+    space = of_notebook("08-22a", "08-22b", "08-22c", "08-22d", study=study)
+    made = space["alarms"](space["every_run"])
     assert made.to_csv(index=False, float_format="%.8g") == (LAPTOP / "tables" / "alarms.csv").read_text("utf-8")
     alarms = pd.read_csv(LAPTOP / "tables" / "alarms.csv", keep_default_na=False).set_index("experiment")["alarm"]
     assert (alarms.groupby(level=0).size()[["trained_prior", "trained_prior_one_step", "authors_schedule"]] > 3).all()
