@@ -28,8 +28,8 @@ from repro.book import verdicts
 from repro.book.tables import table_1, table_2
 from repro.runs import Results
 
-# what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
-DRAWN_OF = {"probabilities": "as_notated", "strings": "terminal"}
+# what is large is shipped of the one experiment of which it is drawn: probabilities of every event, measures by step
+DRAWN_OF = {"probabilities": "as_notated", "by_step": "rebuilt", "strings": "terminal"}
 UNDRAWN = ("fronts", "front_gamma_0.5", "front_gamma_1")  # experiments whose curves are drawn nowhere
 KEY = [*verdicts.RUN, "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
@@ -68,7 +68,7 @@ def write_frame(results: Path, name: str, frame: pd.DataFrame, by: str = "") -> 
 
 
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
-    """Writes figures/NAME.svg (coordinates to .01 point) and .png (256 colours); returns the latter, to be shown."""
+    """Writes figures/NAME.svg (coordinates to .01 point) and .png (128 colours); returns the latter, to be shown."""
     source = f"figures/{name}, settings and commit in {INDEX}"
     svg, drawn, png, text = io.StringIO(), io.BytesIO(), io.BytesIO(), PngImagePlugin.PngInfo()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same ids every time, text as text
@@ -78,7 +78,7 @@ def write_figure(results: Path, name: str, figure: Figure) -> Shown:
     write_file(results, f"figures/{name}.svg", short.encode())
     figure.savefig(drawn, format="png", dpi=WIDTH / figure.get_figwidth())
     text.add_text("Source", source)
-    few = Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = Image.open(drawn).convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(png, "PNG", optimize=True, pnginfo=text)
     write_file(results, f"figures/{name}.png", png.getvalue())
     panels = (", ".join(filter(None, (ax.get_title(), ax.get_ylabel(), ax.get_xlabel()))) for ax in figure.axes)
