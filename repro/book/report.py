@@ -27,6 +27,7 @@ from repro import ROOT, store
 from repro.book import verdicts
 from repro.book.tables import table_1, table_2
 from repro.runs import Results
+from repro.store import alone
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, strings
 DRAWN_OF = {"probabilities": "as_notated", "strings": "terminal"}
@@ -45,6 +46,7 @@ SEEN = r"^## What we see.*\n([^\0]+?)(?=\n## |\n\0|\Z)"  # to the end of its cel
 WIDTH = 1904  # pixels of a figure: twice the column of the page, so that it is sharp on fine displays
 
 
+@alone()
 def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
     """Writes measures (KEY and value) into tables/DOMAIN.csv, sorted; rows of other experiments there are kept."""
     twice = frame[frame.duplicated(KEY)]
@@ -88,6 +90,7 @@ def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return write_file(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
+@alone()
 def write_runs(results: Path, *experiments: Results, **records: Sequence[store.Record]) -> Path:
     """Writes the numbers of all runs (of `records`: in no Results) by key into runs.json; runs of others are kept."""
     runs, made = verdicts.read_runs(results), {experiment.name: experiment.numbers() for experiment in experiments}
@@ -115,6 +118,7 @@ def write_file(results: Path, name: str, content: bytes, experiments: Sequence[s
     return results / name
 
 
+@alone()
 def record(results: Path, notebook: str, parameters: str, journal: Path, commit: str) -> None:
     """Puts what a notebook wrote in place of its earlier rows of provenance.csv; rows of lost files go."""
     lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
