@@ -155,15 +155,15 @@ class RoadTutor(Episodic):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: RoadSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        learned, dtype = settings.mathematics.z == "learned", self.policy.head.weight.dtype
+        learned = settings.mathematics.z == "learned"
         primed = np.unique(domain.first_inputs(1_000, np.random.default_rng(0)))
         one = f"the domain {domain.name!r} is primed by {len(primed)} tokens, and {settings.method} has one log Z"
         need(len(primed) == 1 or not settings.mathematics.z, f"{one}: take tbrm")
-        self.z = torch.zeros((), dtype=dtype, requires_grad=learned)  # log Z, learned or known
+        self.z = self.policy.head.weight.new_zeros((), requires_grad=learned)  # log Z, learned or known
         if settings.pool:
             # V* = log E_p[ exp R ], from sequences that are played once, before training
             first = domain.first_inputs(settings.pool, self.play_numbers)
-            tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).numpy()
+            tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).cpu().numpy()
             earned = torch.from_numpy(rewards(domain, tokens).sum(axis=1)) / settings.c
             self.z += earned.logsumexp(dim=0) - math.log(settings.pool)
             self.sequences += settings.pool
@@ -181,4 +181,4 @@ class RoadTutor(Episodic):
         if road.log_z is not None:
             news = {name: getattr(batch, name)[:new] for name in Batch._fields[:5]}
             self.log_z = road.log_z(batch._replace(**news)).item()
-        return self.means(episodes, new, walk), batch.log_weights.detach().double().numpy()
+        return self.means(episodes, new, walk), batch.log_weights.detach().double().cpu().numpy()

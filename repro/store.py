@@ -52,7 +52,8 @@ def named(spec: Spec) -> bool:
 
 def plain(settings: Any) -> dict[str, Any]:
     """Settings as a dictionary; switches that are off are left out, so that a new one renames no finished run."""
-    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not False}
+    given = dataclasses.asdict(settings).items()
+    return {name: value for name, value in given if value is not False and (name, value) != ("device", "cpu")}
 
 
 def key_of(spec: Spec) -> str:
