@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ CODE = hashlib.sha256(b"".join(path.read_bytes() for path in TEXTS)).hexdigest()
 # of what is held: what never changes, what is the same network under a second name, and the data of a prior
 FIXED = {"domain", "settings", "method", "original", "acting", "trained", "extra", "flat", "sizes", "starts", "room"}
 KEPT = 30 * 24 * 3600  # seconds that an interrupted run may wait; a file may have 245 MB
-MAKE: dict[str, Callable[[np.ndarray], Any]] = {"tensor": torch.tensor, "array": np.array}
+MAKE: dict[str, Callable[[np.ndarray], Any]] = {  # by the device of a tensor, or for NumPy's
+    "cpu": torch.tensor, "cuda": partial(torch.tensor, device="cuda"), "array": np.array}  # fmt: skip
 
 
 class Checkpoints:
@@ -89,7 +91,9 @@ def _packed(state: dict[str, Any]) -> bytes:
 
     def plain(value: Any) -> Any:  # of what JSON does not know
         if isinstance(value, (Tensor, np.ndarray)):
-            kind, array = ("tensor", value.detach().numpy()) if isinstance(value, Tensor) else ("array", value)
+            kind, array = "array", value
+            if isinstance(value, Tensor):
+                kind, array = value.device.type, value.detach().cpu().numpy()
             arrays[str(len(arrays))] = np.asarray(array, order="C")
             return {kind: str(len(arrays) - 1)}
         if isinstance(value, (nn.Module, Optimizer)):

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from repro.domain import Domain, alive, rewards, told
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, last_steps, play, shifted
-from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, half, validated
+from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, at_hand, half, validated
 from repro.tutor import Learner, Replay, Row, learning, start_from
 
 Episodes = dict[str, Tensor]  # inputs, actions, alive, reward (B, T), log_prior (B, T, V)
@@ -118,8 +118,8 @@ class Episodic(Learner):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: EpisodicSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        self.steps, self.half = settings.steps, half(settings.precision)
-        self.prior = copy.deepcopy(prior).eval().requires_grad_(False)
+        self.steps, self.half = settings.steps, half(settings.precision, settings.device)
+        self.prior = copy.deepcopy(prior).eval().requires_grad_(False).to(at_hand(settings.device))
         self.policy = start_from(self.prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
         self.acting = Policy(self.policy, self.prior, self.method)
         self.memory = Memory(settings.remembered, domain.horizon, settings.priority, self.replay_numbers)
@@ -152,19 +152,18 @@ class Episodic(Learner):
         logits_of_prior: list[Tensor] | None = [] if self.method.plays_with_prior else None
         tokens = play(self.acting.players(), first, domain.horizon, domain.end, self.play_numbers,
                       half=self.half, last_logits=logits_of_prior)  # fmt: skip
-        self.games = tokens.numpy()
+        self.games = tokens.cpu().numpy()
         belongs = alive(tokens, domain.end)
         longest = int(belongs.sum(dim=1).max())
         inputs = shifted(first, tokens)[:, :longest]
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             # where the prior has played too, what it said is known
             logits = self.prior(inputs) if logits_of_prior is None else torch.stack(logits_of_prior, dim=1)
-        dtype = self.policy.head.weight.dtype
-        reward = torch.from_numpy(rewards(domain, self.games)).to(dtype) / settings.c
+        reward = torch.from_numpy(rewards(domain, self.games)).to(self.policy.head.weight) / settings.c
         self.sequences += len(tokens)
         return {
             "inputs": inputs, "actions": tokens[:, :longest], "alive": belongs[:, :longest],
-            "reward": reward[:, :longest], "log_prior": logits.to(dtype).log_softmax(dim=-1),
+            "reward": reward[:, :longest], "log_prior": logits.to(reward.dtype).log_softmax(dim=-1),
         }  # fmt: skip
 
     def forward(self, inputs: Tensor, new: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -237,7 +236,8 @@ class PathTutor(Episodic):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: PathSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        self.centre, self.value = math.nan, Value(prior.vocabulary, prior.cells, settings.value_cells, seed)
+        self.value = Value(prior.vocabulary, prior.cells, settings.value_cells, seed).to(settings.device)
+        self.centre = math.nan
         self.make_optimiser(learning(self.value), settings.value_learning_rate)
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
@@ -265,4 +265,4 @@ class PathTutor(Episodic):
         self.descend(0.5 * (goal - walk.log_pi - value).square().sum(dim=1).mean() / settings.loss_scale)
         # log Z = V(s_0) + b
         self.log_z = self.centre + value[:new, 0].mean().item()
-        return self.means(episodes, new, walk) | {"centre": self.centre}, log_weights.double().numpy()
+        return self.means(episodes, new, walk) | {"centre": self.centre}, log_weights.double().cpu().numpy()

@@ -265,6 +265,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = ["jupyterlab", *["--allow-root"] * (os.geteuid() == 0)]  # in containers everybody is root
     if options.lab or options.test:
         os.execv(sys.executable, [sys.executable, "-m", *command])
+    try:  # now, and not in the first notebook
+        from repro import processes
+
+        for name in processes.STEERING:
+            processes.environment(name)
+        with processes.workers(options.scheduler or os.environ.get("REPRO_SCHEDULER")):
+            pass
+    except ValueError as error:
+        refuse(f"{error}.")
     asked = {
         "REPRO_JOBS": options.jobs, "REPRO_FRESH_SINCE": options.fresh and repr(time.time()), "REPRO_NO_BARS": "1",
         "REPRO_PIPELINE": str(os.getpid()),  # kernels and workers end with this process

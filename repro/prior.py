@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from repro.checkpoint import Checkpoints
 from repro.kl_control import Policy
 from repro.rnn import SequenceRNN
-from repro.settings import PriorSettings, half
+from repro.settings import PriorSettings, at_hand, half
 
 PADDING = -100  # PyTorch's label of a position that does not count
 BATCH = 256  # sequences that are scored at once
@@ -82,15 +82,15 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
     if not len(sequences) or not len(held_out):
         raise ValueError("there are no sequences to train on or to hold out: keep more tunes or name more collections")
     torch.set_num_threads(1)
-    generator, in_half = np.random.default_rng(settings.seed), half(settings.precision)
+    generator, in_half = np.random.default_rng(settings.seed), half(settings.precision, settings.device)
     corpus = Windows(sequences, settings.window_events) if settings.window_events else Wholes(sequences)
-    rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).train()
+    rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).to(at_hand(settings.device)).train()
     weights = [weight for weight in rnn.parameters() if weight.requires_grad]
     adam = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
     rows, recent = list[tuple[float, ...]](), list[float]()
     held = {"rnn": rnn, "adam": adam, "generator": generator, "corpus": corpus, "rows": rows, "recent": recent}
     for step in (checkpoints or Checkpoints()).over(range(settings.steps), held):
-        inputs, labels = corpus.draw(settings.windows, generator)
+        inputs, labels = (drawn.to(settings.device) for drawn in corpus.draw(settings.windows, generator))
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_half):
             logits = rnn(inputs).to(rnn.head.weight.dtype)
         loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=PADDING)
@@ -107,7 +107,7 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
             rows.append((step + 1, float(np.mean(recent)), scores["nll"], scores["accuracy"]))
             recent.clear()
         on_step()
-    return rnn.eval(), pd.DataFrame(rows, columns=["step", "train_nll", "validation_nll", "validation_accuracy"])
+    return rnn.eval().cpu(), pd.DataFrame(rows, columns=["step", "train_nll", "validation_nll", "validation_accuracy"])
 
 
 @torch.no_grad()
@@ -122,7 +122,7 @@ def held_out_scores(policy: Policy, sequences: Sequence[np.ndarray], skip: int =
     nll, correct, events = 0.0, 0, 0
     for first in range(0, len(ordered), BATCH):
         part = [torch.from_numpy(sequence) for sequence in ordered[first : first + BATCH]]
-        tokens = pad_sequence(part, batch_first=True, padding_value=PADDING)
+        tokens = pad_sequence(part, batch_first=True, padding_value=PADDING).to(policy.network.head.weight.device)
         labels = tokens[:, 1:].clone()
         labels[:, :skip] = PADDING
         log_policy = policy.log_probabilities(tokens[:, :-1].clamp_min(0))

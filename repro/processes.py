@@ -26,6 +26,7 @@ STEERING: dict[str, tuple[float, float, float, str]] = {
     "REPRO_FRESH_SINCE": (0.0, 0, 1e12, "a Unix time in seconds"),  # what was recorded before it is ignored
     "REPRO_CHECKPOINT_SECONDS": (60.0, 0, 1e12, "a number of seconds"),  # of wall time between two checkpoints
 }
+EVERYWHERE = ("REPRO_TRAIN_PRIORS", "REPRO_FRESH_SINCE", "REPRO_CHECKPOINT_SECONDS")  # on other machines' workers too
 
 
 def environment(name: str) -> Any:
@@ -76,7 +77,8 @@ class _Told(std.tqdm):
 _told: list[Path] = []  # in a process that works for `many`: where it says how far its run is
 
 
-def _work(function: Callable[..., T], task: Any, place: Path) -> T:
+def _work(function: Callable[..., T], task: Any, place: Path, environ: dict[str, str]) -> T:
+    os.environ.update(environ)
     _told.append(place)
     try:
         done = function(task)
@@ -96,8 +98,8 @@ def _watch(bar: Any, places: Sequence[Path], ended: threading.Event) -> None:
 
 
 @contextmanager
-def _workers(address: str | None) -> Iterator[None]:
-    """Where work goes: to this machine's processes, or to the workers of the Dask scheduler at an address."""
+def workers(address: str | None) -> Iterator[None]:
+    """Where work goes: to this machine's processes, or to the workers of the Dask scheduler; ValueError: it is none."""
     if not address:
         yield
         return
@@ -127,11 +129,12 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         places, ended = [Path(folder) / str(place) for place in range(len(tasks))], threading.Event()
         watch = threading.Thread(target=_watch, args=(bar, places, ended), daemon=True)
         watch.start()
-        work = (joblib.delayed(_work)(function, *each) for each in zip(tasks, places, strict=True))
+        environ = {name: os.environ.get(name, "") for name in EVERYWHERE} if address else {}
+        work = (joblib.delayed(_work)(function, *each, environ) for each in zip(tasks, places, strict=True))
         # workers leave Ctrl-C to this process, which ends them: half an answer would be waited for without end
         local = {} if address else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
         try:  # one task at a time: a killed worker loses one; all at once: workers that come later find some
-            with _workers(address):
+            with workers(address):
                 return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **local)(work)
         except KeyboardInterrupt:
             again = "interrupted: finished runs are kept; run the same cell or command again to go on"

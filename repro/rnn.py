@@ -94,12 +94,12 @@ def play(rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, en
     result. One uniform number per sequence and step is taken from `generator`, whenever sequences end; with it `choose`
     picks tokens (B,) from scores (B, V). `half`: recurrent products in bfloat16. `last_logits` gets the last network's.
     """
-    count = len(first_inputs)
+    count, device = len(first_inputs), rnns[0].head.weight.device
     steppers = [Stepper(rnn, count, half) for rnn in rnns]
-    uniform = torch.from_numpy(generator.random((horizon, count), dtype=np.float32))
-    tokens = torch.full((count, horizon), 0 if end is None else end, dtype=torch.int64)
-    last = torch.from_numpy(np.asarray(first_inputs, dtype=np.int64))
-    ended = torch.zeros(count, dtype=torch.bool)
+    uniform = torch.from_numpy(generator.random((horizon, count), dtype=np.float32)).to(device)
+    tokens = torch.full((count, horizon), 0 if end is None else end, dtype=torch.int64, device=device)
+    last = torch.from_numpy(np.asarray(first_inputs, dtype=np.int64)).to(device)
+    ended = torch.zeros(count, dtype=torch.bool, device=device)
     for step in range(horizon):
         logits = [stepper(last) for stepper in steppers]
         if last_logits is not None:
@@ -116,7 +116,7 @@ def play(rnns: Sequence[SequenceRNN], first_inputs: np.ndarray, horizon: int, en
 
 def shifted(first_inputs: np.ndarray | Tensor, tokens: Tensor) -> Tensor:
     """The RNN's inputs (B, T + 1) in an episode: the priming token, then the tokens (B, T) that were played."""
-    return torch.cat([torch.as_tensor(first_inputs).unsqueeze(1), tokens], dim=1)
+    return torch.cat([torch.as_tensor(first_inputs, device=tokens.device).unsqueeze(1), tokens], dim=1)
 
 
 def last_steps(belongs: Tensor) -> Tensor:

@@ -156,16 +156,17 @@ class RoadTutor(Episodic):
 
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: RoadSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
-        learned, dtype = settings.mathematics.z == "learned", self.policy.head.weight.dtype
+        learned = settings.mathematics.z == "learned"
         # log Z, learned or known: of every token that may come first, or one number where that is one token
         primed = np.unique(domain.first_inputs(1_000, np.random.default_rng(0)))
-        self.z = torch.zeros(len(domain.vocabulary) if len(primed) > 1 else 1, dtype=dtype, requires_grad=learned)
+        count = len(domain.vocabulary) if len(primed) > 1 else 1
+        self.z = self.policy.head.weight.new_zeros(count, requires_grad=learned)
         if settings.pool:
             # V* = log E_p[ exp R ], from sequences that are played once, before training
             enough = f"pool is {settings.pool}: {domain.name} is primed by {len(primed)} tokens, give as many or more"
             need(settings.pool >= len(primed), enough)
             first = np.resize(primed, settings.pool)
-            tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).numpy()
+            tokens = play([self.prior], first, domain.horizon, domain.end, self.play_numbers).cpu().numpy()
             earned = torch.from_numpy(rewards(domain, tokens).sum(axis=1)) / settings.c
             for token in primed:
                 chosen = earned[first == token]
@@ -186,4 +187,4 @@ class RoadTutor(Episodic):
         if road.log_z is not None:
             news = {name: getattr(batch, name)[:new] for name in Batch._fields[:6]}
             self.log_z = road.log_z(batch._replace(**news)).item()
-        return self.means(episodes, new, walk), batch.log_weights.detach().double().numpy()
+        return self.means(episodes, new, walk), batch.log_weights.detach().double().cpu().numpy()

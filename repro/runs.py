@@ -148,7 +148,7 @@ def prior(spec: Spec, settings: PriorSettings, vocabulary: Callable[[], Sequence
             "test": held_out_scores(Policy(rnn, rnn), test),
             "test_without_32": held_out_scores(Policy(rnn, rnn), test, skip=32),
             "vocabulary": tokens, "curve": curve.to_dict("list"), "seconds": round(checkpoints.spent(), 1),
-            "precision": "bfloat16" if half(settings.precision) else "float32",
+            "precision": "bfloat16" if settings.device == "cpu" and half(settings.precision) else "float32",
         }, {"": rnn}  # fmt: skip
 
     return store.finished(prior_spec(spec, settings), make, with_weights=True)

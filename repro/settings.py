@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_args
 
+import torch
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
@@ -88,13 +89,24 @@ def one_of(names: Collection[str]) -> AfterValidator:
     return AfterValidator(_refused(lambda value: value not in names, f"it must be one of {', '.join(names)}"))
 
 
-def half(precision: str) -> bool:
+def half(precision: str, device: str = "cpu") -> bool:
     """Whether an RNN's products are in bfloat16 here; "auto": where the processor has instructions for it."""
     flags = PROCESSOR.read_text(encoding="utf-8") if PROCESSOR.exists() else ""
-    able = "avx512_bf16" in flags or "amx_bf16" in flags
+    able = torch.cuda.is_bf16_supported() if device == "cuda" else "avx512_bf16" in flags or "amx_bf16" in flags
     possible = precision != "bfloat16" or able or not flags
     need(possible, "precision is 'bfloat16': this processor needs 'float32' or 'auto'")
     return precision == "bfloat16" or (precision == "auto" and able)
+
+
+def _seen(device: str) -> str:
+    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def at_hand(device: str) -> str:
+    """A device that is here; SettingsError: it is not."""
+    here = device == "cpu" or torch.cuda.is_available()
+    need(here, f"device is {device!r}: torch sees no such GPU here, so it must be 'cpu' or 'auto'")
+    return device
 
 
 _NO_BOOL = BeforeValidator(_refused(lambda value: isinstance(value, bool), "it must be a number"))
@@ -114,8 +126,11 @@ Seeds = Annotated[tuple[Whole, ...], *Several]
 FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
-# of an RNN's products; "auto" stays in a run's name, so that all machines find the run
+# of an RNN's products; "auto" stays in a run's name, so that all machines find the run. On a GPU it is that of playing:
+# learning has TF32 there, for autocast's LSTM would have float16, in which small gradients are 0
 Precision = Literal["float32", "bfloat16", "auto"]
+# where tensors lie; "auto" becomes what is here before a run has its name, in which "cpu" is left out
+Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(_seen)]
 
 
 @validated
@@ -167,6 +182,7 @@ class PriorSettings:
     seed: Whole = 0  # ours
     evaluate_every: Count = 500  # ours: steps between two rows of the training curve
     precision: Precision = "float32"
+    device: Device = "cpu"
 
 
 class PolicySettings:
@@ -246,6 +262,7 @@ class EpisodicSettings(PolicySettings):
     clip: Positive = 1.0  # gradient norm, of the policy and of what is learned beside it apart
     evaluate_every: Count = 5  # steps between two rows of the training curve
     precision: Precision = "float32"
+    device: Device = "cpu"
 
 
 @validated

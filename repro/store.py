@@ -13,7 +13,8 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +52,8 @@ def named(spec: Spec) -> bool:
 
 def plain(settings: Any) -> dict[str, Any]:
     """Settings as a dictionary; switches that are off are left out, so that a new one renames no finished run."""
-    return {name: value for name, value in dataclasses.asdict(settings).items() if value is not False}
+    given = dataclasses.asdict(settings).items()
+    return {name: value for name, value in given if value is not False and (name, value) != ("device", "cpu")}
 
 
 def key_of(spec: Spec) -> str:
@@ -231,10 +233,23 @@ def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         problem = type(error).__name__
     aside = path.with_name(f"{path.name}.damaged")
-    os.replace(path, aside)
+    with suppress(FileNotFoundError):  # another process was faster
+        os.replace(path, aside)
     again = f"it is set aside as {aside.name}, and made again by the notebooks that write it"
     warnings.warn(f"{shown(path)} is damaged ({problem}): {again}", stacklevel=2)
     return empty
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One process of a cache at a time, so that no row is lost between reading a file and writing it again."""
+    with ExitStack() as held:
+        with suppress(ImportError, OSError):  # no lock on Windows, nor where the cache has none or is read-only
+            import fcntl
+
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(open(cache_folder() / "lock", "wb")), fcntl.LOCK_EX)
+        yield
 
 
 def write(path: Path, content: bytes) -> None:

@@ -89,7 +89,7 @@ def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
             break
         if number == first or (number > first and (number % every == 0 or number == learner.steps)):
             rows.append((row(learner, number) if row else learner.row()) | observe(learner))
-    return Tuned(learner.policy.eval(), learner.prior.eval(), pd.DataFrame(rows))
+    return Tuned(learner.policy.eval().cpu(), learner.prior.eval().cpu(), pd.DataFrame(rows))
 
 
 class Replay:

@@ -5,6 +5,7 @@ measured just before. The rest is small matrices, sampling, rules, memory, gradi
 
     python tests/benchmark.py            # prints the rows and writes results/benchmark.csv
     python tests/benchmark.py --repeats 1 --output -
+    python tests/benchmark.py --devices  # of a processor and a GPU, where there is one: results/devices.csv
 
 Weights are drawn at random: how fast a network plays does not depend on what it has learned.
 """
@@ -15,6 +16,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import joblib
@@ -27,9 +30,10 @@ from repro import ROOT, evaluation, experiments, store, studies
 from repro.kl_control import METHODS, Policy
 from repro.music import corpus, measures, rules
 from repro.music.domain import Music
-from repro.path import PathTutor
+from repro.path import PathSettings, PathTutor
+from repro.prior import train_prior
 from repro.rnn import SequenceRNN
-from repro.settings import TuneSettings, TutorSettings
+from repro.settings import PriorSettings, TuneSettings, TutorSettings
 from repro.tutor import Tutor
 
 COMMAND = "python tests/benchmark.py"
@@ -112,6 +116,18 @@ def molecules(repeats: int, steps: int = 5) -> Iterator[Row]:
     yield what, 1000 * seconds / steps, "ms", NO_SHARE
 
 
+def devices(repeats: int, batches: tuple[int, ...] = (128, 1024, 4096), cells: int = 512) -> Iterator[Row]:
+    """What each device that is here learns from batches of 32 events with as many cells as the SMILES RNN has."""
+    tunes = [np.random.default_rng(0).integers(38, size=33)] * 100
+    for device, count in product(["cpu"] + ["cuda"] * torch.cuda.is_available(), batches):
+        path, shape = PathSettings(episodes=count, device=device), f"{device}, {cells} cells, batches of {count}"
+        tutor = PathTutor(Music(), SequenceRNN(38, cells), path, seed=0)
+        yield f"{shape}, path form, sequences/s", count / timed(tutor.step, repeats), "1/s", NO_SHARE
+        prior = PriorSettings(cells=cells, steps=2, windows=count, window_events=32, device=device)
+        seconds = timed(partial(train_prior, tunes, tunes[:1], 38, prior), repeats)
+        yield f"{shape}, prior, tokens/s", 2 * 32 * count / seconds, "1/s", NO_SHARE
+
+
 def music_measures(repeats: int) -> Iterator[Row]:
     """What the rows of Table 1 cost for one model: 100,000 melodies sampled, measured, compared with the prior."""
     domain, network, prior = Music(), SequenceRNN(38, CELLS, seed=1), SequenceRNN(38, CELLS)
@@ -164,21 +180,24 @@ def main(arguments: list[str] | None = None) -> None:
     """Prints every row as it is measured, then writes them all."""
     parser = argparse.ArgumentParser(description="Measures the speeds on one core.")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each workload; the median counts (default 5)")
-    parser.add_argument("--output", default=str(ROOT / "results" / "benchmark.csv"), help="a csv file, or - for none")
+    parser.add_argument("--devices", action="store_true", help="instead what each device learns, by the batch's size")
+    parser.add_argument("--output", help="a csv file, or - for none (default results/benchmark.csv, or devices.csv)")
     options = parser.parse_args(arguments)
+    output = options.output or str(ROOT / "results" / ("devices.csv" if options.devices else "benchmark.csv"))
+    workloads = (devices,) if options.devices else (machine, music_loop, growth, molecules, music_measures, midi_folder)
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}: it must be at least 1")
     torch.set_num_threads(1)
     rows = []
-    for workload in (machine, music_loop, growth, molecules, music_measures, midi_folder):
+    for workload in workloads:
         for what, value, unit, share in workload(options.repeats):
             print(f"{what:70} {value:12,.2f} {unit:8}", "" if np.isnan(share) else f"{share:.0%}", flush=True)
-            rows.append((what, float(f"{value:.4g}"), unit, round(share, 3), COMMAND))
-    if options.output != "-":
+            rows.append((what, float(f"{value:.4g}"), unit, round(share, 3), COMMAND + " --devices" * options.devices))
+    if output != "-":
         buffer = io.StringIO()
         frame = pd.DataFrame(rows, columns=["what", "value", "unit", "share", "command"])
         frame.to_csv(buffer, index=False, lineterminator="\n")
-        store.write(Path(options.output), buffer.getvalue().encode())
+        store.write(Path(output), buffer.getvalue().encode())
 
 
 if __name__ == "__main__":

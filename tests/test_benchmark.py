@@ -21,3 +21,11 @@ def test_the_command_writes_every_row(tmp_path: Path, monkeypatch: pytest.Monkey
     measured, committed = pd.read_csv(tmp_path / "speeds.csv"), pd.read_csv(ROOT / "results" / "benchmark.csv")
     assert (measured["value"] > 0).all()
     assert [what.replace(" 4 MIDI", " 500 MIDI") for what in measured["what"]] == committed["what"].tolist()
+
+
+def test_each_device_has_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects `--devices`: what the processor learns, in both ways, whatever the size of the batch."""
+    monkeypatch.setattr(benchmark, "devices", partial(benchmark.devices, batches=(1, 3), cells=4))
+    benchmark.main(["--devices", "--repeats", "1", "--output", str(tmp_path / "speeds.csv")])
+    measured = pd.read_csv(tmp_path / "speeds.csv").query("what.str.startswith('cpu')")
+    assert len(measured) == 4 and (measured["value"] > 0).all()

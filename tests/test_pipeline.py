@@ -164,6 +164,19 @@ def test_only_selects_and_changes_go_elsewhere(root: Path) -> None:
         assert pipeline.make_plan(arguments.split())[-1] == root / "results" / place
 
 
+def test_what_no_notebook_could_use_is_refused_before_the_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Protects from notebooks that all fail alike: a scheduler that is none, a wrong value in the environment."""
+    for set_up, arguments, says in (({}, ["--scheduler", "nowhere:"], "REPRO_SCHEDULER is 'nowhere:': it must be the "),
+                                    ({"REPRO_SCHEDULER": "none:"}, [], "REPRO_SCHEDULER is 'none:': it must be the "),
+                                    ({"REPRO_JOBS": "x"}, [], "REPRO_JOBS is 'x': it must be a whole ")):  # fmt: skip
+        with monkeypatch.context() as patch, pytest.raises(SystemExit, match="^2$"):
+            patch.setattr(pipeline.os, "environ", dict(os.environ) | set_up)
+            pipeline.main(arguments)
+        assert capsys.readouterr().err.startswith(f"run_all: {says}")
+
+
 def test_a_line_tells_what_a_notebook_found(root: Path) -> None:
     """Protects the terminal: the finding is the first sentence under "What we see", whole and without marks."""
     found = {notebook.path.stem: report.finding(notebook.path) for notebook in pipeline.find_notebooks()}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from small import Coins, Ending
 
-from repro import runs, store
+from repro import ROOT, runs, store
 from repro.authors import AuthorsSettings
 from repro.domain import Domain
 from repro.path import PathSettings
@@ -145,7 +145,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
         address = address.format(port := free.getsockname()[1])
     commands = [["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]]
     commands += [["worker", address, "--no-nanny", "--no-dashboard", "--nthreads", "1"]] * 2
-    path, started = str(Path(__file__).parent), []
+    path, started = os.pathsep.join(map(str, (Path(__file__).parent, ROOT))), []
     for number, (name, *options) in enumerate(commands):
         environment = os.environ | {"REPRO_CACHE": str(folder / f"worker{number}"), "PYTHONPATH": path}
         started.append(subprocess.Popen([sys.executable, "-m", "dask", name, *options], env=environment, cwd=folder))
@@ -185,4 +185,8 @@ def test_workers_on_other_machines_make_the_same_bytes(tmp_path: Path, monkeypat
                 weights,
                 sorted(files),
             )
+        monkeypatch.setenv("REPRO_FRESH_SINCE", repr(since := time.time()))  # as --fresh does
+        runs.finish_all("tiny", wanted)
+        renewed = {path.name for path in tmp_path.glob("worker*/runs/*") if path.stat().st_mtime >= since}
+        assert renewed == {*files}
     assert made[""] == made[address] and workers[0].poll() is not None

@@ -5,11 +5,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from small import Coins
 
-from repro import PRESETS, ROOT, own_results, settings
+from repro import PRESETS, ROOT, own_results, settings, store
 from repro.kl_control import METHODS
-from repro.path import PathSettings
+from repro.path import PathSettings, PathTutor
+from repro.prior import train_prior
+from repro.rnn import SequenceRNN
+from repro.roads import RoadSettings
 from repro.settings import PriorSettings, SettingsError, TutorSettings
 from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, STUDIES, known_names, study
 
@@ -93,3 +98,21 @@ def test_precision_is_what_the_processor_can(tmp_path: Path, monkeypatch: pytest
         settings.half("bfloat16")
     cpu.write_text("flags : sse avx512_bf16 fma")
     assert [settings.half(asked) for asked in ("auto", "bfloat16", "float32")] == [True, True, False]
+
+
+def test_the_processor_is_the_device_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protects finished runs from a new name, and from that of another device: "auto" is what is here; a GPU that is
+    not here is said where it is needed, so that its finished runs can be read.
+    """
+    monkeypatch.setattr(settings.torch.cuda, "is_available", lambda: False)
+    for kind in (PriorSettings, PathSettings, RoadSettings):
+        assert store.plain(kind(device="auto")) == store.plain(kind()) == store.plain(kind(device="cpu"))
+        with monkeypatch.context() as patch:
+            patch.setattr(settings.torch.cuda, "is_available", lambda: True)
+            assert store.plain(kind(device="auto")) == store.plain(kind()) | {"device": "cuda"}
+    rnn, says = SequenceRNN(3, 4), "device is 'cuda': torch sees no such GPU here, so it must be 'cpu' or 'auto'"
+    corpus = [np.zeros(5, np.int64)] * 2
+    for use in (lambda: PathTutor(Coins(), rnn, PathSettings(device="cuda"), 0),
+                lambda: train_prior(corpus, corpus, 3, PriorSettings(device="cuda"))):  # fmt: skip
+        with pytest.raises(SettingsError, match=says):
+            use()

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from repro import ROOT, store
 from repro.book import verdicts
 from repro.book.tables import table_1, table_2
 from repro.runs import Results
+from repro.store import alone
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, measures by step
 DRAWN_OF = {"probabilities": "as_notated", "by_step": "rebuilt", "strings": "terminal"}
@@ -51,20 +53,17 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
     twice = frame[frame.duplicated(KEY)]
     if len(twice):
         raise ValueError(f"the table has {tuple(twice[KEY].iloc[0])} twice")
-    before = verdicts.read_table(results, domain)
-    if len(before):
-        frame = pd.concat([before[~before["experiment"].isin(frame["experiment"])], frame])
-    return write_frame(results, domain, frame.sort_values(KEY)[[*KEY, "value"]])
+    return write_frame(results, domain, frame[[*KEY, "value"]], by=KEY)
 
 
-def write_frame(results: Path, name: str, frame: pd.DataFrame, by: str = "") -> Path:
-    """Writes any other table into tables/NAME.csv; rows there with other values in the column `by` stay, in order."""
-    if by:
-        path, empty = results / "tables" / f"{name}.csv", frame[:0]
-        before = store.results_in(path, empty, lambda table: by in table, lambda text: pd.read_csv(io.BytesIO(text)))
-        frame = pd.concat([before[~before[by].isin(frame[by])], frame]).sort_values(by, kind="stable")
-    text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-    return write_file(results, f"tables/{name}.csv", text.encode())
+def write_frame(results: Path, name: str, frame: pd.DataFrame, by: Sequence[str] = ()) -> Path:
+    """Writes a table into tables/NAME.csv; `by`: sorted by these, and rows with other values of the first are kept."""
+    with alone() if by else nullcontext():
+        if by and len(before := verdicts.read_table(results, name)):
+            frame = pd.concat([before[~before[by[0]].isin(frame[by[0]])], frame])
+        frame = frame.sort_values([*by], kind="stable") if by else frame
+        text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+        return write_file(results, f"tables/{name}.csv", text.encode())
 
 
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
@@ -93,6 +92,7 @@ def write_ledger(results: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return write_file(results, "claims.json", (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode())
 
 
+@alone()
 def write_runs(results: Path, *experiments: Results, **records: Sequence[store.Record]) -> Path:
     """Writes the numbers of all runs (of `records`: in no Results) by key into runs.json; runs of others are kept."""
     runs, made = verdicts.read_runs(results), {experiment.name: experiment.numbers() for experiment in experiments}
@@ -122,6 +122,7 @@ def write_file(results: Path, name: str, content: bytes, experiments: Sequence[s
     return results / name
 
 
+@alone()
 def record(results: Path, notebook: str, parameters: str, journal: Path, commit: str) -> None:
     """Puts what a notebook wrote in place of its earlier rows of provenance.csv; rows of lost files go."""
     lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []

@@ -54,7 +54,7 @@ def read_table(results: Path, name: str) -> pd.DataFrame:
     return store.results_in(
         results / "tables" / f"{name}.csv", empty,
         lambda table: "form" in table or {"metric", "value"} <= {*table} and table["metric"].notna().all()
-        and table.columns[0] in (RUN[0], "variant"),
+        and table.columns[0] in (RUN[0], "variant", "problem"),
         lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
     )  # fmt: skip
 

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import multiprocessing
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -59,6 +61,28 @@ def test_a_table_keeps_other_experiments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="as_notated.*twice"):
         report.write_table(tmp_path, "music", pd.concat([rows("as_notated", 1.0)] * 2))
     assert path.read_bytes() == before and len(list(tmp_path.rglob("*"))) == 2
+
+
+def add(results: Path, number: int) -> None:
+    os.environ["REPRO_JOURNAL"] = str(results / f"journal {number}")
+    for turn in range(8):
+        name = f"{number} {turn}"
+        report.write_table(results, "music", rows(name, 1.0))
+        report.write_runs(results, Made(name, {name: {}}))
+    report.record(results, f"notebook {number}", "", results / f"journal {number}", "code")
+
+
+def test_pipelines_at_once_lose_no_rows_of_one_another(tmp_path: Path) -> None:
+    """Protects tables, runs.json and provenance.csv where several processes add their rows at the same time."""
+    children = [multiprocessing.get_context("fork").Process(target=add, args=(tmp_path, number)) for number in range(4)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * 4
+    names = {f"{number} {turn}" for number in range(4) for turn in range(8)}
+    assert {*pd.read_csv(tmp_path / "tables" / "music.csv")["experiment"]} == names == {*verdicts.read_runs(tmp_path)}
+    assert {row["notebook"] for row in report.provenance(tmp_path)} == {f"notebook {number}" for number in range(4)}
 
 
 def test_figures_are_small_sharp_and_the_same_every_time(tmp_path: Path) -> None:
