@@ -215,7 +215,7 @@ class Results:
         return self._long("rule", "reward_parts")
 
     def curves(self) -> pd.DataFrame:
-        """The training curves of all policies, a row per evaluation, with their labels; KeyError: one is not shipped."""
+        """The training curves of all policies, a row per evaluation, with their labels; KeyError: not shipped."""
         frames = [pd.DataFrame(run.trained.numbers["curve"]).assign(**run.label) for run in self if run.trained]
         return pd.concat(frames, ignore_index=True)
 
