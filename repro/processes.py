@@ -98,10 +98,10 @@ def _watch(bar: Any, places: Sequence[Path], ended: threading.Event) -> None:
 
 
 @contextmanager
-def workers(address: str | None) -> Iterator[None]:
-    """Where work goes: to this machine's processes, or to the workers of the Dask scheduler; ValueError: it is none."""
+def workers(address: str | None) -> Iterator[Any]:
+    """The way to the workers of a Dask scheduler, None without an address; ValueError: it is that of none."""
     if not address:
-        yield
+        yield None
         return
     try:
         from distributed import Client
@@ -112,9 +112,8 @@ def workers(address: str | None) -> Iterator[None]:
         raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
     if not client.nthreads():
         print(f"the scheduler at {address} has no worker yet: waiting for one", flush=True)
-    patience = 10**6  # seconds: a cluster's queue may be long
-    with client, joblib.parallel_config("dask", client=client, wait_for_workers_timeout=patience):
-        yield
+    with client:
+        yield client
 
 
 def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
@@ -123,19 +122,23 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
     With REPRO_SCHEDULER, the workers of that Dask scheduler take their place, however many they are.
     """
     address = os.environ.get("REPRO_SCHEDULER")
-    count = -1 if address else max(1, min(environment("REPRO_JOBS"), len(tasks)))
+    count = max(1, min(environment("REPRO_JOBS"), len(tasks)))
     with tempfile.TemporaryDirectory() as folder, progress(len(tasks), title) as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces one that has grown: nothing is lost
         places, ended = [Path(folder) / str(place) for place in range(len(tasks))], threading.Event()
         watch = threading.Thread(target=_watch, args=(bar, places, ended), daemon=True)
         watch.start()
         environ = {name: os.environ.get(name, "") for name in EVERYWHERE} if address else {}
-        work = (joblib.delayed(_work)(function, *each, environ) for each in zip(tasks, places, strict=True))
+        work = [(function, task, place, environ) for task, place in zip(tasks, places, strict=True)]
         # workers leave Ctrl-C to this process, which ends them: half an answer would be waited for without end
-        local = {} if address else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-        try:  # one task at a time: a killed worker loses one; all at once: workers that come later find some
-            with workers(address):
-                return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **local)(work)
+        quiet: dict[str, Any] = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+        try:
+            with workers(address) as client:
+                if client:  # not through joblib, which works here as long as there is but one worker
+                    return client.gather([client.submit(_work, *each, pure=False) for each in work])
+                return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **quiet)(
+                    joblib.delayed(_work)(*each) for each in work
+                )
         except KeyboardInterrupt:
             again = "interrupted: finished runs are kept; run the same cell or command again to go on"
             raise KeyboardInterrupt(again) from None

@@ -52,16 +52,18 @@ class Stepper:
         inputs, recurrent, bias, second_bias = (tensor.detach() for tensor in rnn.lstm.all_weights[0])
         # a one-hot input picks a row, so that its product with the input weights is a look-up
         self.input_rows = (inputs.T + bias + second_bias).contiguous()
-        self.recurrent = recurrent.T.contiguous().to(torch.bfloat16 if self.half else recurrent.dtype)
+        # in bfloat16 the product with a transposed view has the same bits and is faster, and needs no copy
+        self.recurrent = recurrent.T.to(torch.bfloat16) if self.half else recurrent.T.contiguous()
         self.head, self.bias = rnn.head.weight.detach().T.contiguous(), rnn.head.bias.detach()
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor) -> Tensor:
         """Feeds tokens (B,) and returns the logits (B, V) of what follows."""
+        gates = self.input_rows.index_select(0, tokens)  # half the time of input_rows[tokens]
         if self.half:
-            gates = (self.hidden.bfloat16() @ self.recurrent).to(self.hidden.dtype).add_(self.input_rows[tokens])
+            gates += self.hidden.bfloat16() @ self.recurrent
         else:
-            gates = torch.addmm(self.input_rows[tokens], self.hidden, self.recurrent)
+            gates = torch.addmm(gates, self.hidden, self.recurrent)
         enter, forget, candidate, leave = gates.chunk(4, dim=1)
         # c = f * c + i * g;  h = o * tanh(c)
         self.cell = forget.sigmoid().mul_(self.cell).addcmul_(enter.sigmoid(), candidate.tanh())
