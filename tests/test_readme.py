@@ -35,7 +35,8 @@ COVERED = {  # by test_notebooks, test_pipeline, test_setup, test_benchmark, tes
     "pip install -c constraints.txt -e '.[cluster]'", "pip install dask-jobqueue",
     "bash run_all.sh", "bash run_all.sh --preset smoke", "bash run_all.sh --lab", "bash run_all.sh --test",
     "bash run_all.sh --help", "bash run_all.sh --fresh", "bash run_all.sh --fresh --train-priors",
-    "bash run_all.sh --only 05 -p smiles_file my.smi", "pip install -e .", "python tests/benchmark.py", "python tests/benchmark.py --devices",
+    "bash run_all.sh --only 05 -p smiles_file my.smi", "pip install -e .",
+    "python tests/benchmark.py", "python tests/benchmark.py --devices",
     "mkdir -p results/own .cache/chorales",
     CHORALES,  # by the fixture below
 }  # fmt: skip
