@@ -57,6 +57,7 @@ class Claim:
     notebook: str = "04_music_rules"
     domain: str = "music"  # its table: tables/DOMAIN.csv
     experiment: str = "as_notated"  # its rows there
+    c: float | None = None  # the temperature where it is judged, if not that of its domain
     second_c: float | None = None  # another temperature that the number needs: only seeds that have both count
     fitted: bool = False  # our number was fitted to the paper's, so that agreement proves nothing
     rules: str = "ledger"  # which of RULES_COMMITS set the threshold
@@ -90,6 +91,7 @@ class Claim:
 
 def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     """One entry of the ledger, from a table that may hold other experiments too: mean, interval, rule, verdict."""
+    c = claim.c or c
     own, verdict = table[table["experiment"] == claim.experiment], f"{UNTESTABLE}: {claim.untestable}"
     numbers, asked = list[float](), set[str]()
     try:
