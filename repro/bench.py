@@ -135,12 +135,13 @@ def melody_settings(name: str, steps: int) -> PolicySettings:
 
 
 def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = None) -> Results:
-    """Roads from the Note RNN of folk tunes; in the curves, too: reward, KL and the loss on real tunes."""
+    """Roads from the Note RNN of folk tunes, or others `chosen` by name; the curves have the loss on real tunes too."""
+    name = "roads_melodies" if chosen is None else "roads_melodies_more"
     chosen = chosen or {name: melody_settings(name, study.long_steps) for name in study.roads}
     prior, real = experiments.note_rnn(FrontStudy()), experiments.real_tunes(FrontStudy(), WATCHED_TUNES, WATCHED_TUNES)
-    return runs.finish_all("roads_melodies", [Task(MUSIC, prior, samples=study.samples, held_out=real)] + [
-        Task(MUSIC, prior, settings, seed, study.samples, held_out=real, labels={"road": name})
-        for name, settings in chosen.items() for seed in study.seeds[: study.long_seeds]])  # fmt: skip
+    return runs.finish_all(name, [Task(MUSIC, prior, samples=study.samples, held_out=real)] + [
+        Task(MUSIC, prior, settings, seed, study.samples, held_out=real, labels={"road": road})
+        for road, settings in chosen.items() for seed in study.seeds[: study.long_seeds]])  # fmt: skip
 
 
 BETAS = (0.1, 1, 10, 100)  # of quasi-rejection, in units of Z
