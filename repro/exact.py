@@ -145,7 +145,7 @@ class Exact:
         """Log pi, read off a network as `method` does; without a method the network is the prior itself."""
         first = self.domain.first_inputs(1, np.random.default_rng(0))[0]
         longest = np.insert(self.prefixes(self.domain.horizon - 1), 0, first, axis=1)
-        outputs = network(torch.from_numpy(longest)).double()
+        outputs = network(torch.from_numpy(longest).to(network.head.weight.device)).double().cpu()
         # the prefixes of length t are the beginnings of every A^(T - 1 - t)-th of the longest
         levels = [outputs[:: self.alive ** (outputs.shape[1] - 1 - t), t] for t in range(outputs.shape[1])]
         return [level.log_softmax(dim=1) for level in levels] if method is None else self._normalised(method, levels)

@@ -110,8 +110,6 @@ def workers(address: str | None) -> Iterator[Any]:
     except (ImportError, OSError, ValueError) as error:
         wanted = "the address of a running Dask scheduler (its package: pip install -e '.[cluster]')"
         raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
-    if not client.nthreads():
-        print(f"the scheduler at {address} has no worker yet: waiting for one", flush=True)
     with client:
         yield client
 
@@ -134,6 +132,8 @@ def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T
         quiet: dict[str, Any] = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
         try:
             with workers(address) as client:
+                if client and not client.nthreads():
+                    print(f"the scheduler at {address} has no worker yet: waiting for one", flush=True)
                 if client:  # not through joblib, which works here as long as there is but one worker
                     return client.gather([client.submit(_work, *each, pure=False) for each in work])
                 return joblib.Parallel(count, batch_size=1, pre_dispatch="all", **quiet)(

@@ -52,7 +52,7 @@ class Stepper:
         inputs, recurrent, bias, second_bias = (tensor.detach() for tensor in rnn.lstm.all_weights[0])
         # a one-hot input picks a row, so that its product with the input weights is a look-up
         self.input_rows = (inputs.T + bias + second_bias).contiguous()
-        # in bfloat16 the product with a transposed view has the same bits and is faster, and needs no copy
+        # in bfloat16 transposed strides give the same bits faster, and save a second copy
         self.recurrent = recurrent.T.to(torch.bfloat16) if self.half else recurrent.T.contiguous()
         self.head, self.bias = rnn.head.weight.detach().T.contiguous(), rnn.head.bias.detach()
 

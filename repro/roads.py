@@ -22,7 +22,8 @@ p*; the last two do not, and end elsewhere:
 
 Ours: settings; in dpg weights normalised in the batch (a bias of order 1 / B, none at p*) and the latest policy as
 proposal, with the baseline of Korbak et al. (2022, 2206.00761); log Z per first token where sequences are primed by
-several. There tb_var's mean over a batch is a baseline for new sequences, and none for old ones.
+several. There what is taken over a batch mixes first tokens: the means of tb_var and reinforce_kl and grpo's group are
+baselines then, and dpg weighs a token by its Z.
 """
 
 import math
@@ -158,7 +159,7 @@ class RoadTutor(Episodic):
         super().__init__(domain, prior, settings, seed)
         learned = settings.mathematics.z == "learned"
         # log Z, learned or known: of every token that may come first, or one number where that is one token
-        primed = np.unique(domain.first_inputs(1_000, np.random.default_rng(0)))
+        primed = np.unique(domain.first_inputs(10_000, np.random.default_rng(0)))
         count = len(domain.vocabulary) if len(primed) > 1 else 1
         self.z = self.policy.head.weight.new_zeros(count, requires_grad=learned)
         if settings.pool:
@@ -171,6 +172,8 @@ class RoadTutor(Episodic):
             for token in primed:
                 chosen = earned[first == token]
                 self.z[token if len(primed) > 1 else 0] = chosen.logsumexp(dim=0) - math.log(len(chosen))
+            if len(primed) > 1:  # of tokens that are too rare to be met above: the mean of the others
+                self.z[np.setdiff1d(np.arange(count), primed)] = self.z[primed].mean()
             self.sequences += settings.pool
         self.make_optimiser([self.z] if learned else [], settings.log_z_learning_rate)
 
@@ -185,6 +188,6 @@ class RoadTutor(Episodic):
         road: Road = self.settings.mathematics
         self.descend(road.loss(batch))
         if road.log_z is not None:
-            news = {name: getattr(batch, name)[:new] for name in Batch._fields[:6]}
-            self.log_z = road.log_z(batch._replace(**news)).item()
+            news = {name: value[:new] for name, value in batch._asdict().items() if name != "c"}
+            self.log_z = road.log_z(Batch(**news, c=batch.c)).item()
         return self.means(episodes, new, walk), batch.log_weights.detach().double().cpu().numpy()

@@ -215,7 +215,9 @@ class Results:
         return self._long("rule", "reward_parts")
 
     def curves(self) -> pd.DataFrame:
-        """The training curves of all policies, a row per evaluation, with their labels; KeyError: not shipped."""
+        """The training curves of all policies, a row per evaluation, with their labels."""
+        if bare := [run for run in self if run.trained and "curve" not in run.trained.numbers]:
+            raise FileNotFoundError(f"{self.name}: {len(bare)} runs are shipped without curves; --fresh makes them")
         frames = [pd.DataFrame(run.trained.numbers["curve"]).assign(**run.label) for run in self if run.trained]
         return pd.concat(frames, ignore_index=True)
 

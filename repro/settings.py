@@ -90,15 +90,17 @@ def one_of(names: Collection[str]) -> AfterValidator:
 
 
 def half(precision: str, device: str = "cpu") -> bool:
-    """Whether an RNN's products are in bfloat16 here; "auto": where the processor has instructions for it."""
+    """Whether an RNN's products are in bfloat16 here; "auto": where the processor or GPU has instructions for it."""
     flags = PROCESSOR.read_text(encoding="utf-8") if PROCESSOR.exists() else ""
-    able = torch.cuda.is_bf16_supported() if device == "cuda" else "avx512_bf16" in flags or "amx_bf16" in flags
+    able = "avx512_bf16" in flags or "amx_bf16" in flags
+    if at_hand(device) == "cuda":
+        able, flags = torch.cuda.is_bf16_supported(including_emulation=False), "of a GPU"
     possible = precision != "bfloat16" or able or not flags
-    need(possible, "precision is 'bfloat16': this processor needs 'float32' or 'auto'")
+    need(possible, f"precision is 'bfloat16' on {device}: this one needs 'float32' or 'auto'")
     return precision == "bfloat16" or (precision == "auto" and able)
 
 
-def _seen(device: str) -> str:
+def _resolved(device: str) -> str:
     return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -130,7 +132,7 @@ Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 # learning has TF32 there, for autocast's LSTM would have float16, in which small gradients are 0
 Precision = Literal["float32", "bfloat16", "auto"]
 # where tensors lie; "auto" becomes what is here before a run has its name, in which "cpu" is left out
-Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(_seen)]
+Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(_resolved)]
 
 
 @validated

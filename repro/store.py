@@ -51,7 +51,7 @@ def named(spec: Spec) -> bool:
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """Settings as a dictionary; switches that are off are left out, so that a new one renames no finished run."""
+    """Settings as a dictionary, without switches that are off and "cpu": what came later renames no run."""
     given = dataclasses.asdict(settings).items()
     return {name: value for name, value in given if value is not False and (name, value) != ("device", "cpu")}
 
@@ -223,13 +223,13 @@ def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 
 def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[bytes], Any] = json.loads) -> T:
     """What a file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
-    if not path.exists():
-        return empty
     try:
         found = read(path.read_bytes())
         if type(found) is type(empty) and whole(found):
             return found
         problem = "it holds something else"
+    except FileNotFoundError:
+        return empty
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         problem = type(error).__name__
     aside = path.with_name(f"{path.name}.damaged")
@@ -242,13 +242,18 @@ def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One process of a cache at a time, so that no row is lost between reading a file and writing it again."""
+    """One process of a cache at a time, so that no row is lost between reading a file and writing it again.
+
+    Not within itself, where it would wait for ever.
+    """
     with ExitStack() as held:
         with suppress(ImportError, OSError):  # no lock on Windows, nor where the cache has none or is read-only
             import fcntl
 
             cache_folder().mkdir(parents=True, exist_ok=True)
-            fcntl.flock(held.enter_context(open(cache_folder() / "lock", "wb")), fcntl.LOCK_EX)
+            file = held.enter_context(open(cache_folder() / "lock", "wb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            held.callback(fcntl.flock, file, fcntl.LOCK_UN)  # also where a forked child has the file open
         yield
 
 

@@ -90,7 +90,7 @@ _FRONT: dict[str, Any] = {"rounds": 450, "games": 64, "gradient_steps": 6, "temp
 class FrontStudy(MusicStudy):
     """Melodies over temperatures and discounts: how much reward for how much KL. All values are ours."""
 
-    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # at both ends of gamma, and of Psi at all of them
+    c: Temperatures = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # at both ends of gamma; of Psi at every gamma
     inner: Temperatures = (0.5, 1.0, 2.0, 4.0)  # elsewhere: those of `c` that stand here
     gamma: Shares = (0.5, 0.95, 1.0)  # paper: .5 in its text, .95 in its library
     psi_gamma: Shares = (0.0, 0.8)  # Psi alone is tried at these too
@@ -198,15 +198,15 @@ class ExactStudy(Study):
 
 @validated
 class RoadStudy(Study):
-    """All roads, on problems that are small enough to write out, and those that can on molecules."""
+    """All roads: on problems small enough to write out, on melodies, and those that can on molecules."""
 
     roads: Annotated[tuple[Annotated[str, one_of(ROAD_NAMES)], ...], *Several] = ROAD_NAMES
     problems: Annotated[tuple[Literal["brackets", "tones", "days"], ...], *Several] = ("brackets", "tones", "days")
     c: Temperatures = (0.5, 0.25, 1.0)
     steps: Count = 600  # six to twenty seconds of one core a run
-    long_steps: Count = 1_000  # on molecules: one to two minutes of one core a run
+    long_steps: Count = 1_000  # on melodies and molecules: half a minute to two minutes of one core a run
     long_seeds: Count = 3  # how many of the seeds these have
-    samples: Count = Field(10_000, ge=2)  # of a policy on them
+    samples: Count = Field(10_000, ge=2)  # of a policy there
     presets: ClassVar = {"smoke": {"seeds": (0,), "c": (0.5,), "steps": 5, "long_steps": 2, "samples": 100},
                          "paper": {"seeds": reported(10)}}  # fmt: skip
 

@@ -193,7 +193,7 @@ def test_trajectory_balance_learns() -> None:
     assert truth.kl_to_optimum(table) < 0.32 and truth.kl_from_optimum(table) < 0.32
 
 
-class Coins(Domain):
+class TwoStarts(Domain):
     """One token after one of two priming tokens; the second of the three tokens is paid."""
 
     name, vocabulary, horizon = "coins", ("a", "b", "c"), 1
@@ -211,10 +211,10 @@ def test_log_z_of_each_first_token() -> None:
     prior.head.weight.data *= 10  # so that the two first tokens differ
     log_p = prior(torch.tensor([[0], [1]]))[:, 0].log_softmax(dim=1)
     truth = (log_p + torch.tensor([0.0, 2.0, 0.0])).logsumexp(dim=1).tolist()
-    known = RoadTutor(Coins(), prior, RoadSettings(method="a2po", c=1.0, pool=20_000), 0)
-    assert known.z.tolist() == pytest.approx([*truth, 0.0], abs=0.05) and abs(truth[0] - truth[1]) > 0.3
+    known = RoadTutor(TwoStarts(), prior, RoadSettings(method="a2po", c=1.0, pool=20_000), 0)
+    assert known.z[:2].tolist() == pytest.approx(truth, abs=0.05) and abs(truth[0] - truth[1]) > 0.3
     settings = RoadSettings(method="tb", c=1.0, steps=300, learning_rate=0.03, head_learning_rate=0.03)
-    learned = RoadTutor(Coins(), prior, settings, 0)
+    learned = RoadTutor(TwoStarts(), prior, settings, 0)
     train(learned)
     assert learned.z.tolist() == pytest.approx([*truth, 0.0], abs=0.05)
 

@@ -94,7 +94,7 @@ def test_precision_is_what_the_processor_can(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(settings, "PROCESSOR", cpu := tmp_path / "cpuinfo")
     cpu.write_text("flags : sse avx2 fma")
     assert PriorSettings(precision="auto").precision == "auto" and not settings.half("auto")
-    with pytest.raises(SettingsError, match="precision is 'bfloat16': this processor needs 'float32' or 'auto'"):
+    with pytest.raises(SettingsError, match="precision is 'bfloat16' on cpu: this one needs 'float32' or 'auto'"):
         settings.half("bfloat16")
     cpu.write_text("flags : sse avx512_bf16 fma")
     assert [settings.half(asked) for asked in ("auto", "bfloat16", "float32")] == [True, True, False]

@@ -1,7 +1,7 @@
 """Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
 
-`bench.TUNED`, `ON_MOLECULES` and `MELODY_RATES` were chosen from them (results/roads_molecules_tuning.csv,
-roads_melodies_tuning.csv): python tests/tune_roads.py, or with the word molecules or melodies
+`bench.TUNED`, `ON_MOLECULES`, `MELODY_RATE` and `OTHER_RATES` were chosen from them
+(results/roads_molecules_tuning.csv, roads_melodies_tuning.csv): python tests/tune_roads.py [molecules | melodies]
 """
 
 import sys
@@ -51,7 +51,7 @@ def on_molecules() -> None:
 
 
 def on_melodies() -> None:
-    """Runs three rates of every road on seed 0, writes the table with J, and says which is the best."""
+    """Runs five rates of every road on seed 0, writes the table with J, and says which is the best."""
     study, tables = RoadStudy(seeds=(0,), samples=2_000), []
     for rate in MELODY_RATES:
         tried = {name: bench.at_rate(bench.melody_settings(name, study.long_steps), rate) for name in study.roads}

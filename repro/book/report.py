@@ -6,12 +6,10 @@ The same content gives the same bytes. `python -m repro.book.report` renews the 
 import base64
 import hashlib
 import io
-import itertools
 import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,7 +30,7 @@ from repro.store import alone
 
 # what is large is shipped of the one experiment of which it is drawn: probabilities of every event, measures by step
 DRAWN_OF = {"probabilities": "as_notated", "by_step": "rebuilt", "strings": "terminal"}
-UNDRAWN = ("fronts", "front_gamma_0.5", "front_gamma_1")  # experiments whose curves are drawn nowhere
+UNDRAWN = {"fronts", "front_gamma_0.5", "front_gamma_1"}  # experiments whose curves are drawn nowhere
 KEY = [*verdicts.RUN, "metric"]
 INDEX = "provenance.csv"  # which notebook, parameters and commit made each file
 COLUMNS = ["file", "sha256", "notebook", "parameters", "experiments", "commit"]
@@ -56,14 +54,15 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
     return write_frame(results, domain, frame[[*KEY, "value"]], by=KEY)
 
 
+@alone()
 def write_frame(results: Path, name: str, frame: pd.DataFrame, by: Sequence[str] = ()) -> Path:
     """Writes a table into tables/NAME.csv; `by`: sorted by these, and rows with other values of the first are kept."""
-    with alone() if by else nullcontext():
-        if by and len(before := verdicts.read_table(results, name)):
-            frame = pd.concat([before[~before[by[0]].isin(frame[by[0]])], frame])
-        frame = frame.sort_values([*by], kind="stable") if by else frame
-        text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
-        return write_file(results, f"tables/{name}.csv", text.encode())
+    if by:
+        before = verdicts.read_table(results, name)
+        kept = [before[~before[by[0]].isin(frame[by[0]])]] if len(before) else []
+        frame = pd.concat([*kept, frame]).sort_values([*by], kind="stable")
+    text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    return write_file(results, f"tables/{name}.csv", text.encode())
 
 
 def write_figure(results: Path, name: str, figure: Figure) -> Shown:
@@ -104,11 +103,10 @@ def write_runs(results: Path, *experiments: Results, **records: Sequence[store.R
         runs = {key: {**run, "experiments": sorted(others[key])} for key, run in runs.items() if others[key]}
         for key, numbers in ours.items():
             runs[key] = {**numbers, "experiments": sorted(others.get(key, set()) | {name})}
-    for run, (part, drawn) in itertools.product(runs.values(), DRAWN_OF.items()):
-        if drawn not in run["experiments"]:
+    for run in runs.values():
+        unseen = [part for part, drawn in DRAWN_OF.items() if drawn not in run["experiments"]]
+        for part in unseen + ["curve"] * ({*run["experiments"]} <= UNDRAWN):
             run.pop(part, None)
-        if {*run["experiments"]} <= {*UNDRAWN}:
-            run.pop("curve", None)
     text = json.dumps(runs, sort_keys=True, separators=(",", ":")) + "\n"
     return write_file(results, "runs.json", text.encode(), list(made))
 

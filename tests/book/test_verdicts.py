@@ -34,7 +34,7 @@ def of_notebook(*ids: str, **space: Any) -> dict[str, Any]:
 
 
 def assembled(results: Path) -> list[dict[str, Any]]:
-    return verdicts.assemble(results, AT, {"g_poor": of_notebook("99-03a")["trained_with_g"](results)})
+    return verdicts.assemble(results, AT, {"g_poor": of_notebook("99-03a")["out_of_key_with_trained_prior"](results)})
 
 
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
