@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from repro import ROOT, bench
+from repro.book.claims import CLAIMS
 from repro.domain import Domain
 from repro.exact import BRACKETS, DAYS, Exact
 from repro.rnn import SequenceRNN
@@ -233,3 +234,4 @@ def test_every_road_has_the_best_of_its_settings() -> None:
     on_melodies = pd.read_csv(ROOT / "results" / "roads_melodies_tuning.csv").set_index(["road", "rate"])
     for name, rates in on_melodies["objective"].groupby("road"):
         assert bench.melody_settings(str(name), 1).learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
+    assert {claim.c for claim in CLAIMS if claim.experiment == "roads_melodies"} == {bench.MELODY_C}
