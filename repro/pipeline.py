@@ -266,8 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lab or options.test:
         os.execv(sys.executable, [sys.executable, "-m", *command])
     try:  # now, and not in the first notebook
-        from repro import processes
+        from repro import processes, store
 
+        store.cache_folder()
         for name in processes.STEERING:
             processes.environment(name)
         with processes.workers(options.scheduler or os.environ.get("REPRO_SCHEDULER")):

@@ -107,7 +107,7 @@ def workers(address: str | None) -> Iterator[Any]:
         from distributed import Client
 
         client = Client(address, timeout=10)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, TypeError) as error:
         wanted = "the address of a running Dask scheduler (its package: pip install -e '.[cluster]')"
         raise ValueError(f"REPRO_SCHEDULER is {address!r}: it must be {wanted}") from error
     with client:

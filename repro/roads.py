@@ -159,7 +159,7 @@ class RoadTutor(Episodic):
         super().__init__(domain, prior, settings, seed)
         learned = settings.mathematics.z == "learned"
         # log Z, learned or known: of every token that may come first, or one number where that is one token
-        primed = np.unique(domain.first_inputs(10_000, np.random.default_rng(0)))
+        primed = np.unique(domain.first_inputs(100_000, np.random.default_rng(0)))
         count = len(domain.vocabulary) if len(primed) > 1 else 1
         self.z = self.policy.head.weight.new_zeros(count, requires_grad=learned)
         if settings.pool:

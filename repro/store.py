@@ -233,7 +233,7 @@ def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         problem = type(error).__name__
     aside = path.with_name(f"{path.name}.damaged")
-    with suppress(FileNotFoundError):  # another process was faster
+    with _writing(path.parent), suppress(FileNotFoundError):  # another process was faster
         os.replace(path, aside)
     again = f"it is set aside as {aside.name}, and made again by the notebooks that write it"
     warnings.warn(f"{shown(path)} is damaged ({problem}): {again}", stacklevel=2)
@@ -242,31 +242,34 @@ def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """One process of a cache at a time, so that no row is lost between reading a file and writing it again.
-
-    Not within itself, where it would wait for ever.
-    """
+    """One process at a time, so that no row is lost between reading and writing; within itself it waits for ever."""
     with ExitStack() as held:
         with suppress(ImportError, OSError):  # no lock on Windows, nor where the cache has none or is read-only
             import fcntl
 
             cache_folder().mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(open(cache_folder() / "lock", "wb"))
+            file = held.enter_context(open(cache_folder() / "lock", "ab"))
             fcntl.flock(file, fcntl.LOCK_EX)
             held.callback(fcntl.flock, file, fcntl.LOCK_UN)  # also where a forked child has the file open
         yield
 
 
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written ({error.strerror}): make room, or go elsewhere") from error
+
+
 def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
-    try:
+    with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:20]}") as folder:
             part = Path(folder) / path.name
             part.write_bytes(content)
             os.replace(part, path)
-    except OSError as error:
-        raise OSError(f"{path.parent} cannot be written ({error.strerror}): make room, or go elsewhere") from error
 
 
 def shown(path: Path) -> str:

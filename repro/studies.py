@@ -273,8 +273,9 @@ def study(preset: str | None = None, domain: str = "music", **parameters: Any) -
         except SettingsError as error:  # by the name that was given
             raise SettingsError(f"{prefix}{error}") from None
     own = {name: value for name, value in given.items() if not names[name]}
-    if "seeds" in given and "further_seeds" in names:
-        own.setdefault("further_seeds", 10**6)  # all that were given, at every temperature
+    for few in ("further_seeds", "long_seeds"):
+        if "seeds" in given and few in names:
+            own.setdefault(few, 10**6)  # all that were given
     if given and "fresh_seeds" in names:
         own.setdefault("fresh_seeds", ())  # they confirm the settings that were reported, and no others
     made = dataclasses.replace(made, **own)

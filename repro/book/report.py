@@ -58,7 +58,7 @@ def write_table(results: Path, domain: str, frame: pd.DataFrame) -> Path:
 def write_frame(results: Path, name: str, frame: pd.DataFrame, by: Sequence[str] = ()) -> Path:
     """Writes a table into tables/NAME.csv; `by`: sorted by these, and rows with other values of the first are kept."""
     if by:
-        before = verdicts.read_table(results, name)
+        before = verdicts.read_table(results, name, by)
         kept = [before[~before[by[0]].isin(frame[by[0]])]] if len(before) else []
         frame = pd.concat([*kept, frame]).sort_values([*by], kind="stable")
     text = frame.to_csv(index=False, float_format="%.8g", lineterminator="\n")

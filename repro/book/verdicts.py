@@ -47,14 +47,14 @@ def assemble(results: Path, at: Mapping[str, float], comments: Mapping[str, str]
     return entries
 
 
-def read_table(results: Path, name: str) -> pd.DataFrame:
-    """A table of the folder, or none of its rows."""
+def read_table(results: Path, name: str, by: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of the folder that has the columns `by`, or none of its rows."""
     empty = pd.DataFrame(columns=[*RUN, "metric", "value", "variant", "form", "gamma"])
     types = {"c": float, "seed": int, "value": float}  # anything else there is damage, as is a row without its metric
     return store.results_in(
         results / "tables" / f"{name}.csv", empty,
-        lambda table: "form" in table or {"metric", "value"} <= {*table} and table["metric"].notna().all()
-        and table.columns[0] in (RUN[0], "variant", "problem"),
+        lambda table: {*by} <= {*table} and ("form" in table or {"metric", "value"} <= {*table}
+        and table["metric"].notna().all() and table.columns[0] in (RUN[0], "variant", "problem")),
         lambda content: pd.read_csv(io.BytesIO(content), dtype=types),
     )  # fmt: skip
 
