@@ -64,6 +64,8 @@ set_up() {
     find_python "$home/bin/python" && "$python" -m pip --version >/dev/null 2>&1 || "make_${home#.}"
     "$home/bin/python" -m pip install -c constraints.txt -e '.[test]' 2>&1 | dots "$home/pip.log" ||
         fail "the installation failed; $home/pip.log says why. The next start takes it up again."
+    "$home/bin/python" -c 'import rdkit.Chem.Draw' >>"$home/pip.log" 2>&1 || # a bare Linux lacks what it draws with
+        fail "rdkit cannot be imported; $home/pip.log says why. If libXrender, libXext or libX11 is missing, install it (Debian/Ubuntu: apt-get install libxrender1 libxext6) and start again."
     echo "$stamp" >"$home/stamp"
 }
 

@@ -142,6 +142,18 @@ def test_setup_is_done_once_and_taken_up_again(tmp_path: Path) -> None:
     assert machine.start(script=".ci/run")[:2] == (5, [RUN + "--test"])
 
 
+def test_a_library_that_the_system_lacks_is_named(tmp_path: Path) -> None:
+    """Protects: on a Linux without a desktop, one sentence instead of a traceback of rdkit after the set-up."""
+    lacking = "ImportError: libXrender.so.1: cannot open shared object file: No such file or directory"
+    broken = f'case "$*" in *rdkit*) [ -e libraries ] || {{ echo "{lacking}" >&2; exit 1; }} ;; esac'
+    machine = Machine(tmp_path, python3=broken + STAND_IN)
+    code, calls, said = machine.start()
+    assert (code, calls) == (1, [VENV, INSTALL]) and "apt-get install libxrender1 libxext6" in said.splitlines()[-1]
+    assert lacking in (machine.root / ".venv" / "pip.log").read_text()
+    (machine.root / "libraries").touch()
+    assert machine.start("--fresh")[:2] == (5, [INSTALL, RUN + "--fresh"])
+
+
 OLD = "exit 1"  # a Python that is too old
 BARE = 'case "$*" in *ensurepip*) exit 1 ;; esac' + STAND_IN
 MISTAKES = [
