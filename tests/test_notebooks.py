@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from repro import ROOT
+from repro.studies import ROAD_NAMES
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # Two runs, side by side where there are two cores: the two notebooks that take longest, and all others.
@@ -79,5 +80,5 @@ def test_all_run_under_smoke_and_change_nothing_that_is_committed(tmp_path: Path
         assert str(ROOT) not in executed.read_text()
     table = (tmp_path / "results" / "tables" / "music.csv").read_text().splitlines()
     assert table[0] == "experiment,method,c,seed,metric,value"
-    assert {line.split(",")[1] for line in table[1:]} == {"prior", "q", "psi", "g", "rl_only"}
+    assert {line.split(",")[1] for line in table[1:]} == {"prior", "rl_only", *ROAD_NAMES}
     assert subprocess.check_output(status, cwd=ROOT) == before
