@@ -1,13 +1,15 @@
 """Domains of a few tokens, result tables of a few rows, and what the tests of all that learns share."""
 
 import hashlib
+import json
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 
+from repro import ROOT
 from repro.domain import Domain
 from repro.rnn import SequenceRNN
 
@@ -73,3 +75,12 @@ def bytes_of(*rnns: SequenceRNN) -> str:
     """The digest of all weights."""
     weights = [weight.detach().numpy().tobytes() for rnn in rnns for weight in rnn.parameters()]
     return hashlib.sha256(b"".join(weights)).hexdigest()
+
+
+def run_cells(*ids: str, **space: Any) -> dict[str, Any]:
+    """What cells of notebooks define, run in the order of the notebooks."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["id"] in ids:
+                exec("".join(cell["source"]), space)
+    return space

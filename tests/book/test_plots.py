@@ -1,7 +1,6 @@
 """Figures show all of their data, each method in its own look, with named axes, intervals and yardsticks."""
 
 import io
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
+from small import run_cells
 
-from repro import ROOT
 from repro.book import plots
 from repro.book.paper import METHOD_NAMES
 from repro.book.tables import Row
@@ -47,14 +46,10 @@ def coloured(ax: mpl.axes.Axes, method: str) -> list[mpl.lines.Line2D]:
 
 def picture(panel: plots.Panel, start: tuple[float, float]) -> mpl.figure.Figure:
     """README's picture, drawn by cells of notebook 08."""
-    text = (ROOT / "notebooks" / "08_rl_vs_rl_with_prior.ipynb").read_text(encoding="utf-8")
     space: dict[str, Any] = {"np": np, "panels": [panel], "starts": [start], "study": SimpleNamespace(results=None)}
     space |= {"book": SimpleNamespace(plots=plots, report=SimpleNamespace(write_figure=lambda *_: None))}
     space |= {each.__name__: each for each in (LineCollection, MaxNLocator, to_rgba)}
-    for cell in json.loads(text)["cells"]:
-        if cell["id"] in ("08-07a", "08-07b", "08-07c"):
-            exec("".join(cell["source"]), space)
-    return space["figure"]
+    return run_cells("08-07a", "08-07b", "08-07c", **space)["figure"]
 
 
 def every_figure(runs: pd.DataFrame) -> dict[str, mpl.figure.Figure]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import long_table, of_seeds
+from small import long_table, of_seeds, run_cells
 
 from repro import ROOT, book
 from repro.book import verdicts
@@ -23,18 +23,13 @@ LAPTOP = ROOT / "results" / "laptop"
 AT = {"music": 0.5, "molecules": 0.25, "exact": 0.5}
 
 
-def of_notebook(*ids: str, **space: Any) -> dict[str, Any]:
-    """What some cells of notebooks 08 and 99 define."""
-    paths = [ROOT / "notebooks" / f"{name}.ipynb" for name in ("08_rl_vs_rl_with_prior", "99_verdicts")]
-    space |= {"book": book, "partial": partial, "pd": pd}
-    for cell in (cell for path in paths for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]):
-        if cell["id"] in ids:
-            exec("".join(cell["source"]), space)
-    return space
+TOOLS = {"book": book, "partial": partial, "pd": pd}  # what the cells of 08 and 99 import
 
 
 def assembled(results: Path) -> list[dict[str, Any]]:
-    return verdicts.assemble(results, AT, {"g_poor": of_notebook("99-03a")["out_of_key_with_trained_prior"](results)})
+    return verdicts.assemble(
+        results, AT, {"g_poor": run_cells("99-03a", **TOOLS)["out_of_key_with_trained_prior"](results)}
+    )
 
 
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
@@ -171,7 +166,7 @@ SOUND = {"distinct": 0.6, "entropy": 10.0, "objective": 9.0, "task_reward": 3.0}
 )  # fmt: skip
 def test_the_alarm(metrics: dict[str, float], prior: dict[str, float], method: str, words: str) -> None:
     """Protects the alarm: it rings for runs that are of no use, says why in numbers, and is silent for the others."""
-    space = of_notebook("08-22c")
+    space = run_cells("08-22c", **TOOLS)
     run, of_prior = (pd.Series(found, space["MEASURED"], float) for found in (metrics, prior))
     assert space["collapsed"](run, of_prior, method) == words
 
@@ -181,7 +176,7 @@ def test_each_run_is_compared_with_the_prior_of_its_own_experiment() -> None:
     rows = [("a", "prior", math.nan, 0, 1.0), ("a", "psi", 0.5, 7, 0.4), ("a", "psi", 0.5, 8, 0.9)]
     rows += [("b", "prior", math.nan, 0, 0.6), ("b", "psi", 0.5, 7, 0.4)]
     table = long_table([(*row[:4], "unique", row[4]) for row in rows] + [("c", "psi", 0.5, 7, "held_out_nll", 4.0)])
-    made = of_notebook("08-22c", "08-22d")["alarms"]
+    made = run_cells("08-22c", "08-22d", **TOOLS)["alarms"]
     alarms = made(table)
     assert alarms["alarm"].ne("").tolist() == [True, False, False] and alarms["distinct"].tolist() == [0.4, 0.9, 0.4]
     with pytest.raises(ValueError, match="the prior of a is missing"):
@@ -195,7 +190,7 @@ def test_the_committed_alarms() -> None:
     table is left out, and the committed alarms are those of the notebook's cells, run on the committed tables.
     """
     study = SimpleNamespace(results=LAPTOP, c=(AT["music"],))
-    space = of_notebook("08-22a", "08-22b", "08-22c", "08-22d", study=study)
+    space = run_cells("08-22a", "08-22b", "08-22c", "08-22d", study=study, **TOOLS)
     made = space["alarms"](space["every_run"])
     assert made.to_csv(index=False, float_format="%.8g") == (LAPTOP / "tables" / "alarms.csv").read_text("utf-8")
     alarms = pd.read_csv(LAPTOP / "tables" / "alarms.csv", keep_default_na=False).set_index("experiment")["alarm"]
