@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from repro.domain import Domain, alive, rewards, told
-from repro.kl_control import Policy, entropy, kl_divergence
-from repro.rnn import SequenceRNN, Stepper, draw, play, shifted
+from repro.kl_control import METHODS, Policy, entropy, kl_divergence
+from repro.rnn import SequenceRNN, draw, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
@@ -151,35 +151,42 @@ def estimated_optimum(sample: Sample, c: float, values: Mapping[str, np.ndarray]
 
 
 @torch.no_grad()
-def smc(domain: Domain, prior: SequenceRNN, psi: SequenceRNN, c: float, count: int,
-        generator: np.random.Generator) -> tuple[np.ndarray, float]:  # fmt: skip
+def smc(
+    domain: Domain, policy: Policy, c: float, count: int, generator: np.random.Generator
+) -> tuple[np.ndarray, float]:
     """Twisted sequential Monte Carlo (Zhao et al. 2024, 2404.17546): `count` sequences of about p*, (B, T), and log Z.
 
-    `psi` is a network whose outputs are Psi, as the paper's form learns it: exp Psi proposes, V = log sum exp Psi is
-    the twist. A step weighs exp(log p + r / c + V(s') - Psi), so 1 where Psi is exact: the exponent is Bellman's error.
+    A policy of the paper's form proposes; V, its method's backup, is the twist. A step weighs exp(log p + r / c +
+    V(s') - V(s) - log pi), so 1 where V is exact: the exponent is Bellman's error.
     """
-    last = torch.from_numpy(domain.first_inputs(count, generator))
-    proposing, judging = Stepper(psi, count), Stepper(prior, count)
+    method = METHODS["psi"] if policy.method is None else policy.method
+
+    def look(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # log pi and log p of the next token, and V
+        log_p, values = policy.prior(inputs)[:, -1].log_softmax(dim=1), policy.network(inputs)[:, -1]
+        return method.scores(values, log_p).log_softmax(dim=1), log_p, method.backup(values, log_p).double()
+
+    inputs = torch.from_numpy(domain.first_inputs(count, generator)).unsqueeze(1)
     tokens = torch.full((count, domain.horizon), domain.end or 0)
-    values, log_prior = proposing(last), judging(last).log_softmax(dim=1)
-    log_weight, log_z, going = values.logsumexp(dim=1).double(), 0.0, torch.ones(count, dtype=torch.bool)
+    log_pi, log_p, value = look(inputs)
+    log_weight, log_z, going = value.clone(), 0.0, torch.ones(count, dtype=torch.bool)
     for step in range(domain.horizon):
-        last = draw(values, torch.from_numpy(generator.random(count, dtype=np.float32)))
+        last = draw(log_pi, torch.from_numpy(generator.random(count, dtype=np.float32)))
         tokens[going, step] = last[going]
-        taken = (log_prior - values).gather(1, last.unsqueeze(1)).squeeze(1)
+        inputs = torch.cat([inputs, last.unsqueeze(1)], dim=1)
+        ratio = (log_p - log_pi).gather(1, last.unsqueeze(1)).squeeze(1)
         earned = torch.from_numpy(rewards(domain, tokens.numpy())[:, step]) / c
-        values, log_prior = proposing(last), judging(last).log_softmax(dim=1)
         goes_on = (last != (-1 if domain.end is None else domain.end)) & (step + 1 < domain.horizon)
-        before, going = going, going & goes_on
-        # log w += log p + r / c + V(s') - Psi, with V = 0 after the end
-        log_weight += (taken + earned + values.logsumexp(dim=1) * going) * before
+        before, was, going = value, going, going & goes_on
+        log_pi, log_p, value = look(inputs)
+        value = value * going  # 0 after the end
+        # log w += log p - log pi + r / c + V(s') - V(s)
+        log_weight += (ratio + earned + value - before) * was
         share = log_weight.softmax(dim=0)
         if step + 1 == domain.horizon or share.square().sum() * count > 2:  # fewer than half would tell as much
             log_z += float(log_weight.logsumexp(dim=0)) - math.log(count)
             places = (np.arange(count) + generator.random()) / count  # systematic resampling
             chosen = torch.from_numpy(np.searchsorted(share.cumsum(dim=0).numpy(), places).clip(max=count - 1))
             log_weight.zero_()
-            tokens, values, log_prior, going = (part[chosen] for part in (tokens, values, log_prior, going))
-            for stepper in (proposing, judging):
-                stepper.hidden, stepper.cell = stepper.hidden[chosen], stepper.cell[chosen]
+            tokens, inputs, log_pi, log_p, value, going = (
+                part[chosen] for part in (tokens, inputs, log_pi, log_p, value, going))  # fmt: skip
     return tokens.numpy(), log_z

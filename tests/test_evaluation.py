@@ -100,10 +100,11 @@ def test_samples_of_the_optimum_itself_need_no_weights() -> None:
     assert ours["score"] == pytest.approx(2.0), "what has no score is left out"
 
 
-def test_smc_against_enumeration() -> None:
+@pytest.mark.parametrize("policy", [REFERENCE, Policy(NETWORK, PRIOR, METHODS["g"])], ids=["prior", "g"])
+def test_smc_against_enumeration(policy: Policy) -> None:
     """Protects samples on top of a policy, one per run so that they are independent (chi-squared), and log Z unbiased.
 
-    It starts from the prior, whose own first two tokens the same test rejects.
+    The same test rejects the first two tokens of the prior itself.
     """
     optimum = TRUTH.log_optimum.numpy()
 
@@ -112,7 +113,7 @@ def test_smc_against_enumeration() -> None:
         counts, likely = np.bincount(sequences[:, :2] @ (4, 1), minlength=16), wanted >= 0.02
         return float(chisquare(counts[likely], wanted[likely] * counts[likely].sum() / wanted[likely].sum()).pvalue)
 
-    runs = [smc(BRACKETS, PRIOR, PRIOR, 1.0, 50, np.random.default_rng(seed)) for seed in range(300)]
+    runs = [smc(BRACKETS, policy, 1.0, 50, np.random.default_rng(seed)) for seed in range(300)]
     one_of_each = np.array([tokens[seed % 50] for seed, (tokens, _) in enumerate(runs)])
     assert p_value(one_of_each, optimum) > 1e-3 > p_value(one_of_each, TRUTH.along(TRUTH.log_prior).numpy())
     estimates = np.exp([log_z - TRUTH.log_z for _, log_z in runs])
