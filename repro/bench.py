@@ -64,8 +64,8 @@ def learned(study: ExactStudy) -> Results:
 
 
 # Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the
-# paper's form). Rate and the number beside it: the best of eight settings on seeds 0 to 2 of brackets at c = .5, by the
-# mean of both KL (tests/tune_roads.py, results/roads_tuning.csv). Eleven take the largest rate tried.
+# paper's form). Rate and the number beside it: the best of ten settings on seeds 0 to 2 of brackets at c = .5, by the
+# mean of both KL (tests/tune_roads.py, results/roads_tuning.csv).
 _FORMS = {
     "psi": EXACT_PATH, "g": replace(EXACT_PATH, method="g"), "q": replace(EXACT_PATH, method="q"),
     "psi_paper": EXACT_TUTOR, "g_paper": replace(EXACT_TUTOR, method="g", start="zero_head"),

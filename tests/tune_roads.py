@@ -1,4 +1,4 @@
-"""Settings of every road: eight on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
+"""Settings of every road: ten on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
 
 `bench.TUNED`, `ON_MOLECULES`, `MELODY_RATE` and `OTHER_RATES` were chosen from them
 (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv): python tests/tune_roads.py [molecules | melodies]
@@ -15,7 +15,7 @@ from repro.roads import RoadSettings
 from repro.settings import PolicySettings, TutorSettings, changed
 from repro.studies import MoleculeStudy, RoadStudy
 
-RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 MOLECULE_RATES = (1e-4, 3e-4)  # of the LSTM
 MELODY_RATES = (8e-4, 2e-3, 5e-3, 1.25e-2, 3e-2)
 MEASURES = ["objective", "valid", "unique_1k"]
@@ -23,7 +23,7 @@ DISTANCES = ["kl", "forward_kl"]
 
 
 def settings_of(road: PolicySettings) -> dict[tuple[float, str, float], PolicySettings]:
-    """Four rates, each with two memories, clips or, in the paper's form, rates of the target network."""
+    """Five rates, each with two memories, clips or, in the paper's form, rates of the target network."""
     second, values = "replayed", (0.0, 64.0)
     if isinstance(road, TutorSettings):
         second, values = "eta", (0.03, 0.1)
