@@ -18,7 +18,7 @@ from repro.settings import (  # isort: skip
 
 ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent
 SMOKE_PRIOR = {"steps": 200, "evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
-SMALL = {"evaluate_every": 5, "rounds": 20, "games": 64, "replay_episodes": 512, "evaluation_games": 64}
+SMALL = {"evaluate_every": 5, "rounds": 10, "games": 64, "replay_episodes": 512, "evaluation_games": 64}
 TINY = {"evaluate_every": 1, "rounds": 2, "games": 16, "batch_episodes": 16, "replay_episodes": 64,
         "evaluation_games": 16}  # fmt: skip
 
@@ -102,8 +102,8 @@ class FrontStudy(MusicStudy):
                                       evaluate_every=100)  # fmt: skip
 
     presets: ClassVar = {
-        "smoke": {"seeds": (0,), "c": (0.5,), "gamma": (0.5, 1.0), "psi_gamma": (), "melodies": 100, "tutor": SMALL,
-                  "rebuilt_tutor": SMALL, "path": {"steps": 10}},
+        "smoke": {"seeds": (0,), "c": (0.5,), "gamma": (0.5, 1.0), "psi_gamma": (), "melodies": 100, "tutor": TINY,
+                  "rebuilt_tutor": TINY, "path": {"steps": 4}},
         "paper": {"seeds": reported(10), "melodies": 100_000},
     }  # fmt: skip
 
