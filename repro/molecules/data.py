@@ -22,7 +22,7 @@ import pandas as pd
 from rdkit import Chem
 
 from repro import ROOT
-from repro.domain import alive, demand
+from repro.domain import demand
 from repro.molecules.scores import checked, parse
 from repro.settings import MoleculeSettings
 
@@ -104,13 +104,7 @@ class Vocabulary:
         array = np.asarray(tokens)
         if not ((array >= 0) & (array < len(self))).all():
             raise ValueError(f"tokens {array.min()} to {array.max()} are not all in 0..{len(self) - 1}")
-        rows = zip(array.tolist(), before_end(array), strict=True)
-        return ["".join(self.tokens[token] for token in row[:length]) for row, length in rows]
-
-
-def before_end(tokens: np.ndarray) -> np.ndarray:
-    """How many tokens stand before the end in each row of (B, T), int (B,)."""
-    return alive(tokens, END_INDEX).sum(axis=1) - ended(tokens)
+        return ["".join(self.tokens[token] for token in row).partition(END)[0] for row in array.tolist()]
 
 
 def ended(tokens: np.ndarray) -> np.ndarray:

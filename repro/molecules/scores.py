@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, Crippen, rdFingerprintGenerator
+from rdkit.Chem import QED, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Contrib.SA_Score import sascorer
 
 # A to F and DMAX of logP's desirability in the authors' QED, Gerebtzoff's; all else there is RDKit's
@@ -65,7 +65,8 @@ def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
         with rdBase.BlockLogs():
             # RDKit's smallest rings: the authors' cycle basis differs for few molecules, bridged or multiply fused
             largest = max(map(len, molecule.GetRingInfo().AtomRings()), default=0)
-            logp, qed = Crippen.MolLogP(molecule), _qed(molecule, QED_PARAMETERS[qed_parameters])
+            logp, _ = rdMolDescriptors.CalcCrippenDescriptors(molecule)
+            qed = _qed(molecule, QED_PARAMETERS[qed_parameters])
             scores = Scores(logp, qed, sascorer.calculateScore(molecule), min(0, 6 - largest))
         if not all(map(math.isfinite, scores)):
             raise ValueError(f"its scores must be finite numbers: {scores}")

@@ -42,8 +42,7 @@ def test_round_trip(strings: list[str], tokeniser: str, room: int) -> None:
     for place, row in zip(wide, rows, strict=True):
         place[: len(row) - 1] = row[1:]
     assert vocabulary.decode(wide) == strings
-    lengths = [len(data.split(string, tokeniser)) for string in strings]
-    assert data.before_end(wide).tolist() == lengths and data.ended(wide).all()
+    assert data.ended(wide).all()
 
 
 KNOWN = Vocabulary.of(["ClC", "C"], "regex")
