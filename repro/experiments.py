@@ -159,13 +159,6 @@ def _cause(choice: tuple[MusicStudy, Any, str, float]) -> Record:
     return store.finished(spec, make)
 
 
-def authors_settings(study: MusicStudy, method: str, events: int = 1_000_000) -> AuthorsSettings:
-    """The authors' schedule in `events` environment steps: epsilon falls over the first half, twenty evaluations."""
-    return AuthorsSettings(
-        method=method, c=study.c[0], environment_steps=events, epsilon_steps=max(1, events // 2),
-        evaluate_every=max(1, events // 20), evaluation_games=study.tutor.evaluation_games)  # fmt: skip
-
-
 def _variants(name: str, study: MusicStudy, variants: dict[str, Any], seeds: int) -> Results:
     prior = rebuilt_note_rnn(study)
     return runs.finish_all(name, [
@@ -183,14 +176,18 @@ def trained_prior(study: MusicStudy) -> Results:
 
 def trained_prior_one_step(study: MusicStudy) -> Results:
     """The same one step of the RNN at a time, on the authors' schedule, from up to two seeds."""
-    plain = replace(authors_settings(study, "g", study.one_step_events), train_prior=True)
+    events = study.one_step_events  # epsilon falls over the first half of them
+    plain = AuthorsSettings(
+        method="g", c=study.c[0], train_prior=True, environment_steps=events, epsilon_steps=max(1, events // 2),
+        evaluate_every=max(1, events // 20), evaluation_games=study.tutor.evaluation_games)  # fmt: skip
     variants = {"prior trained one step": plain, "prior trained one step, zero head": replace(plain, start="zero_head")}
     return _variants("trained_prior_one_step", study, variants, 2)
 
 
 def authors_schedule(study: MusicStudy) -> Results:
     """The four methods on the authors' schedule, and G as their code really trains it, from up to three seeds."""
-    variants = {method: authors_settings(study, method) for method in study.methods}
+    base = AuthorsSettings(c=study.c[0], evaluation_games=study.tutor.evaluation_games)
+    variants = {method: replace(base, method=method) for method in study.methods}
     if "g" in variants:
         variants["g, prior trained"] = replace(variants["g"], train_prior=True)
     return _variants("authors_schedule", study, variants, 3)
@@ -261,11 +258,12 @@ def of_smiles_rnn(study: MoleculeStudy) -> Results:
     return molecule_runs(study, "terminal", [], [])
 
 
-def terminal(study: MoleculeStudy, fresh: bool = False) -> Results:
-    """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form."""
+def terminal(study: MoleculeStudy, fresh: bool = False, paper_form: bool = False) -> Results:
+    """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form or in the paper's."""
     # `fresh`: on seeds that nobody had seen when the settings were chosen
-    name, seeds = ("terminal_fresh", study.fresh_seeds) if fresh else ("terminal", study.seeds)
-    return molecule_runs(study, name, [study.tuning(method) for method in study.methods], seeds)
+    name, of = ("terminal_plain", replace(study, form="paper")) if paper_form else ("terminal", study)
+    name, seeds = (f"{name}_fresh", study.fresh_seeds) if fresh else (name, study.seeds)
+    return molecule_runs(study, name, [of.tuning(method) for method in study.methods], seeds)
 
 
 def terminal_over_c(study: MoleculeStudy) -> Results:
@@ -273,12 +271,6 @@ def terminal_over_c(study: MoleculeStudy) -> Results:
     settings = [replace(study.tuning(method), c=c) for method in study.methods for c in study.further_c
                 if method != "rl_only" and c != study.tuning(method).c]  # fmt: skip
     return molecule_runs(study, "terminal_c", settings, study.seeds[:1])
-
-
-def terminal_paper_form(study: MoleculeStudy, fresh: bool = False) -> Results:
-    """The same with the paper's own update."""
-    name, seeds = ("terminal_plain_fresh", study.fresh_seeds) if fresh else ("terminal_plain", study.seeds)
-    return molecule_runs(study, name, [replace(study.tutor, method=method) for method in study.methods], seeds)
 
 
 def authors_molecules(study: MoleculeStudy) -> Results:
