@@ -128,7 +128,7 @@ def test_rates_and_exploration_fall() -> None:
     greedy, seen = learner(play="epsilon_greedy", epsilon_steps=1000), []
     for steps in (0, 500, 1000, 5000):
         greedy.environment_steps = steps
-        seen.append(greedy.choice().keywords["epsilon"])  # type: ignore[attr-defined]
+        seen.append(greedy.epsilon())
     assert seen == pytest.approx([1.0, 0.55, 0.1, 0.1])
 
 
