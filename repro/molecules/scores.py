@@ -86,13 +86,10 @@ def checked(smiles: Iterable[str]) -> list[str]:
     return strings
 
 
-def score(smiles: Iterable[str], qed_parameters: str = "rdkit") -> pd.DataFrame:
+def score(smiles: Iterable[str]) -> pd.DataFrame:
     """One row per string: valid, logp, qed, sa, ring_penalty (as in `Scores`, NaN if invalid), reason ("" if valid)."""
-    if qed_parameters not in QED_PARAMETERS:
-        raise ValueError(f"unknown QED parameters {qed_parameters!r}; known: {', '.join(QED_PARAMETERS)}")
-    rows = (row(string, qed_parameters) for string in checked(smiles))
     types = {"valid": bool} | dict.fromkeys(Scores._fields, float) | {"reason": object}
-    return pd.DataFrame(rows, columns=list(types)).astype(types)
+    return pd.DataFrame(map(row, checked(smiles)), columns=list(types)).astype(types)
 
 
 def table_2(table: pd.DataFrame, ended: np.ndarray, lengths: np.ndarray, known: Set[str] | None = None) -> pd.Series:
