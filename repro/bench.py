@@ -73,10 +73,7 @@ def at_rate(settings: Any, rate: float) -> Any:
 
 # by road and bench: what differs from the settings of its form, and how that was chosen
 SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("roads.toml").read_text(encoding="utf-8"))
-FORMS = {
-    "psi": EXACT_PATH, "g": replace(EXACT_PATH, method="g"), "q": replace(EXACT_PATH, method="q"),
-    "psi_paper": EXACT_TUTOR, "g_paper": replace(EXACT_TUTOR, method="g", start="zero_head"),
-}  # fmt: skip
+FORMS = {"psi": EXACT_PATH, "g": EXACT_PATH, "q": EXACT_PATH, "psi_paper": EXACT_TUTOR, "g_paper": EXACT_TUTOR}
 TUNED: dict[str, PolicySettings] = {name: changed(form, SETTINGS[name]["exact"]) for name, form in FORMS.items()} | {
     name: RoadSettings(method=name, episodes=64, **SETTINGS[name]["exact"]) for name in ROADS
 }

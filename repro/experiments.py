@@ -149,9 +149,8 @@ def _cause(choice: tuple[MusicStudy, Any, str, float]) -> Record:
 
     def make() -> store.Made:
         trained = rebuilt_note_rnn(one)
-        _, judged = runs.finish(Task(MUSIC, trained, samples=count))
-        assert judged is not None
-        numbers = {"test": trained.numbers["test"], "metrics": judged.numbers["metrics"]}
+        measured, _ = Task(MUSIC, trained, samples=count).measure(None)
+        numbers = {"test": trained.numbers["test"], "metrics": measured["metrics"]}
         return dict(zip(CAUSES, choice[1:], strict=True)) | numbers, {}
 
     spec = {"policy": store.key_of(runs.prior_spec(rebuilt_spec(one), prior)), "samples": count,
@@ -234,18 +233,15 @@ def _sequences(settings: MoleculeSettings, split: str, vocabulary: data.Vocabula
     return [tokens[0 if start else 1 :] for tokens in vocabulary.encode(strings(settings, split))]
 
 
-def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, start: bool, along: int) -> HeldOut:
-    read = partial(_sequences, settings, "test", vocabulary, start)
-    return HeldOut({"molecules": molecules_spec(settings)}, read, along, HELD_OUT_MOLECULES)
-
-
 def molecule_runs(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
     """The SMILES RNN and policies tuned from it under the reward that a finished molecule earns."""
     (prior, vocabulary), of = smiles_rnn(study), study.molecules
     # the most tokens of a molecule: those of MOSES, or as many as an own file needs
     horizon = data.horizon(molecules(of)["smiles"], of)[0] if of.smiles_file else data.HORIZON
     domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(of, "train")), horizon=horizon)
-    of_prior, watched = (_real_molecules(of, vocabulary, True, along) for along in (0, WATCHED_MOLECULES))
+    read = partial(_sequences, of, "test", vocabulary, True)
+    of_prior = HeldOut({"molecules": molecules_spec(of)}, read, at_end=HELD_OUT_MOLECULES)
+    watched = replace(of_prior, along=WATCHED_MOLECULES)
     tasks = [Task(domain, prior, samples=study.samples, c=study.tuning(study.methods[0]).c, held_out=of_prior)]
     tasks += [Task(domain, prior, each, seed, study.samples,
                    held_out=watched if isinstance(each, PathSettings) else of_prior)
@@ -277,7 +273,9 @@ def authors_molecules(study: MoleculeStudy) -> Results:
     """Q, Psi, G and RL only under the authors' reward of every character (Table 2); one seed."""
     prior, vocabulary = authors_smiles_rnn(study)
     domain = AuthorsMolecules(vocabulary, training=lambda: frozenset(strings(study.molecules, "train")))
-    real = _real_molecules(replace(study.molecules, tokeniser="characters"), vocabulary, False, 0)
+    of = replace(study.molecules, tokeniser="characters")
+    read = partial(_sequences, of, "test", vocabulary, False)
+    real = HeldOut({"molecules": molecules_spec(of)}, read, at_end=HELD_OUT_MOLECULES)
     tasks = [Task(domain, prior, samples=study.samples, c=study.authors.c, held_out=real)]
     tasks += [Task(domain, prior, replace(study.authors, method=method), seed, study.samples, held_out=real)
               for method in study.methods for seed in study.seeds[:1]]  # fmt: skip
