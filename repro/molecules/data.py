@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import warnings
 import zipfile
 import zlib
@@ -45,18 +46,9 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
-OTHER_STRINGS = {  # some of which parse as SMILES; of SELFIES all tokens are in brackets, with H1 where SMILES has H
-    "it holds InChI or its keys": r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]",
-    "it seems to hold SELFIES": r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}",
-}
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
-OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"(\s|<\?xml[^>]*>|<!--[^>]*>)*<(!doctype html|html|head|body)": "is a web page: download the file that it shows",
-    r"\s*(<[?!a-z]|\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds XML or JSON: write its molecules as text, one per line",
-    r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
-    r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
-}
+KINDS = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))  # of files that are of no use
 
 
 class CorpusError(RuntimeError):
@@ -172,7 +164,7 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
         else:
             found.append(Chem.MolToSmiles(molecule))
     listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
-    kinds = [f"{words}, and SMILES are needed" for words, kind in OTHER_STRINGS.items()
+    kinds = [f"{words}, and SMILES are needed" for words, kind in KINDS["strings"].items()
              if 2 * sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings)]  # fmt: skip
     fits = not kinds and len(refused) <= len(found)
     must(fits, f"{path} has {len(found)} molecules and {listed}: {[*kinds, DAMAGED][0]}")
@@ -223,7 +215,7 @@ def _text(path: Path, content: bytes) -> str:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     must(text.strip(), f"{path} is empty: it must hold at least {FEWEST} molecules")
-    for beginning, words in OTHER_KINDS.items():
+    for words, beginning in KINDS["beginnings"].items():
         must(not re.match(beginning, text, re.IGNORECASE), f"{path} {words}")
     return text
 
