@@ -196,10 +196,9 @@ def test_every_road_has_the_best_of_its_settings() -> None:
     for name, settings in bench.TUNED.items():
         rate, second, value = means[name].idxmin()
         assert (settings.learning_rate, getattr(settings, second)) == (rate, value), name  # type: ignore[attr-defined]
-    on_molecules = pd.read_csv(ROOT / "results" / "roads_molecules_tuning.csv").set_index(["method", "rate"])
-    for name, rates in on_molecules["objective"].groupby("method"):
-        assert bench.ON_MOLECULES[str(name)].learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
-    on_melodies = pd.read_csv(ROOT / "results" / "roads_melodies_tuning.csv").set_index(["road", "rate"])
-    for name, rates in on_melodies["objective"].groupby("road"):
-        assert bench.melody_settings(str(name), 1).learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
+    on_melodies = {name: bench.melody_settings(name, 1) for name in bench.TUNED}
+    for place, column, chosen in (("molecules", "method", bench.ON_MOLECULES), ("melodies", "road", on_melodies)):
+        tried = pd.read_csv(ROOT / "results" / f"roads_{place}_tuning.csv").set_index(["rate"])
+        best = tried.groupby(column)["objective"].idxmax().to_dict()
+        assert {name: chosen[name].learning_rate for name in best} == best  # type: ignore[attr-defined]
     assert {claim.c for claim in CLAIMS if claim.experiment == "roads_melodies"} == {bench.MELODY_C}

@@ -157,6 +157,8 @@ def test_a_run_that_diverges_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tutor, "bellman_loss", lambda values, actions, y: values.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="psi with seed 0: the loss is nan after 4 gradient steps"):
         train(learner())
+    with pytest.raises(FloatingPointError, match=r"psi with seed 0: .* a learning_rate below 0.0001 may help"):
+        train(formed("path", Broken(), SequenceRNN(3, 4)))
 
 
 def test_the_trained_prior_s_gradient_worked_by_hand() -> None:
