@@ -24,19 +24,14 @@ from repro.store import VERSIONS, Made, Record
 from repro.studies import MOLECULE_PATHS, ExactStudy, FrontStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
 
+# of both forms on the exact problems, then by road and bench what differs from its form's; and how all was chosen
+SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("roads.toml").read_text(encoding="utf-8"))
+EXACT_PATH, EXACT_TUTOR = PathSettings(**SETTINGS["path"]), TutorSettings(**SETTINGS["paper"])
+
 
 def start_of(method: str) -> Any:
     """Where learning starts in the paper's form, so that the policy begins as the prior."""
     return "zero_head" if METHODS[method].plays_with_prior else "log_softmax"
-
-
-# One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 4.
-EXACT_PATH = PathSettings(c=0.5, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, head_learning_rate=1e-2,
-                          value_learning_rate=5e-3, evaluate_every=20)  # fmt: skip
-# The same for the form that regresses one number a step: as many new sequences, each trained on as often.
-EXACT_TUTOR = TutorSettings(gamma=1.0, eta=0.1, rounds=2000, games=64, gradient_steps=2, batch_episodes=64,
-                            replay_episodes=3200, learning_rate=1e-2, temperature=1.0, start="log_softmax",
-                            evaluate_every=20)  # fmt: skip
 
 
 def prior(problem: Enumerable) -> Record:
@@ -71,8 +66,6 @@ def at_rate(settings: Any, rate: float) -> Any:
     return replace(settings, learning_rate=rate, **({} if alone else {"head_learning_rate": rate}))
 
 
-# by road and bench: what differs from the settings of its form, and how that was chosen
-SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("roads.toml").read_text(encoding="utf-8"))
 FORMS = {"psi": EXACT_PATH, "g": EXACT_PATH, "q": EXACT_PATH, "psi_paper": EXACT_TUTOR, "g_paper": EXACT_TUTOR}
 TUNED: dict[str, PolicySettings] = {name: changed(form, SETTINGS[name]["exact"]) for name, form in FORMS.items()} | {
     name: RoadSettings(method=name, episodes=64, **SETTINGS[name]["exact"]) for name in ROADS
