@@ -27,8 +27,10 @@ GROUPS = 256  # of n melodies: over so many the weights of importance resampling
 
 def melodies(study: FrontStudy) -> Results:
     """Policies over c and gamma, from both Note RNNs and in both forms."""
-    priors = {"folk": (experiments.note_rnn(study), study.tutor),
-              "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
+    spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
+    windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
+    priors = {"folk": (experiments.note_rnn(study), experiments.real_tunes(study, at_end=WATCHED_TUNES), study.tutor),
+              "rebuilt": (experiments.rebuilt_note_rnn(study), windows, study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
     # prior, form, method, and each combination of the rest
@@ -39,17 +41,14 @@ def melodies(study: FrontStudy) -> Results:
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "g")),
         *((name, "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first) for name in priors),
     ]  # fmt: skip
-    spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
-    windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
-    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": windows}
-    tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
-             for name in priors]  # fmt: skip
+    tasks = [Task(MUSIC, prior, samples=study.melodies, held_out=real, labels={"prior": name})
+             for name, (prior, real, _) in priors.items()]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:
-        prior, tutor = priors[name]
+        prior, real, tutor = priors[name]
         for gamma, c, seed in product(gammas, temperatures, seeds) if method in study.methods else ():
             settings = replace(study.path if form == "path" else tutor, method=method, c=c, gamma=gamma)
             labels = {"prior": name, "form": form, "gamma": gamma}
-            tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real[name], labels=labels))
+            tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real, labels=labels))
     different = {store.key_of(task.measures_spec): task for task in tasks}  # two lines may cross in one point
     return runs.finish_all("fronts", different.values())
 
