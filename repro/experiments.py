@@ -28,11 +28,6 @@ FEWER_MELODIES = 20_000  # where many models are measured
 WATCHED_TUNES, WATCHED_EVENTS = 200, 64  # ours: held-out tunes that all models read; events of each, as in training
 CAUSES = ("event_coding", "speed", "silences")
 SPEEDS = {"as written": (1.0, 0.0, 0.0), "quarter": (0.0, 0.0, 1.0)}
-PAPERS_CHOICES: dict[str, dict[str, Any]] = {  # by name of the experiment
-    "rebuilt_rate": {"learning_rate": 1e-3, "schedule": "constant"},
-    "rebuilt_play": {"play": "epsilon_greedy"},
-    "rebuilt_rate_and_play": {"learning_rate": 1e-3, "schedule": "constant", "play": "epsilon_greedy"},
-}
 HELD_OUT_MOLECULES, WATCHED_MOLECULES = 1_000, 200  # real ones, asked of a tuned policy, and of one along training
 
 
@@ -112,8 +107,10 @@ def papers_choices(study: MusicStudy) -> list[Results]:
     """Q and Psi in our trainer with the paper's learning rate, with its play, and with both; up to two seeds."""
     few = replace(study, methods=("q", "psi"), c=study.c[:1], melodies=min(study.melodies, FEWER_MELODIES),
                   seeds=study.seeds[: min(2, study.rebuilt_seeds)])  # fmt: skip
-    return [runs.finish_all(name, _music(rebuilt_note_rnn(study), few, replace(study.rebuilt_tutor, **changes)))
-            for name, changes in PAPERS_CHOICES.items()]  # fmt: skip
+    rate = replace(study.rebuilt_tutor, learning_rate=1e-3, schedule="constant")
+    play, both = (replace(tutor, play="epsilon_greedy") for tutor in (study.rebuilt_tutor, rate))
+    chosen = {"rebuilt_rate": rate, "rebuilt_play": play, "rebuilt_rate_and_play": both}
+    return [runs.finish_all(name, _music(rebuilt_note_rnn(study), few, each)) for name, each in chosen.items()]
 
 
 def _music(prior: Record, study: MusicStudy, tutor: TutorSettings, real: HeldOut | None = None) -> list[Task]:
