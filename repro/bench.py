@@ -1,9 +1,11 @@
 """All methods and roads compared: on melodies, molecules, and the problems of `repro.exact`, whose optimum is known."""
 
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,26 +17,21 @@ from repro.exact import EVERY, PROBLEMS, Enumerable, Exact
 from repro.experiments import MUSIC, WATCHED_TUNES
 from repro.kl_control import METHODS
 from repro.path import PathSettings
-from repro.roads import RoadSettings
+from repro.roads import ROADS, RoadSettings
 from repro.runs import Results, Run, Task
 from repro.settings import PolicySettings, TutorSettings, changed, need
 from repro.store import VERSIONS, Made, Record
 from repro.studies import MOLECULE_PATHS, ExactStudy, FrontStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
 
+# of both forms on the exact problems, then by road and bench what differs from its form's; and how all was chosen
+SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("roads.toml").read_text(encoding="utf-8"))
+EXACT_PATH, EXACT_TUTOR = PathSettings(**SETTINGS["path"]), TutorSettings(**SETTINGS["paper"])
+
 
 def start_of(method: str) -> Any:
     """Where learning starts in the paper's form, so that the policy begins as the prior."""
     return "zero_head" if METHODS[method].plays_with_prior else "log_softmax"
-
-
-# One gradient step is on 64 new and 64 remembered sequences. Tuned on seeds 0 to 4.
-EXACT_PATH = PathSettings(c=0.5, steps=2000, episodes=64, replayed=64, learning_rate=1e-2, head_learning_rate=1e-2,
-                          value_learning_rate=5e-3, evaluate_every=20)  # fmt: skip
-# The same for the form that regresses one number a step: as many new sequences, each trained on as often.
-EXACT_TUTOR = TutorSettings(gamma=1.0, eta=0.1, rounds=2000, games=64, gradient_steps=2, batch_episodes=64,
-                            replay_episodes=3200, learning_rate=1e-2, temperature=1.0, start="log_softmax",
-                            evaluate_every=20)  # fmt: skip
 
 
 def prior(problem: Enumerable) -> Record:
@@ -63,29 +60,22 @@ def learned(study: ExactStudy) -> Results:
         for problem in PROBLEMS for form, settings in kinds for seed in study.seeds])  # fmt: skip
 
 
-# Nine roads beside the forms of notebook 01: 600 batches of 64 new sequences, one gradient step per batch (two in the
-# paper's form). Rate and the number beside it: the best of ten settings on seeds 0 to 2 of brackets at c = .5, by the
-# mean of both KL (tests/tune_roads.py, results/roads_tuning.csv).
-_FORMS = {
-    "psi": EXACT_PATH, "g": replace(EXACT_PATH, method="g"), "q": replace(EXACT_PATH, method="q"),
-    "psi_paper": EXACT_TUTOR, "g_paper": replace(EXACT_TUTOR, method="g", start="zero_head"),
-}  # fmt: skip
-_ROADS: dict[str, tuple[float, dict[str, Any]]] = {
-    "tb": (0.1, {"replayed": 64}), "tb_var": (0.1, {"replayed": 64}), "tbrm": (0.1, {"replayed": 64}),
-    "a2po": (0.1, {"pool": 3_200}), "reinvent": (0.03, {}), "reinforce_kl": (0.1, {"clip": 10.0}),
-    "reinforce_kl_loss": (0.003, {"clip": 10.0}), "grpo": (0.03, {}), "dpg": (0.1, {}),
-}  # fmt: skip
-
-
 def at_rate(settings: Any, rate: float) -> Any:
     """The same settings with another learning rate, of the LSTM and of the head."""
     alone = isinstance(settings, TutorSettings)
     return replace(settings, learning_rate=rate, **({} if alone else {"head_learning_rate": rate}))
 
 
-TUNED: dict[str, PolicySettings] = {name: at_rate(form, 0.1) for name, form in _FORMS.items()} | {
-    name: at_rate(RoadSettings(method=name, episodes=64, **more), rate) for name, (rate, more) in _ROADS.items()
+FORMS = {"psi": EXACT_PATH, "g": EXACT_PATH, "q": EXACT_PATH, "psi_paper": EXACT_TUTOR, "g_paper": EXACT_TUTOR}
+TUNED: dict[str, PolicySettings] = {name: changed(form, SETTINGS[name]["exact"]) for name, form in FORMS.items()} | {
+    name: RoadSettings(method=name, episodes=64, **SETTINGS[name]["exact"]) for name in ROADS
 }
+ON_MOLECULES: dict[str, PolicySettings] = {
+    name: changed(MOLECULE_PATHS[name], own["molecules"]) if name in FORMS
+    else RoadSettings(method=name, remembered=16_000, held=0.5, precision="auto", **own["molecules"])
+    for name, own in SETTINGS.items() if "molecules" in own
+}  # fmt: skip
+MELODY_C = 8.0  # that notebook 09 picks near the prior
 
 
 def roads(study: RoadStudy) -> Results:
@@ -114,24 +104,15 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
     }  # fmt: skip
 
 
-# On melodies, at the c that notebook 09 picks near the prior, with the budgets of its policies: 64 new melodies per
-# step, without memory. Rates: the best of five on seed 0 by J (tests/tune_roads.py, roads_melodies_tuning.csv).
-MELODY_C, MELODY_RATE = 8.0, 2e-3
-OTHER_RATES = {"g": 3e-2, "psi_paper": 1.25e-2, "g_paper": 3e-2, "reinforce_kl_loss": 8e-4, "grpo": 1.25e-2}
-
-
 def melody_settings(name: str, steps: int) -> Any:
     """Settings of a road on melodies, without a discount; 450 rounds of the paper's form stand for 1,000 steps."""
-    tuned, front = TUNED[name], FrontStudy()
-    given: dict[str, Any] = {"method": tuned.method, "c": MELODY_C}
+    tuned, front, own = TUNED[name], FrontStudy(), SETTINGS[name]["melodies"] | {"c": MELODY_C}
     if isinstance(tuned, TutorSettings):
-        made: Any = changed(front.tutor, given | {"gamma": 1.0, "rounds": max(1, 450 * steps // 1_000)})
-    elif isinstance(tuned, PathSettings):
-        made = changed(front.path, given | {"steps": steps})
-    else:
-        pool = 100 * len(MUSIC.vocabulary) if name == "a2po" else 0  # 100 melodies for each log Z
-        made = changed(tuned, given | {"steps": steps, "replayed": 0, "pool": pool, "evaluate_every": 100})
-    return at_rate(made, OTHER_RATES.get(name, MELODY_RATE))
+        rounds = max(1, 450 * steps // 1_000)
+        return changed(front.tutor, own | {"method": tuned.method, "gamma": 1.0, "rounds": rounds})
+    if isinstance(tuned, PathSettings):
+        return changed(front.path, own | {"method": tuned.method, "steps": steps})
+    return changed(tuned, {"replayed": 0, "pool": 0, "steps": steps, "evaluate_every": 100} | own)
 
 
 def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = None) -> Results:
@@ -145,22 +126,6 @@ def on_melodies(study: RoadStudy, chosen: Mapping[str, PolicySettings] | None = 
 
 
 BETAS = (0.1, 1, 10, 100)  # of quasi-rejection, in units of Z
-# On molecules, in equally many steps of about equal cost: 16 new strings and 24 remembered ones, or 40 new ones. The
-# rate of the LSTM: the better of two on seed 0 by J (tests/tune_roads.py, results/roads_molecules_tuning.csv).
-_MIXED = {"episodes": 16, "replayed": 24, "remembered": 16_000}
-_NEW = {"episodes": 40, "remembered": 16_000}
-_MOLECULES: dict[str, tuple[float, dict[str, Any]]] = {
-    "tb": (3e-4, _MIXED), "tb_var": (3e-4, _MIXED), "tbrm": (3e-4, _MIXED), "a2po": (3e-4, _NEW | {"pool": 3_200}),
-    "reinvent": (1e-4, _MIXED), "reinforce_kl": (3e-4, _NEW), "reinforce_kl_loss": (1e-4, _NEW), "grpo": (1e-4, _NEW),
-    "dpg": (3e-4, _NEW),
-}  # fmt: skip
-# Psi and G of Table 2: the whole reward from the start, errors to the end, full rates for longer, the LSTM's threefold
-_STRAIGHT: dict[str, Any] = {"annealed": 0.0, "trace": 1.0, "held": 0.8, "learning_rate": 3e-4}
-_PATHS: dict[str, PolicySettings] = {name: replace(MOLECULE_PATHS[name], **_STRAIGHT) for name in ("psi", "g")}
-ON_MOLECULES = _PATHS | {
-    name: RoadSettings(method=name, learning_rate=rate, held=0.5, precision="auto", **more)
-    for name, (rate, more) in _MOLECULES.items()
-}
 
 
 def on_molecules(study: RoadStudy) -> Results:

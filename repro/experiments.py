@@ -28,11 +28,6 @@ FEWER_MELODIES = 20_000  # where many models are measured
 WATCHED_TUNES, WATCHED_EVENTS = 200, 64  # ours: held-out tunes that all models read; events of each, as in training
 CAUSES = ("event_coding", "speed", "silences")
 SPEEDS = {"as written": (1.0, 0.0, 0.0), "quarter": (0.0, 0.0, 1.0)}
-PAPERS_CHOICES: dict[str, dict[str, Any]] = {  # by name of the experiment
-    "rebuilt_rate": {"learning_rate": 1e-3, "schedule": "constant"},
-    "rebuilt_play": {"play": "epsilon_greedy"},
-    "rebuilt_rate_and_play": {"learning_rate": 1e-3, "schedule": "constant", "play": "epsilon_greedy"},
-}
 HELD_OUT_MOLECULES, WATCHED_MOLECULES = 1_000, 200  # real ones, asked of a tuned policy, and of one along training
 
 
@@ -112,8 +107,10 @@ def papers_choices(study: MusicStudy) -> list[Results]:
     """Q and Psi in our trainer with the paper's learning rate, with its play, and with both; up to two seeds."""
     few = replace(study, methods=("q", "psi"), c=study.c[:1], melodies=min(study.melodies, FEWER_MELODIES),
                   seeds=study.seeds[: min(2, study.rebuilt_seeds)])  # fmt: skip
-    return [runs.finish_all(name, _music(rebuilt_note_rnn(study), few, replace(study.rebuilt_tutor, **changes)))
-            for name, changes in PAPERS_CHOICES.items()]  # fmt: skip
+    rate = replace(study.rebuilt_tutor, learning_rate=1e-3, schedule="constant")
+    play, both = (replace(tutor, play="epsilon_greedy") for tutor in (study.rebuilt_tutor, rate))
+    chosen = {"rebuilt_rate": rate, "rebuilt_play": play, "rebuilt_rate_and_play": both}
+    return [runs.finish_all(name, _music(rebuilt_note_rnn(study), few, each)) for name, each in chosen.items()]
 
 
 def _music(prior: Record, study: MusicStudy, tutor: TutorSettings, real: HeldOut | None = None) -> list[Task]:
@@ -149,21 +146,13 @@ def _cause(choice: tuple[MusicStudy, Any, str, float]) -> Record:
 
     def make() -> store.Made:
         trained = rebuilt_note_rnn(one)
-        _, judged = runs.finish(Task(MUSIC, trained, samples=count))
-        assert judged is not None
-        numbers = {"test": trained.numbers["test"], "metrics": judged.numbers["metrics"]}
+        measured, _ = Task(MUSIC, trained, samples=count).measure(None)
+        numbers = {"test": trained.numbers["test"], "metrics": measured["metrics"]}
         return dict(zip(CAUSES, choice[1:], strict=True)) | numbers, {}
 
     spec = {"policy": store.key_of(runs.prior_spec(rebuilt_spec(one), prior)), "samples": count,
             "measures": MUSIC.measures_version, "version": VERSIONS["evaluation"]}  # fmt: skip
     return store.finished(spec, make)
-
-
-def authors_settings(study: MusicStudy, method: str, events: int = 1_000_000) -> AuthorsSettings:
-    """The authors' schedule in `events` environment steps: epsilon falls over the first half, twenty evaluations."""
-    return AuthorsSettings(
-        method=method, c=study.c[0], environment_steps=events, epsilon_steps=max(1, events // 2),
-        evaluate_every=max(1, events // 20), evaluation_games=study.tutor.evaluation_games)  # fmt: skip
 
 
 def _variants(name: str, study: MusicStudy, variants: dict[str, Any], seeds: int) -> Results:
@@ -183,14 +172,18 @@ def trained_prior(study: MusicStudy) -> Results:
 
 def trained_prior_one_step(study: MusicStudy) -> Results:
     """The same one step of the RNN at a time, on the authors' schedule, from up to two seeds."""
-    plain = replace(authors_settings(study, "g", study.one_step_events), train_prior=True)
+    events = study.one_step_events  # epsilon falls over the first half of them
+    plain = AuthorsSettings(
+        method="g", c=study.c[0], train_prior=True, environment_steps=events, epsilon_steps=max(1, events // 2),
+        evaluate_every=max(1, events // 20), evaluation_games=study.tutor.evaluation_games)  # fmt: skip
     variants = {"prior trained one step": plain, "prior trained one step, zero head": replace(plain, start="zero_head")}
     return _variants("trained_prior_one_step", study, variants, 2)
 
 
 def authors_schedule(study: MusicStudy) -> Results:
     """The four methods on the authors' schedule, and G as their code really trains it, from up to three seeds."""
-    variants = {method: authors_settings(study, method) for method in study.methods}
+    base = AuthorsSettings(c=study.c[0], evaluation_games=study.tutor.evaluation_games)
+    variants = {method: replace(base, method=method) for method in study.methods}
     if "g" in variants:
         variants["g, prior trained"] = replace(variants["g"], train_prior=True)
     return _variants("authors_schedule", study, variants, 3)
@@ -237,18 +230,15 @@ def _sequences(settings: MoleculeSettings, split: str, vocabulary: data.Vocabula
     return [tokens[0 if start else 1 :] for tokens in vocabulary.encode(strings(settings, split))]
 
 
-def _real_molecules(settings: MoleculeSettings, vocabulary: data.Vocabulary, start: bool, along: int) -> HeldOut:
-    read = partial(_sequences, settings, "test", vocabulary, start)
-    return HeldOut({"molecules": molecules_spec(settings)}, read, along, HELD_OUT_MOLECULES)
-
-
 def molecule_runs(study: MoleculeStudy, name: str, settings: Sequence[Any], seeds: Sequence[int]) -> Results:
     """The SMILES RNN and policies tuned from it under the reward that a finished molecule earns."""
     (prior, vocabulary), of = smiles_rnn(study), study.molecules
     # the most tokens of a molecule: those of MOSES, or as many as an own file needs
     horizon = data.horizon(molecules(of)["smiles"], of)[0] if of.smiles_file else data.HORIZON
     domain = Molecules(vocabulary, study.reward, lambda: frozenset(strings(of, "train")), horizon=horizon)
-    of_prior, watched = (_real_molecules(of, vocabulary, True, along) for along in (0, WATCHED_MOLECULES))
+    read = partial(_sequences, of, "test", vocabulary, True)
+    of_prior = HeldOut({"molecules": molecules_spec(of)}, read, at_end=HELD_OUT_MOLECULES)
+    watched = replace(of_prior, along=WATCHED_MOLECULES)
     tasks = [Task(domain, prior, samples=study.samples, c=study.tuning(study.methods[0]).c, held_out=of_prior)]
     tasks += [Task(domain, prior, each, seed, study.samples,
                    held_out=watched if isinstance(each, PathSettings) else of_prior)
@@ -261,11 +251,12 @@ def of_smiles_rnn(study: MoleculeStudy) -> Results:
     return molecule_runs(study, "terminal", [], [])
 
 
-def terminal(study: MoleculeStudy, fresh: bool = False) -> Results:
-    """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form."""
+def terminal(study: MoleculeStudy, fresh: bool = False, paper_form: bool = False) -> Results:
+    """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form or in the paper's."""
     # `fresh`: on seeds that nobody had seen when the settings were chosen
-    name, seeds = ("terminal_fresh", study.fresh_seeds) if fresh else ("terminal", study.seeds)
-    return molecule_runs(study, name, [study.tuning(method) for method in study.methods], seeds)
+    name, of = ("terminal_plain", replace(study, form="paper")) if paper_form else ("terminal", study)
+    name, seeds = (f"{name}_fresh", study.fresh_seeds) if fresh else (name, study.seeds)
+    return molecule_runs(study, name, [of.tuning(method) for method in study.methods], seeds)
 
 
 def terminal_over_c(study: MoleculeStudy) -> Results:
@@ -275,17 +266,13 @@ def terminal_over_c(study: MoleculeStudy) -> Results:
     return molecule_runs(study, "terminal_c", settings, study.seeds[:1])
 
 
-def terminal_paper_form(study: MoleculeStudy, fresh: bool = False) -> Results:
-    """The same with the paper's own update."""
-    name, seeds = ("terminal_plain_fresh", study.fresh_seeds) if fresh else ("terminal_plain", study.seeds)
-    return molecule_runs(study, name, [replace(study.tutor, method=method) for method in study.methods], seeds)
-
-
 def authors_molecules(study: MoleculeStudy) -> Results:
     """Q, Psi, G and RL only under the authors' reward of every character (Table 2); one seed."""
     prior, vocabulary = authors_smiles_rnn(study)
     domain = AuthorsMolecules(vocabulary, training=lambda: frozenset(strings(study.molecules, "train")))
-    real = _real_molecules(replace(study.molecules, tokeniser="characters"), vocabulary, False, 0)
+    of = replace(study.molecules, tokeniser="characters")
+    read = partial(_sequences, of, "test", vocabulary, False)
+    real = HeldOut({"molecules": molecules_spec(of)}, read, at_end=HELD_OUT_MOLECULES)
     tasks = [Task(domain, prior, samples=study.samples, c=study.authors.c, held_out=real)]
     tasks += [Task(domain, prior, replace(study.authors, method=method), seed, study.samples, held_out=real)
               for method in study.methods for seed in study.seeds[:1]]  # fmt: skip

@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import logsumexp
 
 from repro import experiments, runs, store
@@ -23,16 +22,15 @@ from repro.store import VERSIONS, Made, Record
 from repro.studies import FrontStudy
 
 NUMBERS = (2, 10, 100, 1_000, 10_000)  # among how many sequences of the prior the best is chosen
-COLDER = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # at which the prior is played
 GROUPS = 256  # of n melodies: over so many the weights of importance resampling are averaged
-COLUMNS = ["domain", "prior", "form", "method", "gamma", "c", "n", "temperature", "stopped_after", "seed", "reward",
-           "kl", "entropy", "held_out_nll", "unique"]  # fmt: skip
 
 
 def melodies(study: FrontStudy) -> Results:
     """Policies over c and gamma, from both Note RNNs and in both forms."""
-    priors = {"folk": (experiments.note_rnn(study), study.tutor),
-              "rebuilt": (experiments.rebuilt_note_rnn(study), study.rebuilt_tutor)}  # fmt: skip
+    spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
+    windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
+    priors = {"folk": (experiments.note_rnn(study), experiments.real_tunes(study, at_end=WATCHED_TUNES), study.tutor),
+              "rebuilt": (experiments.rebuilt_note_rnn(study), windows, study.rebuilt_tutor)}  # fmt: skip
     few, first = [c for c in study.c if c in study.inner], study.seeds[:1]
     ends = study.gamma[:: max(1, len(study.gamma) - 1)]
     # prior, form, method, and each combination of the rest
@@ -43,26 +41,16 @@ def melodies(study: FrontStudy) -> Results:
         *((name, "paper", method, study.gamma, few, first) for name in priors for method in ("q", "g")),
         *((name, "paper", "psi", (*study.psi_gamma, *study.gamma), study.c, first) for name in priors),
     ]  # fmt: skip
-    spec = {**experiments.rebuilt_spec(study), "split": "test"}  # of windows: this corpus has no whole tunes
-    windows = HeldOut(spec, partial(experiments.rebuilt_windows, study, "test"), at_end=WATCHED_TUNES)
-    real = {"folk": experiments.real_tunes(study, at_end=WATCHED_TUNES), "rebuilt": windows}
-    tasks = [Task(MUSIC, priors[name][0], samples=study.melodies, held_out=real[name], labels={"prior": name})
-             for name in priors]  # fmt: skip
+    tasks = [Task(MUSIC, prior, samples=study.melodies, held_out=real, labels={"prior": name})
+             for name, (prior, real, _) in priors.items()]  # fmt: skip
     for name, form, method, gammas, temperatures, seeds in lines:
-        prior, tutor = priors[name]
+        prior, real, tutor = priors[name]
         for gamma, c, seed in product(gammas, temperatures, seeds) if method in study.methods else ():
             settings = replace(study.path if form == "path" else tutor, method=method, c=c, gamma=gamma)
             labels = {"prior": name, "form": form, "gamma": gamma}
-            tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real[name], labels=labels))
+            tasks.append(Task(MUSIC, prior, settings, seed, study.melodies, held_out=real, labels=labels))
     different = {store.key_of(task.measures_spec): task for task in tasks}  # two lines may cross in one point
     return runs.finish_all("fronts", different.values())
-
-
-def at_gamma(results: Results, gamma: float) -> Results:
-    """Of `melodies`, those from folk tunes in the paper's form at one discount, and the Note RNN: what is judged."""
-    chosen = [run for run in results.runs if run.label["prior"] == "folk"
-              and (run.trained is None or (run.label["form"], run.label["gamma"]) == ("paper", gamma))]  # fmt: skip
-    return Results(f"front_gamma_{gamma:g}", tuple(chosen))
 
 
 def untrained(
@@ -129,33 +117,3 @@ def resampled(reward: np.ndarray, c: float, n: int, generator: np.random.Generat
     # log( pi(x) / p(x) ) = log( mean over groups of n w(x) / (w(x) + others) )
     log_ratio = logsumexp(of_chosen[:, None] - np.logaddexp(of_chosen[:, None], others), axis=1) + np.log(n / GROUPS)
     return float((share * groups).sum(axis=1).mean()), float(log_ratio.mean())
-
-
-def points(rows: pd.DataFrame, **labels: Any) -> pd.DataFrame:
-    """Measures of policies as points: COLUMNS first, then the domain's own metrics."""
-    named = rows.rename(columns={"task_reward": "reward", "unique_10k": "unique"}).assign(**labels)
-    return named.reindex(columns=list(dict.fromkeys([*COLUMNS, *named])))
-
-
-def front(points: pd.DataFrame) -> np.ndarray:
-    """The most reward for at most so much KL, (N, 2), kl and reward rising: the upper concave hull of the points."""
-    # between two points lie the coins that play one policy or the other: reward is the mean, KL at most that
-
-    def slope(left: np.ndarray, right: np.ndarray) -> float:
-        return (right[1] - left[1]) / max(right[0] - left[0], 1e-12)
-
-    hull: list[np.ndarray] = []
-    for point in points.sort_values(["kl", "reward"])[["kl", "reward"]].to_numpy(float):
-        if hull and point[1] <= hull[-1][1]:
-            continue  # more KL for no more reward
-        while len(hull) > 1 and slope(hull[-2], hull[-1]) <= slope(hull[-1], point):
-            hull.pop()
-        hull.append(point)
-    return np.array(hull)
-
-
-def hypervolume(points: pd.DataFrame, most: float) -> float:
-    """The area under the front and above its first point, the prior's, from KL 0 to `most`."""
-    kl, reward = front(points).T
-    places = np.unique(np.clip([*kl, 0.0, most], 0.0, most))
-    return float(np.trapezoid(np.interp(places, kl, reward) - reward[0], places))

@@ -37,8 +37,11 @@ MOST = 12.0  # ours: times as likely as the median, so that no sequence is remem
 class Walk(NamedTuple):
     """A policy beside its prior along episodes."""
 
+    tokens: Tensor  # one-hot inputs (B, T, V)
+    hidden: Tensor  # the policy's states, without gradient
+    outputs: Tensor  # of its head (B, T, V); from here on with the policy's gradient
     log_policy: Tensor  # log pi (B, T, V)
-    log_pi: Tensor  # of the actions taken (B, T), 0 after the end; both with the policy's gradient
+    log_pi: Tensor  # of the actions taken (B, T), 0 after the end
     log_p: Tensor  # the same of the prior
 
 
@@ -166,21 +169,17 @@ class Episodic(Learner):
             "reward": reward[:, :longest], "log_prior": logits.to(reward.dtype).log_softmax(dim=-1),
         }  # fmt: skip
 
-    def forward(self, inputs: Tensor, new: int) -> tuple[Tensor, Tensor, Tensor]:
-        """One-hot inputs, the policy's states (without gradient) and its outputs."""
-        tokens = self.policy.encoded(inputs)
+    def walk(self, episodes: Episodes, new: int) -> Walk:
+        """What policy and prior say along episodes, of which the first `new` are new."""
+        tokens = self.policy.encoded(episodes["inputs"])
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.half):
             # new and remembered ones apart: 40 sequences at once take half as long again as 16 and then 24
             hidden = torch.cat([self.policy.lstm(part)[0] for part in (tokens[:new], tokens[new:]) if len(part)])
-            values = self.policy.head(hidden)
-        return tokens, hidden.detach().to(tokens.dtype), values.to(tokens.dtype)
-
-    def walk(self, episodes: Episodes, outputs: Tensor) -> Walk:
-        """Policy and prior along the actions that were taken."""
-        taken, mask = episodes["actions"].unsqueeze(-1), episodes["alive"]
+            outputs = self.policy.head(hidden).to(tokens.dtype)
         log_policy = self.method.scores(outputs, episodes["log_prior"]).log_softmax(dim=-1)
-        log_pi = log_policy.gather(-1, taken).squeeze(-1) * mask
-        return Walk(log_policy, log_pi, episodes["log_prior"].gather(-1, taken).squeeze(-1) * mask)
+        taken, mask = episodes["actions"].unsqueeze(-1), episodes["alive"]
+        log_pi, log_p = (each.gather(-1, taken).squeeze(-1) * mask for each in (log_policy, episodes["log_prior"]))
+        return Walk(tokens, hidden.detach().to(tokens.dtype), outputs, log_policy, log_pi, log_p)
 
     @torch.no_grad()
     def means(self, episodes: Episodes, new: int, walk: Walk) -> Row:
@@ -242,12 +241,10 @@ class PathTutor(Episodic):
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
         """One gradient step on whole episodes, the first `new` of them new: V and the centre follow these alone."""
-        settings, mask = self.settings, episodes["alive"]
-        tokens, hidden, outputs = self.forward(episodes["inputs"], new)  # V leaves the policy's own network alone
-        walk = self.walk(episodes, outputs)
+        settings, mask, walk = self.settings, episodes["alive"], self.walk(episodes, new)
         with torch.no_grad():
-            value_again = self.value(tokens[new:], hidden[new:])
-        value = torch.cat([self.value(tokens[:new], hidden[:new]), value_again]) * mask
+            value_again = self.value(walk.tokens[new:], walk.hidden[new:])
+        value = torch.cat([self.value(walk.tokens[:new], walk.hidden[:new]), value_again]) * mask
         with torch.no_grad():
             beta, earned = self.beta(), episodes["reward"].sum(dim=1)
             # b follows the mean of R / c + sum(log p - log pi), which at the optimum is log Z for every path

@@ -20,54 +20,40 @@ BATCH = 256  # sequences that are scored at once
 POOL = 64  # batches of whole sequences that are sorted by length together
 
 
-class Wholes:
-    """Whole sequences, each once an epoch, in batches of nearly equal lengths, so that little of a batch is padding."""
+class Corpus:
+    """All sequences end to end, drawn from as random windows of a length or, where that is 0, whole.
+
+    Of windows every event is equally likely to be covered. Whole sequences come once an epoch, in batches of nearly
+    equal lengths, so that little of a batch is padding.
+    """
 
     # the loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length
-    def __init__(self, sequences: Sequence[np.ndarray]) -> None:
-        self.sizes = np.array([len(sequence) for sequence in sequences])
-        self.starts = np.cumsum(self.sizes) - self.sizes
-        self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(self.sizes.max())]).astype(np.int64))
-        self.batches: list[np.ndarray] = []
-
-    def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """The next batch of an epoch: inputs (count, T) and labels, padded; T is the longest of the batch."""
-        if not self.batches:
-            # shuffled, then sorted by length within pools of so many batches, then shuffled batch by batch
-            edges = np.arange(POOL * count, len(self.sizes), POOL * count)
-            pools = np.split(generator.permutation(len(self.sizes)), edges)
-            ordered = [pool[np.argsort(self.sizes[pool], kind="stable")] for pool in pools]
-            parts = [pool[first : first + count] for pool in ordered for first in range(0, len(pool), count)]
-            self.batches = [parts[place] for place in generator.permutation(len(parts))]
-        chosen = self.batches.pop()
-        return _labelled(self.flat, self.starts[chosen], self.sizes[chosen], int(self.sizes[chosen].max()))
-
-
-class Windows:
-    """Random windows of a corpus, all sequences end to end; every event of it is equally likely to be covered."""
-
     def __init__(self, sequences: Sequence[np.ndarray], length: int) -> None:
-        self.length = length
         sizes = np.array([len(sequence) for sequence in sequences])
         begins = np.cumsum(sizes) - sizes
-        self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(length + 1)]).astype(np.int64))
-        # a window of length + 1 tokens starts anywhere in a sequence that leaves it room, else at the start
-        spans = np.maximum(sizes - length, 1)
+        self.whole, self.most = length == 0, length + 1 if length else int(sizes.max())  # tokens, input and last label
+        self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(self.most)]).astype(np.int64))
+        # a window starts anywhere in a sequence that leaves it room, else at the start
+        spans = np.maximum(sizes - self.most + 1, 1)
         self.starts = np.concatenate([begin + np.arange(span) for begin, span in zip(begins, spans, strict=True)])
-        self.room = np.repeat(np.minimum(sizes, length + 1), spans)
+        self.room = np.repeat(np.minimum(sizes, self.most), spans)
+        self.batches: list[np.ndarray] = []  # that are left of an epoch
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Draws windows with replacement: inputs (count, length) and labels, padded where a sequence is shorter."""
-        chosen = generator.integers(len(self.starts), size=count)
-        return _labelled(self.flat, self.starts[chosen], self.room[chosen], self.length + 1)
-
-
-def _labelled(flat: Tensor, starts: np.ndarray, sizes: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
-    """Inputs and labels (B, length - 1) of slices of a corpus, labels beyond a slice's size padded."""
-    offsets = np.arange(length)
-    tokens = flat[torch.from_numpy(starts[:, None] + offsets)]
-    beyond = torch.from_numpy(offsets[None, 1:] >= sizes[:, None])
-    return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
+        """A batch: inputs (count, T) and labels, padded where a sequence is shorter."""
+        if self.whole and not self.batches:
+            # shuffled, then sorted by length within pools of so many batches, then shuffled batch by batch
+            pools = np.split(
+                generator.permutation(len(self.room)), np.arange(POOL * count, len(self.room), POOL * count)
+            )
+            ordered = [pool[np.argsort(self.room[pool], kind="stable")] for pool in pools]
+            parts = [pool[first : first + count] for pool in ordered for first in range(0, len(pool), count)]
+            self.batches = [parts[place] for place in generator.permutation(len(parts))]
+        chosen = self.batches.pop() if self.whole else generator.integers(len(self.starts), size=count)
+        offsets = np.arange(self.room[chosen].max() if self.whole else self.most)
+        tokens = self.flat[torch.from_numpy(self.starts[chosen][:, None] + offsets)]
+        beyond = torch.from_numpy(offsets[1:] >= self.room[chosen][:, None])
+        return tokens[:, :-1], tokens[:, 1:].masked_fill(beyond, PADDING)
 
 
 def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray], vocabulary: int,
@@ -83,7 +69,7 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
         raise ValueError("there are no sequences to train on or to hold out: keep more tunes or name more collections")
     torch.set_num_threads(1)
     generator, in_half = np.random.default_rng(settings.seed), half(settings.precision, settings.device)
-    corpus = Windows(sequences, settings.window_events) if settings.window_events else Wholes(sequences)
+    corpus = Corpus(sequences, settings.window_events)
     rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).to(at_hand(settings.device)).train()
     weights = [weight for weight in rnn.parameters() if weight.requires_grad]
     adam = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)

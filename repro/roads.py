@@ -179,10 +179,9 @@ class RoadTutor(Episodic):
 
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
         """One gradient step on whole episodes, of which the first `new` are new: means of these, and log w of all."""
-        _, _, logits = self.forward(episodes["inputs"], new)
-        walk = self.walk(episodes, logits)
+        walk = self.walk(episodes, new)
         earned = self.beta() * episodes["reward"].sum(dim=1)
-        first = logits[:, 0].logsumexp(dim=-1)
+        first = walk.outputs[:, 0].logsumexp(dim=-1)
         log_z = self.z[episodes["inputs"][:, 0]] if len(self.z) > 1 else self.z.expand(len(first))
         batch = Batch(walk.log_pi, walk.log_p, earned, episodes["alive"], first, log_z, self.settings.c)
         road: Road = self.settings.mathematics

@@ -9,7 +9,6 @@ all drawn episodes are trained and no stored state is ever stale. Budgets are co
 import copy
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -212,7 +211,7 @@ class Tutor(Regression):
         """Plays a batch of games with the current policy and stores them with their rewards."""
         settings, domain = self.settings, self.domain
         first = domain.first_inputs(settings.games, self.play_numbers)
-        tokens = play(self.acting.players(), first, domain.horizon, domain.end, self.play_numbers, self.choice())
+        tokens = play(self.acting.players(), first, domain.horizon, domain.end, self.play_numbers, self.choose)
         inputs = shifted(first, tokens)
         logits = self.prior(inputs)
         task_reward = torch.from_numpy(rewards(domain, tokens.numpy())).to(logits.dtype) / settings.c
@@ -223,11 +222,11 @@ class Tutor(Regression):
         self.sequences += len(tokens)
         self.environment_steps += int(alive(tokens, domain.end).sum())
 
-    def choice(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """How the next token is chosen in play, from scores and uniform numbers."""
+    def choose(self, scores: Tensor, uniform: Tensor) -> Tensor:
+        """The next tokens in play, from scores and uniform numbers."""
         if self.settings.play == "epsilon_greedy":
-            return partial(epsilon_greedy, epsilon=self.epsilon())
-        return lambda scores, uniform: draw(scores / self.settings.temperature, uniform)
+            return epsilon_greedy(scores, uniform, self.epsilon())
+        return draw(scores / self.settings.temperature, uniform)
 
     def residual(self, batch: dict[str, Tensor]) -> Tensor:
         """The squared Bellman residual of whole episodes, averaged over the steps that were played."""

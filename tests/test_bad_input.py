@@ -233,7 +233,6 @@ OTHERS: list[tuple[Callable[[], object], type[BaseException], str]] = [
     (lambda: KNOWN.encode(["C[Se]C"]), ValueError, r"unknown token '\[Se\]' in 'C\[Se\]C'"),
     (lambda: KNOWN.decode(np.array([[3]])), ValueError, "tokens 3 to 3 are not all in 0..2"),
     (lambda: KNOWN.decode(np.array([[-1, 0]])), ValueError, "tokens -1 to 0 are not all in 0..2"),
-    (lambda: scores.score(["CCO"], qed_parameters="x"), ValueError, "unknown QED parameters 'x'; known:"),
     (lambda: events.name(99), ValueError, "event 99 is not one of the 38 events"),
     (lambda: corpus.of(pd.DataFrame(), "held out"), ValueError, "'held out': choose from train, validation,"),
     (lambda: repro.Music(["kee"]), DomainError, "the rule is 'kee': it must be a function, or one of key, tonic"),

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import Coins
+from small import Coins, run_cells
 
 from repro import fronts, runs, store
-from repro.fronts import COLUMNS, cooled, resampled
+from repro.fronts import cooled, resampled
 from repro.rnn import SequenceRNN
 from repro.runs import Task
 from repro.settings import PriorSettings
@@ -38,10 +38,9 @@ def test_best_of_n_and_lower_temperatures(monkeypatch: pytest.MonkeyPatch) -> No
     given: dict[str, Any] = {"pool": 200, "temperatures": (0.5,), "colder": (0.5,)}
     made = fronts.untrained(task, (5, 6), **given)
     assert made.key == fronts.untrained(task, (5, 6), **given).key == store.key_of(made.numbers["spec"])
-    frame = fronts.points(pd.DataFrame(made.numbers["rows"]), domain="coins")
-    assert list(frame)[: len(COLUMNS)] == COLUMNS and set(frame["seed"]) == {5, 6}
-    best = frame[frame["method"] == "best_of_n"].groupby("n")[["reward", "kl"]].mean()
-    assert best["reward"][10] > best["reward"][2]
+    frame = pd.DataFrame(made.numbers["rows"])
+    best = frame[frame["method"] == "best_of_n"].groupby("n")[["task_reward", "kl"]].mean()
+    assert set(frame["seed"]) == {5, 6} and best["task_reward"][10] > best["task_reward"][2]
     # three different rewards: KL(best of n || p) by enumeration, which the bound meets where no two are equal
     for n, bound in best["kl"].items():
         share = np.diff((np.arange(4) / 3) ** n)
@@ -58,7 +57,8 @@ def test_a_colder_network_has_sharper_logits() -> None:
 def test_the_front_is_what_coins_between_policies_earn() -> None:
     """Protects the picks and the hypervolume: points below do not count, and past its end nothing is gained."""
     points = pd.DataFrame({"kl": [0.0, 0.2, 0.1, 0.4, 0.8], "reward": [1.0, 3.0, 1.5, 4.0, 3.9]})
-    assert fronts.front(points).tolist() == [[0.0, 1.0], [0.2, 3.0], [0.4, 4.0]]
+    space = run_cells("09-13c", "09-13d", np=np)
+    assert space["front"](points).tolist() == [[0.0, 1.0], [0.2, 3.0], [0.4, 4.0]]
     # above the prior's 1: a triangle of .2 by 2, a trapezium of .2 by (2 + 3) / 2, then 3 from .4 to 1
-    assert fronts.hypervolume(points, 1.0) == pytest.approx(0.2 + 0.5 + 1.8)
-    assert fronts.hypervolume(points, 0.1) == pytest.approx(0.05)
+    assert space["hypervolume"](points, 1.0) == pytest.approx(0.2 + 0.5 + 1.8)
+    assert space["hypervolume"](points, 0.1) == pytest.approx(0.05)

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import Bandit, Broken, Ending
+from small import Bandit, Ending
 
 from repro import experiments, studies
 from repro.domain import Domain
 from repro.kl_control import path_errors
 from repro.path import MOST, Memory, PathSettings, PathTutor
 from repro.rnn import SequenceRNN
-from repro.tutor import train
 
 
 def learner(domain: Domain | None = None, cells: int = 4, **changes: object) -> PathTutor:
@@ -83,13 +82,6 @@ def test_schedules() -> None:
     assert betas == [0.25, 0.5, 0.75, 1, 1, 1, 1, 1] and learner(annealed=0.0).beta() == 1.0
 
 
-def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects users from a policy of NaNs."""
-    monkeypatch.setattr("repro.domain.LARGEST", math.inf)
-    with pytest.raises(FloatingPointError, match=r"psi with seed 0: .* a learning_rate below 0.0001 may help"):
-        train(learner(Broken(), steps=2))
-
-
 @pytest.mark.parametrize("method", ["psi", "g"])
 def test_what_the_prior_plays_is_the_first_batch(method: str) -> None:
     """Protects the start: before the first step the policy is the prior, for G with its zero head too."""
@@ -128,15 +120,10 @@ def test_the_oldest_make_room() -> None:
         assert kept.replay.at(rows)["alive"].sum(dim=1).tolist() == [1, 2, 3, 4, 1, 1, 2, 3, 4][: int(weights[-1])][-3:]
 
 
-def test_a_sequence_that_is_far_worse_can_be_drawn_too() -> None:
-    """Protects from a crash: a weight below what floating point holds is small, not none, where all are asked for."""
-    kept = memory(1.0)
-    kept.add(episodes([1, 1, 1]), np.array([0.0, 0.0, -2000.0]))
-    assert sorted(kept.draw(3).tolist()) == [0, 1, 2]
-
-
 def test_chances_follow_the_weights() -> None:
-    """Protects the formula: (w / median w) ** priority, at most MOST; without priority all alike, none twice."""
+    """Protects the formula: (w / median w) ** priority, at most MOST; without priority all alike, none twice. A weight
+    below what floating point holds is small, not none, where all are asked for.
+    """
     kept, plain = memory(0.5), memory(0.0)
     kept.add(episodes([1, 1, 1, 1, 1]), np.array([-2.0, 0.0, 0.0, 2.0, 50.0]))
     draws = np.concatenate([kept.draw(1) for _ in range(20_000)])
@@ -145,7 +132,9 @@ def test_chances_follow_the_weights() -> None:
     assert np.abs(np.bincount(draws, minlength=5) / len(draws) - expected / expected.sum()).max() < 0.018
     assert len(plain.draw(4)) == 0
     plain.add(episodes([1, 1, 1]), np.array([0.0, 9.0, -9.0]))
-    assert sorted(plain.draw(8).tolist()) == [0, 1, 2]
+    far = memory(1.0)
+    far.add(episodes([1, 1, 1]), np.array([0.0, 0.0, -2000.0]))
+    assert sorted(plain.draw(8)) == sorted(far.draw(3)) == [0, 1, 2]
 
 
 @pytest.mark.long

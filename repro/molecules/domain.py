@@ -9,9 +9,9 @@ import pandas as pd
 from rdkit import rdBase
 from rdkit.Chem import Draw
 
-from repro.domain import INVALID, Domain, Reward, at_the_end, digest, earned, must
+from repro.domain import INVALID, Domain, Reward, alive, at_the_end, digest, earned, must
 from repro.molecules import scores
-from repro.molecules.data import END_INDEX, HORIZON, Vocabulary, before_end, ended
+from repro.molecules.data import END_INDEX, HORIZON, Vocabulary, ended
 from repro.settings import RewardWeights
 
 Training = Callable[[], Set[str]] | None  # returns the strings that the prior learned from, which are not novel
@@ -67,12 +67,12 @@ def length_penalty(length: int, weights: AuthorsReward) -> float:
     return 0.0
 
 
-def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], steps: int, of: AuthorsReward) -> Parts:
-    """The parts of the authors' reward of every token given those before it, each float (B, T), 0 after the end."""
-    # every prefix is parsed; sequences are B lists of tokens, or strings, that an end token follows where `ended` (B,)
-    rewards = np.zeros((len(PARTS), len(sequences), steps))
-    for row, (tokens, finished) in enumerate(zip(sequences, ended, strict=True)):
-        prefix, run = "", 0
+def prefix_parts(strings: Sequence[str], ended: Iterable[bool], steps: int, of: AuthorsReward) -> Parts:
+    """The parts of the authors' reward of every character given those before it, each float (B, T), 0 after the end."""
+    # every prefix is parsed; an end token follows B strings where `ended` (B,)
+    rewards = np.zeros((len(PARTS), len(strings), steps))
+    for row, (tokens, finished) in enumerate(zip(strings, ended, strict=True)):
+        prefix = ""
         for length, token in enumerate([*tokens, ""] if finished else tokens, start=1):  # the end adds no character
             prefix += token
             valid, logp, qed, sa, rings, _ = scores.row(prefix, "authors")
@@ -84,8 +84,8 @@ def prefix_parts(sequences: Sequence[Sequence[str]], ended: Iterable[bool], step
                 for_length = length_penalty(length, of) + (bonus if valid else of.invalid_length_multiplier * length)
             else:
                 validity, for_length = of.any_valid_bonus if valid else of.any_invalid_penalty, 0.0
-            carbons = of.repeated_C_penalty if token == "C" and run > of.most_carbons else 0.0
-            run = run + 1 if token == "C" else 0
+            too_many = token and prefix.endswith("C" * (of.most_carbons + 2))
+            carbons = of.repeated_C_penalty if too_many else 0.0
             rewards[:, row, length - 1] = worth, validity, for_length, carbons
     return dict(zip(PARTS, rewards, strict=True))
 
@@ -170,8 +170,8 @@ class Molecules(Domain):
 
     def measures(self, sequences: np.ndarray) -> pd.Series:
         """The rows of Table 2."""
-        finished, known = ended(sequences), self.training() if self.training else None
-        return scores.table_2(self.scored(sequences), finished, before_end(sequences) + finished, known)
+        lengths, known = alive(sequences, self.end).sum(axis=1), self.training() if self.training else None
+        return scores.table_2(self.scored(sequences), ended(sequences), lengths, known)
 
 
 class AuthorsMolecules(Molecules):
@@ -194,6 +194,4 @@ class AuthorsMolecules(Molecules):
 
     def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
         """The parts of the authors' reward, each (B, T)."""
-        rows = zip(sequences, before_end(sequences), strict=True)
-        characters = [[self.vocabulary[token] for token in row[:length]] for row, length in rows]
-        return prefix_parts(characters, ended(sequences), sequences.shape[1], self.authors)
+        return prefix_parts(self.coding.decode(sequences), ended(sequences), sequences.shape[1], self.authors)

@@ -118,10 +118,6 @@ def as_settings(config: str) -> AuthorsReward:
     return replace(AuthorsReward(), **{name: v for name, v in values.items() if name != "data_scalar"})
 
 
-def prefix_rewards(sequences: list, ended: list[bool], weights: AuthorsReward = LATEST, steps: int = 120) -> np.ndarray:
-    return sum(prefix_parts(sequences, ended, steps, weights).values())
-
-
 def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.ndarray:
     """Returns the authors' rewards with our rings: few bridged molecules differ, by ring penalty alone."""
     rewards = np.array(molecule["domain_reward"][config], dtype=float)
@@ -134,17 +130,14 @@ def authors_reward(molecule: dict, config: str, weights: AuthorsReward) -> np.nd
     return rewards
 
 
-def test_presets_are_the_authors_settings() -> None:
-    """Protects the values of their final run, and the one in which their earlier script differs."""
-    assert as_settings("latest") == LATEST
-    assert as_settings("train") == AuthorsReward(qed=40.0)
-
-
 @pytest.mark.parametrize("config", GOLDEN["meta"]["configs"])
 def test_every_step_pays_what_the_authors_code_pays(config: str) -> None:
-    """Protects the per-prefix reward at every token of 100 molecules, also where every term is at work."""
+    """Protects the per-prefix reward at every token of 100 molecules, also where every term is at work; the values of
+    their final run, and the one in which their earlier script differs.
+    """
     weights = as_settings(config)
-    ours = prefix_rewards(STRINGS, ENDED, weights, steps=120)
+    assert {"latest": LATEST, "train": AuthorsReward(qed=40.0)}.get(config, weights) == weights
+    ours = sum(prefix_parts(STRINGS, ENDED, 120, weights).values())
     assert ours.shape == (len(STRINGS), 120)
     for row, molecule in zip(ours, MOLECULES, strict=True):
         expected = authors_reward(molecule, config, weights)
@@ -188,4 +181,5 @@ def test_the_horizon_ends_a_molecule() -> None:
     validity = prefix_parts(["C" * 120, "C" * 119], [False, False], 120, LATEST)["validity"]
     assert validity[0, -1] == LATEST.end_valid_bonus
     assert validity[1, -2:].tolist() == [LATEST.any_valid_bonus, 0.0]
-    assert prefix_rewards([""], [True], steps=1).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]
+    nothing = prefix_parts([""], [True], 1, LATEST)
+    assert sum(nothing.values()).tolist() == [[LATEST.short_seq + LATEST.end_invalid_penalty]]
