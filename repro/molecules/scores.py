@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from rdkit import Chem, rdBase
-from rdkit.Chem import QED, rdFingerprintGenerator, rdMolDescriptors
+from rdkit.Chem import QED, FilterCatalog, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Contrib.SA_Score import sascorer
 
 # A to F and DMAX of logP's desirability in the authors' QED, Gerebtzoff's; all else there is RDKit's
@@ -17,6 +17,9 @@ QED_PARAMETERS = {"rdkit": QED.adsParameters, "authors": QED.adsParameters | {"A
 LONGEST = 2_000  # characters of a string that is read
 COMPARED = 5_000  # molecules of which diversity is the mean over all pairs
 BLOCK = 1_000  # fingerprints compared with all others at a time
+_ALERTS = FilterCatalog.FilterCatalog()  # of QED, as one catalogue that is matched without returning to Python
+for _alert in QED.StructuralAlertSmarts:
+    _ALERTS.AddEntry(FilterCatalog.FilterCatalogEntry(_alert, FilterCatalog.SmartsMatcher(_alert, _alert, 1)))
 _FINGERPRINTS = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1_024)
 
 
@@ -49,9 +52,17 @@ def parse(smiles: str) -> tuple[Chem.Mol | None, str]:
     return None, " ".join(first.split()) or "refused without a reason"
 
 
-def _qed(molecule: Chem.Mol, parameters: dict[str, QED.ADSparameter]) -> float:
-    # as QED.default, which takes no parameters
-    logs = [math.log(QED.ads(value, parameters[name])) for name, value in QED.properties(molecule)._asdict().items()]
+def _qed(molecule: Chem.Mol, logp: float, parameters: dict[str, QED.ADSparameter]) -> float:
+    # QED.default from a logP that is known already, and in less than half of its time
+    properties = {
+        "MW": rdMolDescriptors._CalcMolWt(molecule), "ALOGP": logp,
+        "HBA": sum(len(molecule.GetSubstructMatches(acceptor)) for acceptor in QED.Acceptors),
+        "HBD": rdMolDescriptors.CalcNumHBD(molecule), "PSA": rdMolDescriptors.CalcTPSA(molecule),
+        "ROTB": rdMolDescriptors.CalcNumRotatableBonds(molecule, rdMolDescriptors.NumRotatableBondsOptions.Strict),
+        "AROM": len(Chem.GetSSSR(Chem.DeleteSubstructs(molecule, QED.AliphaticRings))),
+        "ALERTS": len(_ALERTS.GetMatches(molecule)),
+    }  # fmt: skip
+    logs = [math.log(QED.ads(value, parameters[name])) for name, value in properties.items()]
     return math.exp(sum(w * log for w, log in zip(QED.WEIGHT_MEAN, logs, strict=True)) / sum(QED.WEIGHT_MEAN))
 
 
@@ -63,10 +74,10 @@ def row(smiles: str, qed_parameters: str = "rdkit") -> tuple:
         return (False, *[math.nan] * len(Scores._fields), reason)
     try:
         with rdBase.BlockLogs():
+            logp, _ = rdMolDescriptors.CalcCrippenDescriptors(molecule)
+            qed = _qed(molecule, logp, QED_PARAMETERS[qed_parameters])
             # RDKit's smallest rings: the authors' cycle basis differs for few molecules, bridged or multiply fused
             largest = max(map(len, molecule.GetRingInfo().AtomRings()), default=0)
-            logp, _ = rdMolDescriptors.CalcCrippenDescriptors(molecule)
-            qed = _qed(molecule, QED_PARAMETERS[qed_parameters])
             scores = Scores(logp, qed, sascorer.calculateScore(molecule), min(0, 6 - largest))
         if not all(map(math.isfinite, scores)):
             raise ValueError(f"its scores must be finite numbers: {scores}")
