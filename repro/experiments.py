@@ -201,6 +201,7 @@ def molecules(settings: MoleculeSettings) -> pd.DataFrame:
     return store.cached(molecules_spec(settings), lambda: data.read(settings, store.cache_folder() / "data"))
 
 
+@cache
 def strings(settings: MoleculeSettings, split: str) -> list[str]:
     """Those of one split."""
     return molecules(settings).query("split == @split")["smiles"].tolist()
