@@ -110,9 +110,7 @@ def _packed(state: dict[str, Any]) -> bytes:
 def _read(path: Path) -> Any:
     """What a checkpoint holds; a damaged one is named and set aside."""
     if not path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()[:20]):
-        aside = path.replace(path.with_name(f"{path.name}.damaged"))
-        again = f"it is set aside as {aside.name}, and the one before it is used, if there is one"
-        warnings.warn(f"{store.shown(path)} is damaged (its digest differs): {again}", stacklevel=3)
+        store.set_aside(path, "its digest differs", "and the one before it is used, if there is one")
         return None
     with safe_open(path, "np") as file:
 

@@ -16,8 +16,6 @@ import pandas as pd
 
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
-PER_STEP = "it gets sequences (B, T) and returns numbers for each step"
-BY_NAME = "it gets sequences (B, T) and returns numbers by name"
 FINITE = f"give a finite number below {LARGEST:g}"
 TRIED = 64  # strings or sequences that are tried alone where a reward, which may raise whatever it likes, fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
@@ -87,8 +85,8 @@ class Domain:
 
 def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
-    ask = partial(_answer, f"step_rewards of the domain {domain.name!r}", PER_STEP, text=domain.text)
-    given = ask(lambda rows: np.asarray(domain.step_rewards(rows.copy())), sequences)
+    what, wanted = f"step_rewards of the domain {domain.name!r}", "it gets sequences (B, T), returns numbers per step"
+    given = _answer(what, wanted, lambda rows: np.asarray(domain.step_rewards(rows.copy())), sequences, domain.text)
     fits = given.shape == sequences.shape and given.dtype.kind in "fiub"
     have = f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}"
     must(fits, f"{have}: give one number per step, {sequences.shape}")
@@ -100,23 +98,21 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
 
 
 def tried(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """`reward_parts`; DomainError: they are no arrays (B, T) by name, or what is `told` are no numbers."""
+    """`reward_parts`, after a try of all that is `told`."""
     for what in ("watch", "measures"):
         told(domain, what, sequences)
-    what = f"reward_parts of the domain {domain.name!r}"
-    parts = _answer(what, PER_STEP, lambda rows: domain.reward_parts(rows.copy()), sequences, domain.text)
-    given = parts.values() if isinstance(parts, dict) else [None]
-    fits = all(isinstance(part, np.ndarray) and part.shape == sequences.shape for part in given)
-    must(fits, f"the {what} are {parts!r:.60}: give arrays by name, each {sequences.shape}")
-    return parts
+    return told(domain, "reward_parts", sequences)
 
 
-def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, float]:
-    """What `watch` or `measures` say of sequences (B, T); DomainError: they are no numbers by name."""
-    named = f"{what} of the domain {domain.name!r}"
-    given = _answer(named, BY_NAME, getattr(domain, what), sequences, domain.text)
-    fits = isinstance(given, (Mapping, pd.Series)) and all(isinstance(value, Real) for _, value in given.items())
-    must(fits, f"{named} returned {' '.join(repr(given).split())[:60]}: {BY_NAME}")
+def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, Any]:
+    """What `watch`, `measures` or `reward_parts` say of sequences (B, T); DomainError: no numbers (arrays) by name."""
+    shape, kinds = (sequences.shape, "arrays (B, T)") if what == "reward_parts" else ((), "numbers")
+    named, wanted = f"{what} of the domain {domain.name!r}", f"it gets sequences (B, T) and returns {kinds} by name"
+    given = _answer(named, wanted, lambda rows: getattr(domain, what)(rows.copy()), sequences, domain.text)
+    fits = isinstance(given, (Mapping, pd.Series)) and all(
+        isinstance(value, (Real, np.ndarray)) and getattr(value, "shape", ()) == shape for _, value in given.items()
+    )
+    must(fits, f"{named} returned {' '.join(repr(given).split())[:60]}: {wanted}")
     return dict(given)
 
 

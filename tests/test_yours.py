@@ -198,7 +198,7 @@ def test_what_a_domain_raises_is_said_with_its_sequence() -> None:
 def test_parts_of_a_reward_are_arrays_by_name(parts: object) -> None:
     """Protects `compare` and whoever tunes for an hour before it: said by all three, and for no parts, too."""
     tuned = repro.tune(Coins(), COINS, c=1.0, steps=1, episodes=4)
-    wrong, words = Raising(parts), r"reward_parts of the domain 'coins' are .*: give arrays by name, each \("
+    wrong, words = Raising(parts), r"reward_parts of the domain 'coins' returned .* returns arrays \(B, T\) by name"
     for use in (lambda: repro.check(wrong, COINS), lambda: repro.tune(wrong, COINS, steps=1),
                 dataclasses.replace(tuned, domain=wrong).compare):  # fmt: skip
         with pytest.raises(DomainError, match=words):
