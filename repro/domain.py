@@ -73,8 +73,9 @@ class Domain:
         return {}
 
     def text(self, sequence: np.ndarray) -> str:
-        """One sequence (T,) as text: by default the names of its tokens."""
-        return " ".join(self.vocabulary[token] for token in sequence)
+        """One sequence (T,) as text: its tokens before the end, joined; with spaces between them where nothing ends."""
+        before = sequence[np.cumsum(sequence == self.end) == 0]
+        return ("" if self.end is not None else " ").join(self.vocabulary[token] for token in before)
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run: part of the run's name; a class of yours by all it is made of."""
@@ -156,8 +157,6 @@ def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text:
                 fine = True
             except Exception:
                 alone = alone or f" for {text(batch[place])!r}"
-            if alone and fine:
-                break
         said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
         raise DomainError(f"{what} raises {said}{alone * fine}: {wanted}") from error
 

@@ -206,13 +206,9 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """Every measure of every model, one value per row: experiment, method, c, seed, own labels, metric, value."""
-        frame = self._long("metric", "metrics")
-        frame.insert(0, "experiment", self.name)
-        return frame
-
-    def parts(self) -> pd.DataFrame:
-        """What each model earns part by part: method, c, seed, rule, value (mean reward per sequence)."""
-        return self._long("rule", "reward_parts")
+        return pd.DataFrame([{"experiment": self.name} | run.label | {"metric": metric, "value": value}
+                             for run in self.runs if run.measured
+                             for metric, value in run.measured.numbers["metrics"].items()])  # fmt: skip
 
     def curves(self) -> pd.DataFrame:
         """The training curves of all policies, a row per evaluation, with their labels."""
@@ -233,10 +229,6 @@ class Results:
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The numbers of all runs by key: what a clone reads instead of training."""
         return {each.key: each.numbers for run in self.runs for each in (run.trained, run.measured) if each is not None}
-
-    def _long(self, name: str, of: str) -> pd.DataFrame:
-        return pd.DataFrame([run.label | {name: entry, "value": value} for run in self.runs if run.measured
-                             for entry, value in run.measured.numbers[of].items()])  # fmt: skip
 
 
 def finish_all(name: str, tasks: Iterable[Task]) -> Results:

@@ -100,10 +100,6 @@ def half(precision: str, device: str = "cpu") -> bool:
     return precision == "bfloat16" or (precision == "auto" and able)
 
 
-def _resolved(device: str) -> str:
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def at_hand(device: str) -> str:
     """A device that is here; SettingsError: it is not."""
     here = device == "cpu" or torch.cuda.is_available()
@@ -132,7 +128,8 @@ Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
 # learning has TF32 there, for autocast's LSTM would have float16, in which small gradients are 0
 Precision = Literal["float32", "bfloat16", "auto"]
 # where tensors lie; "auto" becomes what is here before a run has its name, in which "cpu" is left out
-Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(_resolved)]
+Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(
+    lambda device: device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")]  # fmt: skip
 
 
 @validated
@@ -240,10 +237,9 @@ class TutorSettings(RegressionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        smallest = max(self.games, self.batch_episodes)
-        sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
-        need(self.replay_episodes >= smallest, sentence)
         need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
+        fits = self.replay_episodes >= self.games
+        need(fits, f"replay_episodes is {self.replay_episodes}: it must hold the games of a round, {self.games}")
         need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 

@@ -16,7 +16,7 @@ from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import CHECKED, Prior, Strings, must_know, whole
+from repro.own_inputs import CHECKED, Prior, must_know, whole
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
@@ -150,7 +150,7 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
-class Saved(Strings):
+class Saved(Domain):
     """The sequences of a saved policy, whose reward is not at hand."""
 
     name = "saved"

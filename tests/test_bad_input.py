@@ -57,7 +57,7 @@ PARAMETERS: list[tuple[str, dict[str, Any], str]] = [
     ("music", {"seeds": "1.5"}, "seeds is '1.5': it must be a valid integer"),
     ("music", {"methods": "q,dqn"}, "methods is 'dqn': it must be one of q, psi, g, rl_only"),
     ("music", {"terminal_mask": "maybe"}, "terminal_mask is 'maybe': it must be a valid boolean"),
-    ("music", {"replay_episodes": 5}, "replay_episodes is 5: it must hold games and batch_episodes, 128"),
+    ("music", {"replay_episodes": 5}, "replay_episodes is 5: it must hold the games of a round, 128"),
     ("music", {"train_prior": True}, "unknown setting train_prior"),
     ("music", {"speeds": "1,1,1"}, "speeds is (1.0, 1.0, 1.0): three shares that sum to 1"),
     ("music", {"midi_track": "flute"}, "midi_track is a track in midi_folder's files: set both"),
