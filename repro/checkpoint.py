@@ -7,7 +7,6 @@ sha256. A run keeps its latest two; `store.finished` removes them. Writing one r
 
 import hashlib
 import json
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -79,9 +78,9 @@ class Checkpoints:
             warnings.warn(f"this run keeps no checkpoint: {error}", stacklevel=3)
             self.start = ""
         for path in (store.cache_folder() / "checkpoints").glob("*"):
-            with suppress(OSError):  # another process has removed it; a folder is what a killed one was writing
+            with suppress(OSError):  # another process has removed it
                 if path in self._files()[:-2] or path.stat().st_mtime < time.time() - KEPT:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    path.unlink()
         # however slow the disk is, keeping takes a sixtieth of the time at most
         self.next = time.monotonic() + self.interval * max(1, time.monotonic() - began)
 

@@ -118,16 +118,9 @@ def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, Any]:
 
 
 def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
-    """What a function pays for those of B strings that are whole, and `invalid` for the others, float (B,)."""
-    paid = np.full(len(strings), invalid, dtype=float)
-    if whole.any():
-        paid[whole] = worth(reward, [string for string, is_whole in zip(strings, whole, strict=True) if is_whole])
-    return paid
-
-
-def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
-    """What a function pays for B strings, float (B,); DomainError names the string at fault."""
+    """What a function pays for those of B strings that are whole, and `invalid` for the others; or a DomainError."""
     wanted = "it gets a list of strings and returns one number for each"
+    asked = [string for string, is_whole in zip(strings, whole, strict=True) if is_whole]
 
     def ask(some: Sequence[str]) -> list[Any]:
         given, kind = reward(list(some)), (str, bytes, Mapping, Set)  # none of which has one number for each, in order
@@ -135,12 +128,14 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
         must(fits, f"the reward of {len(some)} strings is {given!r}: {wanted}")
         return list(given)
 
-    values = _answer("the reward", wanted, ask, strings, str)
+    values = _answer("the reward", wanted, ask, asked, str) if asked else []
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
-    must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
-    for string, value in zip(strings, values, strict=True):
+    must(len(values) == len(asked), f"the reward of {len(asked)} strings has {len(values)} values: {wanted}")
+    for string, value in zip(asked, values, strict=True):
         must(isinstance(value, Real) and abs(float(value)) < LARGEST, f"the reward of {string!r} is {value}: {FINITE}")
-    return np.array(values, dtype=float)
+    paid = np.full(len(strings), invalid, dtype=float)
+    paid[whole] = values
+    return paid
 
 
 def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text: Callable[[Any], str]) -> Any:

@@ -60,7 +60,6 @@ class Task:
     @cached_property
     def spec(self) -> Spec:
         """What determines the policy."""
-        assert self.settings is not None
         trainer = TRAINERS[type(self.settings)][0]
         spec: dict[str, Any] = {
             "trainer": trainer, "version": VERSIONS[trainer], "domain": self.domain.spec(),
@@ -95,9 +94,8 @@ class Task:
     def policy(self, tuned: Record | None) -> Policy:
         """How the probabilities are read off the finished run, or off the prior without one."""
         prior = self.prior.rnn()
-        if self.settings is None:
+        if self.settings is None or tuned is None:
             return Policy(prior, prior)
-        assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
         return Policy(tuned.rnn(), acting, self.settings.mathematics)
 
@@ -168,10 +166,6 @@ def finish(task: Task, tuned: Record | None = None) -> tuple[Record | None, Reco
     return tuned, store.finished(task.measures_spec, partial(task.measure, tuned)) if needed else judged
 
 
-def _finish(known: tuple[Task, Record | None]) -> tuple[Record | None, Record | None]:
-    return finish(*known)
-
-
 class Run(NamedTuple):
     """A finished task."""
 
@@ -239,6 +233,6 @@ def finish_all(name: str, tasks: Iterable[Task]) -> Results:
         judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
         found.append((task, tuned, judged, (tuned or not task.settings) and (judged or not task.samples)))
     missing = [(task, tuned) for task, tuned, _, whole in found if not whole]
-    made = iter(processes.many(_finish, missing, name) if missing else ())
+    made = iter(processes.many(lambda known: finish(*known), missing, name) if missing else ())
     return Results(name, tuple(Run(task, *((tuned, judged) if whole else map(store.received, next(made))))
                                for task, tuned, judged, whole in found))  # fmt: skip

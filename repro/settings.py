@@ -124,6 +124,7 @@ Seeds = Annotated[tuple[Whole, ...], *Several]
 FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
+Discounts = Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(_listed)]
 # of an RNN's products; "auto" stays in a run's name, so that all machines find the run. On a GPU it is that of playing:
 # learning has TF32 there, for autocast's LSTM would have float16, in which small gradients are 0
 Precision = Literal["float32", "bfloat16", "auto"]

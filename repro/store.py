@@ -2,8 +2,7 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated. What the environment may set beside REPRO_CACHE stands
-in `repro.processes`.
+finished run is read, never repeated. The environment sets more than REPRO_CACHE: see `repro.processes`.
 """
 
 import dataclasses
@@ -11,8 +10,7 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -114,8 +112,9 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
         numbers, networks = make()
         record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
     # of a found one too: its process may have been killed before they went
-    for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):  # a folder is what a killed process was writing
-        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):
+        with suppress(OSError):  # another process was faster
+            left.unlink()
     return record
 
 
@@ -260,10 +259,12 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:20]}") as folder:
-            part = Path(folder) / path.name
+        part = path.with_name(f".{path.name[:20]}.{uuid.uuid4().hex}")
+        try:
             part.write_bytes(content)
             os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> str:

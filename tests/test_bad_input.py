@@ -19,7 +19,7 @@ import repro
 from repro import ROOT, own_inputs, pipeline, store, yours
 from repro.authors import AuthorsSettings
 from repro.book import listening
-from repro.domain import Domain, DomainError, worth
+from repro.domain import Domain, DomainError, earned
 from repro.exact import BRACKETS, Exact
 from repro.molecules import data, scores
 from repro.molecules.data import END, CorpusError, Vocabulary
@@ -39,7 +39,7 @@ COINS, STRINGS = Prior(uniform_rnn(3), Coins.vocabulary), repro.Sequences("01", 
 OURS = Prior(uniform_rnn(3), STRINGS.vocabulary)
 
 PARAMETERS: list[tuple[str, dict[str, Any], str]] = [
-    ("music", {"preset": "huge"}, "preset is 'huge': it must be one of smoke, laptop, paper"),
+    ("music", {"preset": "huge"}, "preset is 'huge': it must be 'smoke', 'laptop' or 'paper'"),
     ("music", {"temprature": 1}, "unknown setting temprature; the settings are preset, results, "),
     ("music", {"c": 0}, "c is 0: it must be greater than or equal to "),
     ("music", {"c": "1e308"}, "c is '1e308': it must be less than or equal to 1000000"),
@@ -65,7 +65,7 @@ PARAMETERS: list[tuple[str, dict[str, Any], str]] = [
     ("molecules", {"weight_qed": "nan"}, "qed is 'nan': it must be a finite number"),
     ("roads", {"roads": "ppo"}, "roads is 'ppo': it must be one of psi, g, q, psi_paper, g_paper, tb,"),
     ("roads", {"problems": "chess"}, "problems is 'chess': it must be 'brackets', 'tones' or 'days'"),
-    ("exact", {"gammas": "0.5,1"}, "gammas are the discounts beside 1, which is always run: leave 1 out"),
+    ("exact", {"gammas": "0.5,1"}, "gammas is '1': it must be less than 1"),
     ("chess", {}, "domain is 'chess': it must be one of music, fronts, molecules,"),
     ("music", {"c": "nan"}, "c is 'nan': it must be a finite number"),
     ("music", {"c": True}, "c is True: it must be a number"),
@@ -294,7 +294,7 @@ def cases() -> Iterator[Case]:
     for bad in ({"seed": "x"}, {"seed": -1}, {"sheets": 99}, {"sheets": "none"}):
         yield partial(listening.study, MODELS, **bad), SettingsError, "it must be a whole number from", {}
     for reward, says in REWARDS:
-        yield partial(worth, reward, ["a", "bb"]), DomainError, says, {}
+        yield partial(earned, reward, ["a", "bb"], np.ones(2, bool), 0.0), DomainError, says, {}
     for form, (paid, says) in product(("tutor", "path", "authors"), PAID):
         yield lambda form=form, paid=paid: train(formed(form, Wrong(paid), uniform_rnn(3))), DomainError, says, {}
     for domain, says in DOMAINS:
