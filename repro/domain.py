@@ -98,13 +98,6 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     return given
 
 
-def tried(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """`reward_parts`, after a try of all that is `told`."""
-    for what in ("watch", "measures"):
-        told(domain, what, sequences)
-    return told(domain, "reward_parts", sequences)
-
-
 def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, Any]:
     """What `watch`, `measures` or `reward_parts` say of sequences (B, T); DomainError: no numbers (arrays) by name."""
     shape, kinds = (sequences.shape, "arrays (B, T)") if what == "reward_parts" else ((), "numbers")

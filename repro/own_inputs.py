@@ -14,7 +14,7 @@ from torch import nn
 from repro import ROOT, processes, store
 
 from repro.domain import (  # isort: skip
-    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, must_name, rewards, tried,
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, must_name, rewards, told,
 )  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
@@ -158,17 +158,25 @@ def whole(name: str, number: Any, least: int = 1) -> int:
     return int(number)
 
 
+def tried(domain: Domain, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Some sequences of the prior (B, T), and what each step of them earns; DomainError: the domain cannot be used."""
+    must_know(domain, prior)
+    tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
+    for what in ("watch", "measures", "reward_parts"):
+        told(domain, what, tokens)
+    return tokens, rewards(domain, tokens)
+
+
 def check(domain: Domain, prior: Prior) -> None:
     """Tries a domain on sequences of the prior; DomainError: what does not fit, is random or looks at the future."""
-    must_know(domain, prior)
-    name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
-    paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
+    tokens, paid = tried(domain, prior)
+    name, belongs = domain.name, alive(tokens, domain.end)
     again = np.array_equal(paid, rewards(domain, tokens))
     must(again, f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
     unlike = ~np.isclose(rewards(domain, tokens[: CHECKED // 2]), paid[: CHECKED // 2]).all(axis=1)
     beside = f"the reward of {domain.text(tokens[unlike.argmax()])!r} is another beside other sequences"
     must(not unlike.any(), f"{beside}: it must depend on that sequence alone")
-    total = sum(np.where(belongs, part, 0) for part in tried(domain, tokens).values())
+    total = sum(np.where(belongs, part, 0) for part in told(domain, "reward_parts", tokens).values())
     must(np.allclose(total, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     stricter = copy.copy(domain)
     stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone

@@ -51,8 +51,7 @@ class Task:
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
     held_out: HeldOut | None = None
-    # what stands in the training curve too, in a word that is part of the run's name; "measures": the domain's own, and
-    # the finished policy is compared with the prior that it plays with as well
+    # what the training curve has too, a word of the run's name; "measures": the domain's, and log p of a trained prior
     observe: str = ""
     row: Callable[[Learner, int], Row] | None = field(default=None, compare=False)  # as in `repro.tutor.train`
     labels: Mapping[str, Any] = field(default_factory=dict)  # beside method, c and seed

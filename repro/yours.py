@@ -11,12 +11,12 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards, tried
+from repro.domain import Domain, DomainError, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import CHECKED, Prior, must_know, whole
+from repro.own_inputs import Prior, must_know, tried, whole
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
@@ -41,7 +41,13 @@ class Yours:
 
     def sample(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Sequences of the policy: text, reward, log_p, log_pi (nats)."""
-        return sample(self.domain, self.prior, count, seed, self.policy)
+        count = whole("count", count)
+        first, tokens = sampled(self.domain, self.policy, count, seed)
+        known = not isinstance(self.domain, Saved)
+        paid = rewards(self.domain, tokens).sum(axis=1) if known else np.full(count, np.nan)
+        walks = list(along(self.domain, self.policy, self.prior.rnn, first, tokens, compare_acting=False))
+        logs = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in ("log_p", "log_pi")}
+        return pd.DataFrame({"text": [self.domain.text(sequence) for sequence in tokens], "reward": paid} | logs)
 
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each, in nats per sequence; J = E[r / c] - KL.
@@ -50,7 +56,7 @@ class Yours:
         p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
-        tried(self.domain, sampled(self.domain, self.prior.policy, CHECKED, seed)[1])
+        tried(self.domain, self.prior)
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -80,18 +86,10 @@ class Yours:
         return path
 
 
-def sample(
-    domain: Domain, prior: Prior, count: int = 1000, seed: int = 0, policy: Policy | None = None
-) -> pd.DataFrame:
-    """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
+def sample(domain: Domain, prior: Prior, count: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Sequences of the prior: text, reward, log_p, log_pi (nats)."""
     must_know(domain, prior)
-    count = whole("count", count)
-    acting = policy or prior.policy
-    first, tokens = sampled(domain, acting, count, seed)
-    paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
-    walks = list(along(domain, acting, prior.rnn, first, tokens, compare_acting=False))
-    logs = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in ("log_p", "log_pi")}
-    return pd.DataFrame({"text": [domain.text(sequence) for sequence in tokens], "reward": paid} | logs)
+    return Yours(domain, prior, prior.policy, {}, pd.DataFrame()).sample(count, seed)
 
 
 def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = None, steps: int | None = None,
@@ -104,7 +102,6 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     `TutorSettings` or `RoadSettings`, by default as tuned for melodies, for molecules, or else for a dozen tokens and a
     prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
-    must_know(domain, prior)
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
     known = METHODS | ROADS
     need(str(method) in known, f"method is {method!r}: it must be one of {', '.join(known)}")
@@ -116,8 +113,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    paid = rewards(domain, tokens := sampled(domain, prior.policy, CHECKED, 0)[1])  # is anything before the end?
-    tried(domain, tokens)  # before an hour of tuning
+    _, paid = tried(domain, prior)  # before an hour of tuning
     if gamma < 1 and (domain.end is not None or not paid[:, :-1].any()):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
