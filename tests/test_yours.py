@@ -57,6 +57,8 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
     assert alone.sample(50)["reward"].isna().all()
     with pytest.raises(DomainError, match="the reward is not saved with a policy: give `load` its domain"):
         alone.compare(50)
+    with pytest.raises(DomainError, match="the domain 'own' has no step_rewards: they say what a sequence is worth"):
+        Domain().step_rewards(np.zeros((1, 1)))
     with pytest.raises(DomainError, match="the tokens of the domain 'coins' are not those of the policy 'ones-c0.5'"):
         repro.load("ones-c0.5", Coins())
 
@@ -168,63 +170,39 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     assert some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
 
 
-class Raising(Coins):
-    """Coins whose reward raises for what holds no 2, and whose parts are given."""
-
-    def __init__(self, parts: object = None) -> None:
-        self.parts = parts
-
-    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        if self.parts is not None:
-            return super().step_rewards(sequences)
-        return np.array([[row.tolist().index(2) - step for step in range(4)] for row in sequences])
-
-    def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
-        return super().reward_parts(sequences) if self.parts is None else self.parts  # type: ignore[return-value]
+def no_two(sequences: np.ndarray) -> np.ndarray:
+    return np.array([[row.tolist().index(2) - step for step in range(4)] for row in sequences])
 
 
-def test_what_a_domain_raises_is_said_with_its_sequence() -> None:
-    """Protects from a stack of another's code: domain, sequence and exception, which stays at hand; the end missing."""
-    words = r"step_rewards of the domain 'coins' raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"
-    for use in (repro.check, partial(repro.suggest_c, kl=1.0), partial(repro.tune, c=1.0, steps=3, episodes=8)):
-        with pytest.raises(DomainError, match=words) as told:
-            use(Raising(), COINS)  # type: ignore[operator]
-        assert isinstance(told.value.__cause__, ValueError)
-    with pytest.raises(DomainError, match="the domain 'own' has no step_rewards: they say what a sequence is worth"):
-        Domain().step_rewards(np.zeros((1, 1)))
+SAYS = [
+    ("step_rewards", no_two, r"raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"),
+    *[("reward_parts", lambda _, parts=parts: parts, r"returned .*: it gets .* returns arrays \(B, T\) by name")
+      for parts in ([], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, 5)],
+    ("first_inputs", lambda *_: [][0], r"raises IndexError \(.*\): give so"),
+    ("first_inputs", lambda *_: np.zeros(2, int), r"returned \[0 0\] when asked for 3: give so"),
+    ("watch", lambda _: [][0], r"raises IndexError \(.*\): it gets sequences"),
+    ("watch", lambda _: {"a": "b"}, "returned {'a': 'b'}: it gets sequences"),
+    ("measures", lambda _: [][0], r"raises IndexError \(.*\): it gets sequences"),
+    ("measures", lambda _: 5, "returned 5: it gets sequences .* numbers by name"),
+    ("vocabulary", None, "is None: give the name of each token"),
+    ("vocabulary", (0, 1, 2), r"is \(0, 1, 2\): give the name"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("parts", [[], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, 5])
-def test_parts_of_a_reward_are_arrays_by_name(parts: object) -> None:
-    """Protects `compare` and whoever tunes for an hour before it: said by all three, and for no parts, too."""
-    tuned = repro.tune(Coins(), COINS, c=1.0, steps=1, episodes=4)
-    wrong, words = Raising(parts), r"reward_parts of the domain 'coins' returned .* returns arrays \(B, T\) by name"
-    for use in (lambda: repro.check(wrong, COINS), lambda: repro.tune(wrong, COINS, steps=1),
-                dataclasses.replace(tuned, domain=wrong).compare):  # fmt: skip
-        with pytest.raises(DomainError, match=words):
-            use()
-
-
-@pytest.mark.parametrize(
-    ("name", "own", "sentence"),
-    [
-        ("first_inputs", lambda *_: [][0], r"first_inputs of the domain 'coins' raises IndexError \(.*\): give so"),
-        ("first_inputs", lambda *_: np.zeros(2, int), r"first_inputs .* returned \[0 0\] when asked for 3: give so"),
-        ("watch", lambda _: [][0], r"watch of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
-        ("watch", lambda _: {"a": "b"}, "watch of the domain 'coins' returned {'a': 'b'}: it gets sequences"),
-        ("measures", lambda _: [][0], r"measures of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
-        ("measures", lambda _: 5, "measures of the domain 'coins' returned 5: it gets sequences .* by name"),
-        ("vocabulary", None, "the vocabulary of the domain 'coins' is None: give the name of each token"),
-        ("vocabulary", (0, 1, 2), r"the vocabulary of the domain 'coins' is \(0, 1, 2\): give the name"),
-    ],
-)
-def test_what_a_domain_says_beside_its_rewards_is_tried(name: str, own: object, sentence: str) -> None:
-    """Protects from a stack of another's code, in a trial and before an hour of tuning."""
-    domain = Coins()
+@pytest.mark.parametrize(("name", "own", "sentence"), SAYS)
+def test_what_a_domain_says_is_tried(name: str, own: object, sentence: str) -> None:
+    """Protects from a stack of another's code, in a trial, before an hour of tuning and after it: domain, sequence and
+    exception, which stays at hand.
+    """
+    tuned, domain = repro.tune(Coins(), COINS, c=1.0, steps=1, episodes=4), Coins()
     setattr(domain, name, own)
-    for use in (repro.check, partial(repro.tune, c=1.0, steps=1, episodes=4)):
-        with pytest.raises(DomainError, match=sentence):
-            use(domain, COINS)  # type: ignore[operator]
+    uses = [partial(repro.check, domain, COINS), partial(repro.tune, domain, COINS, c=1.0, steps=1, episodes=4),
+            dataclasses.replace(tuned, domain=domain).compare]  # fmt: skip
+    uses += [partial(repro.suggest_c, domain, COINS, kl=1.0)] * (name == "step_rewards")
+    for use in uses:
+        with pytest.raises(DomainError, match=f"{name} of the domain 'coins' {sentence}") as told:
+            use()
+        assert "raises" not in sentence or told.value.__cause__ is not None
 
 
 def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
