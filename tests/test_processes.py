@@ -56,9 +56,8 @@ def test_kernels_and_workers_end_with_their_pipeline() -> None:
     with subprocess.Popen(["sleep", "100"]) as pipeline:
         environment = os.environ | {"REPRO_PIPELINE": str(pipeline.pid)}
         code = "import repro.processes, time; print('ready', flush=True); time.sleep(100)"
-        with subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
-        ) as worker:
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
             assert worker.stdout and worker.stdout.readline() == "ready\n" and worker.poll() is None
             pipeline.kill()
             pipeline.wait()
