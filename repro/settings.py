@@ -5,7 +5,6 @@ Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its a
 
 import dataclasses
 import math
-import re
 import sys
 from collections.abc import Callable, Collection
 from functools import partial
@@ -16,13 +15,12 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from repro import SettingsError
+from repro import PARAMETER, SettingsError
 from repro.domain import INVALID, demand
 from repro.kl_control import METHODS, Q
 
 TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
 EventCoding = Literal["paper", "authors_code"]
-PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
 need = partial(demand, SettingsError)
