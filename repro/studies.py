@@ -22,7 +22,6 @@ SMOKE_PRIOR = {"steps": 200, "evaluate_every": 50}  # of a prior that is not shi
 # by study: what its parts have beside their defaults, and what its presets change
 VALUES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 MOLECULE_PATHS = {method: PathSettings(method=method, **own) for method, own in VALUES["molecules"]["path"].items()}
-MOLECULE_TUTOR = TutorSettings(**VALUES["molecules"]["tutor"])
 
 
 @validated
@@ -95,7 +94,7 @@ class MoleculeStudy(Study):
     prior: PriorSettings = PriorSettings(**VALUES["molecules"]["prior"])
     authors_prior: PriorSettings = PriorSettings(**VALUES["molecules"]["authors_prior"])
     path: dict[str, PathSettings] = Field(default_factory=lambda: dict(MOLECULE_PATHS))
-    tutor: TutorSettings = MOLECULE_TUTOR
+    tutor: TutorSettings = TutorSettings(**VALUES["molecules"]["tutor"])
     authors: TutorSettings = TutorSettings(**VALUES["molecules"]["authors"])
     reward: RewardWeights = RewardWeights()
     samples: Count = Field(10_000, ge=2)  # ours: sampled molecules per model in Table 2, as MOSES

@@ -21,7 +21,7 @@ from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
-from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
+from repro.studies import FrontStudy, MoleculeStudy
 from repro.tutor import Row, train
 
 
@@ -172,7 +172,7 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
         own = {"replayed": shared["replayed"] * road.from_memory, "pool": 3_200 * (road.z == "prior")}
         return RoadSettings(method=method, **shared | own)
     if isinstance(domain, Molecules):
-        return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
+        return MoleculeStudy(form=cast(Any, form)).tuning(method)
     if isinstance(domain, Music):
         return dataclasses.replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else dataclasses.replace(EXACT_TUTOR, start=start_of(method))
