@@ -11,7 +11,7 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards
+from repro.domain import Domain, must, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
@@ -23,6 +23,10 @@ from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
 from repro.studies import FrontStudy, MoleculeStudy
 from repro.tutor import Row, train
+
+
+class Saved(Domain):
+    """The sequences of a saved policy, whose reward is not at hand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Yours:
         p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
+        must(not isinstance(self.domain, Saved), "the reward is not saved with a policy: give `load` its domain")
         tried(self.domain, self.prior)
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
@@ -140,28 +145,14 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     record = store.read_record(ROOT / OWN_RESULTS / "policies" / str(name))
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
-    if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
-        raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
+    if domain is None:  # one that can be played: with any of the first inputs that were seen when it was saved
+        domain = Saved()
+        vars(domain).update(vocabulary=prior.vocabulary, horizon=spec["horizon"], end=spec["end"],
+                            first_inputs=lambda count, generator: generator.choice(spec["first"], count))  # fmt: skip
+    unlike = f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}"
+    must(tuple(domain.vocabulary) == prior.vocabulary, unlike)
     policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
-    return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
-
-
-class Saved(Domain):
-    """The sequences of a saved policy, whose reward is not at hand."""
-
-    name = "saved"
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
-        self.firsts = np.array(spec["first"])
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Any of those that were seen when the policy was saved."""
-        return generator.choice(self.firsts, size=count)
-
-    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """Not at hand."""
-        raise DomainError("the reward is not saved with a policy: give `load` its domain")
+    return Yours(domain, prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:
