@@ -10,6 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent  # the repository: paths in settings are relative to it
 PRESETS = ("smoke", "laptop", "paper")
+PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 OWN_RESULTS = "results/own"  # where results with changed settings go, so that the reference results stay
 # what an outsider needs, and its room, which is read when it is first asked for: `import repro` stays fast
 ROOMS = {

@@ -7,7 +7,6 @@ sha256. A run keeps its latest two; `store.finished` removes them. Writing one r
 
 import hashlib
 import json
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -79,9 +78,9 @@ class Checkpoints:
             warnings.warn(f"this run keeps no checkpoint: {error}", stacklevel=3)
             self.start = ""
         for path in (store.cache_folder() / "checkpoints").glob("*"):
-            with suppress(OSError):  # another process has removed it; a folder is what a killed one was writing
+            with suppress(OSError):  # another process has removed it
                 if path in self._files()[:-2] or path.stat().st_mtime < time.time() - KEPT:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    path.unlink()
         # however slow the disk is, keeping takes a sixtieth of the time at most
         self.next = time.monotonic() + self.interval * max(1, time.monotonic() - began)
 
@@ -110,9 +109,7 @@ def _packed(state: dict[str, Any]) -> bytes:
 def _read(path: Path) -> Any:
     """What a checkpoint holds; a damaged one is named and set aside."""
     if not path.stem.endswith(hashlib.sha256(path.read_bytes()).hexdigest()[:20]):
-        aside = path.replace(path.with_name(f"{path.name}.damaged"))
-        again = f"it is set aside as {aside.name}, and the one before it is used, if there is one"
-        warnings.warn(f"{store.shown(path)} is damaged (its digest differs): {again}", stacklevel=3)
+        store.set_aside(path, "its digest differs", "and the one before it is used, if there is one")
         return None
     with safe_open(path, "np") as file:
 

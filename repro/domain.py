@@ -16,8 +16,6 @@ import pandas as pd
 
 INVALID = -2.0  # ours: what an invalid or unfinished string earns, whatever the reward of the others is
 LARGEST = 1e12  # divided by the smallest c, squared and summed it stays in float32, which is what is learned from
-PER_STEP = "it gets sequences (B, T) and returns numbers for each step"
-BY_NAME = "it gets sequences (B, T) and returns numbers by name"
 FINITE = f"give a finite number below {LARGEST:g}"
 TRIED = 64  # strings or sequences that are tried alone where a reward, which may raise whatever it likes, fails
 Reward = Callable[[list[str]], Iterable[float]]  # what B strings are worth, one number each
@@ -75,8 +73,9 @@ class Domain:
         return {}
 
     def text(self, sequence: np.ndarray) -> str:
-        """One sequence (T,) as text: by default the names of its tokens."""
-        return " ".join(self.vocabulary[token] for token in sequence)
+        """One sequence (T,) as text: its tokens before the end, joined; with spaces between them where nothing ends."""
+        before = sequence[np.cumsum(sequence == self.end) == 0]
+        return ("" if self.end is not None else " ").join(self.vocabulary[token] for token in before)
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run: part of the run's name; a class of yours by all it is made of."""
@@ -87,8 +86,8 @@ class Domain:
 
 def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     """`step_rewards`, (B, T), 0 after the end of a sequence; DomainError: another shape, a value that is no number."""
-    ask = partial(_answer, f"step_rewards of the domain {domain.name!r}", PER_STEP, text=domain.text)
-    given = ask(lambda rows: np.asarray(domain.step_rewards(rows.copy())), sequences)
+    what, wanted = f"step_rewards of the domain {domain.name!r}", "it gets sequences (B, T), returns numbers per step"
+    given = _answer(what, wanted, lambda rows: np.asarray(domain.step_rewards(rows.copy())), sequences, domain.text)
     fits = given.shape == sequences.shape and given.dtype.kind in "fiub"
     have = f"the rewards of the domain {domain.name!r} have the shape {given.shape} and the type {given.dtype}"
     must(fits, f"{have}: give one number per step, {sequences.shape}")
@@ -99,38 +98,22 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
     return given
 
 
-def tried(domain: Domain, sequences: np.ndarray) -> dict[str, np.ndarray]:
-    """`reward_parts`; DomainError: they are no arrays (B, T) by name, or what is `told` are no numbers."""
-    for what in ("watch", "measures"):
-        told(domain, what, sequences)
-    what = f"reward_parts of the domain {domain.name!r}"
-    parts = _answer(what, PER_STEP, lambda rows: domain.reward_parts(rows.copy()), sequences, domain.text)
-    given = parts.values() if isinstance(parts, dict) else [None]
-    fits = all(isinstance(part, np.ndarray) and part.shape == sequences.shape for part in given)
-    must(fits, f"the {what} are {parts!r:.60}: give arrays by name, each {sequences.shape}")
-    return parts
-
-
-def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, float]:
-    """What `watch` or `measures` say of sequences (B, T); DomainError: they are no numbers by name."""
-    named = f"{what} of the domain {domain.name!r}"
-    given = _answer(named, BY_NAME, getattr(domain, what), sequences, domain.text)
-    fits = isinstance(given, (Mapping, pd.Series)) and all(isinstance(value, Real) for _, value in given.items())
-    must(fits, f"{named} returned {' '.join(repr(given).split())[:60]}: {BY_NAME}")
+def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, Any]:
+    """What `watch`, `measures` or `reward_parts` say of sequences (B, T); DomainError: no numbers (arrays) by name."""
+    shape, kinds = (sequences.shape, "arrays (B, T)") if what == "reward_parts" else ((), "numbers")
+    named, wanted = f"{what} of the domain {domain.name!r}", f"it gets sequences (B, T) and returns {kinds} by name"
+    given = _answer(named, wanted, lambda rows: getattr(domain, what)(rows.copy()), sequences, domain.text)
+    fits = isinstance(given, (Mapping, pd.Series)) and all(
+        isinstance(value, (Real, np.ndarray)) and getattr(value, "shape", ()) == shape for _, value in given.items()
+    )
+    must(fits, f"{named} returned {' '.join(repr(given).split())[:60]}: {wanted}")
     return dict(given)
 
 
 def earned(reward: Reward, strings: Sequence[str], whole: np.ndarray, invalid: float) -> np.ndarray:
-    """What a function pays for those of B strings that are whole, and `invalid` for the others, float (B,)."""
-    paid = np.full(len(strings), invalid, dtype=float)
-    if whole.any():
-        paid[whole] = worth(reward, [string for string, is_whole in zip(strings, whole, strict=True) if is_whole])
-    return paid
-
-
-def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
-    """What a function pays for B strings, float (B,); DomainError names the string at fault."""
+    """What a function pays for those of B strings that are whole, and `invalid` for the others; or a DomainError."""
     wanted = "it gets a list of strings and returns one number for each"
+    asked = [string for string, is_whole in zip(strings, whole, strict=True) if is_whole]
 
     def ask(some: Sequence[str]) -> list[Any]:
         given, kind = reward(list(some)), (str, bytes, Mapping, Set)  # none of which has one number for each, in order
@@ -138,12 +121,14 @@ def worth(reward: Reward, strings: Sequence[str]) -> np.ndarray:
         must(fits, f"the reward of {len(some)} strings is {given!r}: {wanted}")
         return list(given)
 
-    values = _answer("the reward", wanted, ask, strings, str)
+    values = _answer("the reward", wanted, ask, asked, str) if asked else []
     values = [value.item() if np.ndim(value) == 0 and hasattr(value, "item") else value for value in values]
-    must(len(values) == len(strings), f"the reward of {len(strings)} strings has {len(values)} values: {wanted}")
-    for string, value in zip(strings, values, strict=True):
+    must(len(values) == len(asked), f"the reward of {len(asked)} strings has {len(values)} values: {wanted}")
+    for string, value in zip(asked, values, strict=True):
         must(isinstance(value, Real) and abs(float(value)) < LARGEST, f"the reward of {string!r} is {value}: {FINITE}")
-    return np.array(values, dtype=float)
+    paid = np.full(len(strings), invalid, dtype=float)
+    paid[whole] = values
+    return paid
 
 
 def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text: Callable[[Any], str]) -> Any:
@@ -160,8 +145,6 @@ def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text:
                 fine = True
             except Exception:
                 alone = alone or f" for {text(batch[place])!r}"
-            if alone and fine:
-                break
         said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
         raise DomainError(f"{what} raises {said}{alone * fine}: {wanted}") from error
 

@@ -14,7 +14,7 @@ from torch import nn
 from repro import ROOT, processes, store
 
 from repro.domain import (  # isort: skip
-    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, must_name, rewards, tried,
+    INVALID, Domain, DomainError, Reward, alive, at_the_end, digest, earned, must, must_fit, must_name, rewards, told,
 )  # fmt: skip
 from repro.evaluation import importance, sampled
 from repro.kl_control import Policy
@@ -79,14 +79,12 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
         raise DomainError(f"the sequences to learn from have {unlike[0]!r:.60}: give strings, which the domain encodes")
     rows = [np.asarray(row) for row in (encode(sequences) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
-    lengths = {np.size(row) for row in rows}
-    endless = f"the domain {domain.name!r} has no end token, and its sequences have {min(lengths)} to {max(lengths)}"
-    must(domain.end is not None or len(lengths) == 1, f"{endless} tokens: give `end`, or sequences of one length")
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
+    wanted += "" if domain.end is not None else ", and all of one length, for the domain has no end token"
     for place, row in enumerate(rows):
         fits = row.ndim == 1 and row.dtype.kind in "iu" and 2 <= len(row) <= domain.horizon + 1
-        if not fits or not 0 <= row.min() <= row.max() < tokens:
-            raise DomainError(f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
+        fits = fits and 0 <= row.min() <= row.max() < tokens and (domain.end is not None or len(row) == len(rows[0]))
+        must(fits, f"sequence {place} is {sequences[place]!r}: it must become {wanted}")
     order = np.random.default_rng(0).permutation(len(rows))
     learned, kept_back = np.split(order, [len(rows) - max(1, round(KEPT_BACK * len(rows)))])
     chosen = {"windows": 128, "window_events": 0, "l2": 0.0, "evaluate_every": max(1, base.steps // 10)} | settings
@@ -105,12 +103,10 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
     must(isinstance(linear, nn.Linear), f"the head is a {type(linear).__name__}: it must be an nn.Linear")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
-    for what, given, wanted in (
-        ("reads so many tokens", read, tokens), ("embeds into so many numbers", width, lstm.input_size),
-        ("scores so many tokens", linear.out_features, tokens),
-        ("has a head over so many cells", linear.in_features, cells),
-    ):  # fmt: skip
-        must(given == wanted, f"the network {what}: {given}; it must be {wanted}")
+    sizes = {"tokens read": read, "numbers read": width, "cells scored": linear.in_features,
+             "tokens scored": linear.out_features}  # fmt: skip
+    wanted = dict(zip(sizes, (tokens, lstm.input_size, cells, tokens), strict=True))
+    must(sizes == wanted, f"the network has {sizes}: it must have {wanted}")
     rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
     inputs = weights["weight_ih_l0"] if embedding is None else weights["weight_ih_l0"] @ embedding.weight.T
     bias = weights["bias_ih_l0"] + weights["bias_hh_l0"] if lstm.bias else torch.zeros(4 * cells)
@@ -122,17 +118,7 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
     return Prior(rnn.eval(), tuple(vocabulary), tokeniser)
 
 
-class Strings(Domain):
-    """Sequences that are read as strings: the tokens before the end, joined."""
-
-    def text(self, sequence: np.ndarray) -> str:
-        """The tokens (T,) before the end, joined; with spaces between them where nothing ends."""
-        if self.end is None:
-            return super().text(sequence)
-        return "".join(self.vocabulary[token] for token in sequence[np.cumsum(sequence == self.end) == 0])
-
-
-class Sequences(Strings):
+class Sequences(Domain):
     """Strings over an alphabet, which an end token ends; a function of B strings says what they are worth."""
 
     name = "sequences"
@@ -172,17 +158,25 @@ def whole(name: str, number: Any, least: int = 1) -> int:
     return int(number)
 
 
+def tried(domain: Domain, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Some sequences of the prior (B, T), and what each step of them earns; DomainError: the domain cannot be used."""
+    must_know(domain, prior)
+    tokens = sampled(domain, prior.policy, CHECKED, 0)[1]
+    for what in ("watch", "measures", "reward_parts"):
+        told(domain, what, tokens)
+    return tokens, rewards(domain, tokens)
+
+
 def check(domain: Domain, prior: Prior) -> None:
     """Tries a domain on sequences of the prior; DomainError: what does not fit, is random or looks at the future."""
-    must_know(domain, prior)
-    name, tokens = domain.name, sampled(domain, prior.policy, CHECKED, 0)[1]
-    paid, belongs = rewards(domain, tokens), alive(tokens, domain.end)
+    tokens, paid = tried(domain, prior)
+    name, belongs = domain.name, alive(tokens, domain.end)
     again = np.array_equal(paid, rewards(domain, tokens))
     must(again, f"the reward of the domain {name!r} changed when it was asked again: it must not be random")
     unlike = ~np.isclose(rewards(domain, tokens[: CHECKED // 2]), paid[: CHECKED // 2]).all(axis=1)
     beside = f"the reward of {domain.text(tokens[unlike.argmax()])!r} is another beside other sequences"
     must(not unlike.any(), f"{beside}: it must depend on that sequence alone")
-    total = sum(np.where(belongs, part, 0) for part in tried(domain, tokens).values())
+    total = sum(np.where(belongs, part, 0) for part in told(domain, "reward_parts", tokens).values())
     must(np.allclose(total, paid), f"the reward_parts of the domain {name!r} do not add up to its step_rewards")
     stricter = copy.copy(domain)
     stricter.invalid = domain.invalid - 1  # changes what invalid strings earn, and them alone

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from repro import PRESETS, ROOT, SettingsError, own_results, results_folder
+from repro import PARAMETER, PRESETS, ROOT, SettingsError, own_results, results_folder
 
 
 class Notebook(NamedTuple):
@@ -43,8 +43,7 @@ def read_notebook(path: Path) -> Notebook:
     prose = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     title = "".join(re.findall(r"^#+\s*(.+)$", prose, re.MULTILINE)[:1])
     tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    names = re.findall(r"^(\w+) *(?::[^=\n]+)?=(?!=)", "\n".join(tagged[:1]), re.MULTILINE)
-    return Notebook(path, title, tuple(names))
+    return Notebook(path, title, tuple(PARAMETER.findall("\n".join(tagged[:1]))))
 
 
 def find_notebooks(only: str | None = None) -> list[Notebook]:

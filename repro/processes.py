@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 T = TypeVar("T")
 # what the environment may set: the default, whose type it has, the least, the most, and what it must be
 STEERING: dict[str, tuple[float, float, float, str]] = {
-    "REPRO_JOBS": (joblib.cpu_count(), 1, 10**6, "a whole number from 1 on"),  # processes; one per core
+    "REPRO_JOBS": (joblib.cpu_count(), 1, 10**6, "a whole number from 1 on"),  # processes, one per core; 1: this one
     "REPRO_NO_BARS": (0, 0, 1, "0 or 1"),
     "REPRO_PIPELINE": (0, 0, 2**31, "the number of a process"),  # with which this one ends
     "REPRO_TRAIN_PRIORS": (0, 0, 1, "0 or 1"),  # 1: shipped priors are ignored
@@ -115,10 +115,7 @@ def workers(address: str | None) -> Iterator[Any]:
 
 
 def many(function: Callable[..., T], tasks: Sequence[Any], title: str) -> list[T]:
-    """What a function returns for each task, in order, from REPRO_JOBS processes (one per core; one is this one).
-
-    With REPRO_SCHEDULER, the workers of that Dask scheduler take their place, however many they are.
-    """
+    """What a function returns for each task, in order, from REPRO_JOBS processes, or the workers of REPRO_SCHEDULER."""
     address = os.environ.get("REPRO_SCHEDULER")
     count = max(1, min(environment("REPRO_JOBS"), len(tasks)))
     with tempfile.TemporaryDirectory() as folder, progress(len(tasks), title) as bar, warnings.catch_warnings():

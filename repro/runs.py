@@ -51,8 +51,7 @@ class Task:
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
     held_out: HeldOut | None = None
-    # what stands in the training curve too, in a word that is part of the run's name; "measures": the domain's own, and
-    # the finished policy is compared with the prior that it plays with as well
+    # what the training curve has too, a word of the run's name; "measures": the domain's, and log p of a trained prior
     observe: str = ""
     row: Callable[[Learner, int], Row] | None = field(default=None, compare=False)  # as in `repro.tutor.train`
     labels: Mapping[str, Any] = field(default_factory=dict)  # beside method, c and seed
@@ -60,7 +59,6 @@ class Task:
     @cached_property
     def spec(self) -> Spec:
         """What determines the policy."""
-        assert self.settings is not None
         trainer = TRAINERS[type(self.settings)][0]
         spec: dict[str, Any] = {
             "trainer": trainer, "version": VERSIONS[trainer], "domain": self.domain.spec(),
@@ -95,9 +93,8 @@ class Task:
     def policy(self, tuned: Record | None) -> Policy:
         """How the probabilities are read off the finished run, or off the prior without one."""
         prior = self.prior.rnn()
-        if self.settings is None:
+        if self.settings is None or tuned is None:
             return Policy(prior, prior)
-        assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
         return Policy(tuned.rnn(), acting, self.settings.mathematics)
 
@@ -168,10 +165,6 @@ def finish(task: Task, tuned: Record | None = None) -> tuple[Record | None, Reco
     return tuned, store.finished(task.measures_spec, partial(task.measure, tuned)) if needed else judged
 
 
-def _finish(known: tuple[Task, Record | None]) -> tuple[Record | None, Record | None]:
-    return finish(*known)
-
-
 class Run(NamedTuple):
     """A finished task."""
 
@@ -206,13 +199,9 @@ class Results:
 
     def table(self) -> pd.DataFrame:
         """Every measure of every model, one value per row: experiment, method, c, seed, own labels, metric, value."""
-        frame = self._long("metric", "metrics")
-        frame.insert(0, "experiment", self.name)
-        return frame
-
-    def parts(self) -> pd.DataFrame:
-        """What each model earns part by part: method, c, seed, rule, value (mean reward per sequence)."""
-        return self._long("rule", "reward_parts")
+        return pd.DataFrame([{"experiment": self.name} | run.label | {"metric": metric, "value": value}
+                             for run in self.runs if run.measured
+                             for metric, value in run.measured.numbers["metrics"].items()])  # fmt: skip
 
     def curves(self) -> pd.DataFrame:
         """The training curves of all policies, a row per evaluation, with their labels."""
@@ -234,10 +223,6 @@ class Results:
         """The numbers of all runs by key: what a clone reads instead of training."""
         return {each.key: each.numbers for run in self.runs for each in (run.trained, run.measured) if each is not None}
 
-    def _long(self, name: str, of: str) -> pd.DataFrame:
-        return pd.DataFrame([run.label | {name: entry, "value": value} for run in self.runs if run.measured
-                             for entry, value in run.measured.numbers[of].items()])  # fmt: skip
-
 
 def finish_all(name: str, tasks: Iterable[Task]) -> Results:
     """All tasks of an experiment, finished; what is missing is made in parallel."""
@@ -247,6 +232,6 @@ def finish_all(name: str, tasks: Iterable[Task]) -> Results:
         judged = store.find(store.key_of(task.measures_spec)) if task.samples else None
         found.append((task, tuned, judged, (tuned or not task.settings) and (judged or not task.samples)))
     missing = [(task, tuned) for task, tuned, _, whole in found if not whole]
-    made = iter(processes.many(_finish, missing, name) if missing else ())
+    made = iter(processes.many(lambda known: finish(*known), missing, name) if missing else ())
     return Results(name, tuple(Run(task, *((tuned, judged) if whole else map(store.received, next(made))))
                                for task, tuned, judged, whole in found))  # fmt: skip

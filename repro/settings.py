@@ -5,7 +5,6 @@ Sources: "paper" is Jaques et al. 2017, "authors' code" the public code of its a
 
 import dataclasses
 import math
-import re
 import sys
 from collections.abc import Callable, Collection
 from functools import partial
@@ -16,13 +15,12 @@ import torch
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from repro import SettingsError
+from repro import PARAMETER, SettingsError
 from repro.domain import INVALID, demand
 from repro.kl_control import METHODS, Q
 
 TuneCollection = Literal["essenFolksong", "oneills1850", "ryansMammoth", "airdsAirs"]
 EventCoding = Literal["paper", "authors_code"]
-PARAMETER = re.compile(r"^(\w+) *(?::[^=\n]+)?=(?!=)", re.MULTILINE)  # a line of a notebook's cell of parameters
 PROCESSOR = Path("/proc/cpuinfo")  # where Linux lists what a processor can do
 T = TypeVar("T")
 need = partial(demand, SettingsError)
@@ -100,10 +98,6 @@ def half(precision: str, device: str = "cpu") -> bool:
     return precision == "bfloat16" or (precision == "auto" and able)
 
 
-def _resolved(device: str) -> str:
-    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def at_hand(device: str) -> str:
     """A device that is here; SettingsError: it is not."""
     here = device == "cpu" or torch.cuda.is_available()
@@ -128,11 +122,13 @@ Seeds = Annotated[tuple[Whole, ...], *Several]
 FreshSeeds = Annotated[tuple[Whole, ...], BeforeValidator(_listed), _ONCE]  # none: nothing is confirmed
 Temperatures = Annotated[tuple[Temperature, ...], *Several]
 Shares = Annotated[tuple[Share, ...], BeforeValidator(_listed)]
+Discounts = Annotated[tuple[Annotated[Share, Field(lt=1)], ...], BeforeValidator(_listed)]
 # of an RNN's products; "auto" stays in a run's name, so that all machines find the run. On a GPU it is that of playing:
 # learning has TF32 there, for autocast's LSTM would have float16, in which small gradients are 0
 Precision = Literal["float32", "bfloat16", "auto"]
 # where tensors lie; "auto" becomes what is here before a run has its name, in which "cpu" is left out
-Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(_resolved)]
+Device = Annotated[Literal["cpu", "cuda", "auto"], AfterValidator(
+    lambda device: device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")]  # fmt: skip
 
 
 @validated
@@ -240,10 +236,9 @@ class TutorSettings(RegressionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        smallest = max(self.games, self.batch_episodes)
-        sentence = f"replay_episodes is {self.replay_episodes}: it must hold games and batch_episodes, {smallest}"
-        need(self.replay_episodes >= smallest, sentence)
         need(self.games >= self.batch_episodes, f"games is {self.games}: the first batch needs {self.batch_episodes}")
+        fits = self.replay_episodes >= self.games
+        need(fits, f"replay_episodes is {self.replay_episodes}: it must hold the games of a round, {self.games}")
         need(not (self.train_prior and self.start == "log_softmax"), "start is 'log_softmax': not with a trained prior")
 
 

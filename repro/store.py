@@ -2,16 +2,15 @@
 
 A spec is a plain dictionary: trainer, version, domain, prior, settings, seed; its key is the start of its sha256. What
 this machine made lies in the cache (`.cache/`, or the folder in REPRO_CACHE), what is shipped under `results/`. A
-finished run is read, never repeated. What the environment may set beside REPRO_CACHE stands
-in `repro.processes`.
+finished run is read, never repeated. The environment sets more than REPRO_CACHE: see `repro.processes`.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
-import shutil
-import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -113,8 +112,9 @@ def finished(spec: Spec, make: Callable[[], Made], with_weights: bool = False) -
         numbers, networks = make()
         record = keep(cache_folder() / "runs" / f"{key}.json" if kept else None, {"spec": spec} | numbers, networks)
     # of a found one too: its process may have been killed before they went
-    for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):  # a folder is what a killed process was writing
-        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    for left in (cache_folder() / "checkpoints").glob(f"*{key}*"):
+        with suppress(OSError):  # another process was faster
+            left.unlink()
     return record
 
 
@@ -160,30 +160,20 @@ def shipped_numbers() -> dict[str, dict[str, Any]]:
     """The numbers of all committed runs, `results/*/runs.json`, by key."""
     numbers: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "results").glob("*/runs.json")):
-        try:
-            numbers |= json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, TypeError) as error:
-            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
+        numbers |= results_in(path, {}, lambda runs: True)
     return numbers
 
 
 def _read(path: Path, with_weights: bool) -> Record | None:
-    """Reads a record; a damaged one is reported in a warning that names the file, and ignored."""
+    """Reads a record; None: it is not there, or damaged."""
     weights = path.with_suffix(".safetensors")
-    try:
-        numbers = json.loads(path.read_text(encoding="utf-8"))
-        key = key_of(numbers["spec"])
-        if isinstance(curve := numbers.get("curve"), list):  # as older runs kept it
-            numbers["curve"] = {name: [row[name] for row in curve] for name in (curve or [{}])[0]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
+    numbers = results_in(path, dict[str, Any](), lambda numbers: bool(numbers["spec"]))
+    if not numbers or (with_weights and not weights.exists()):
         return None
-    if not weights.exists():
-        return None if with_weights else Record(key, numbers)
     if with_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != numbers.get("weights_sha256"):
-        warnings.warn(f"{shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
+        set_aside(weights, "its digest differs")
         return None
-    return Record(key, numbers, weights)
+    return Record(key_of(numbers["spec"]), numbers, weights if weights.exists() else None)
 
 
 def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:
@@ -209,35 +199,38 @@ def put(path: Path, record: Record) -> Record:
 
 
 def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """A table that takes long to make, kept as parquet; a damaged file is reported and made again."""
+    """A table that takes long to make, kept as parquet."""
     path = cache_folder() / f"{key_of(spec)}.parquet"
-    if path.exists():
-        try:
-            return pd.read_parquet(path)
-        except Exception as error:  # a damaged file raises whatever the reader meets first
-            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}); it is made again", stacklevel=2)
-    frame = make()
-    write(path, frame.to_parquet())
+    frame = results_in(path, pd.DataFrame(), lambda frame: True, lambda content: pd.read_parquet(io.BytesIO(content)))
+    if frame.empty:
+        frame = make()
+        write(path, frame.to_parquet())
     return frame
 
 
 def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[bytes], Any] = json.loads) -> T:
-    """What a file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
+    """What a file holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
     try:
-        found = read(path.read_bytes())
-        if type(found) is type(empty) and whole(found):
-            return found
-        problem = "it holds something else"
+        content = path.read_bytes()
     except FileNotFoundError:
         return empty
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    problem = "it holds something else"
+    try:
+        found = read(content)
+        if type(found) is type(empty) and whole(found):
+            return found
+    except Exception as error:  # a damaged file raises whatever its reader meets first
         problem = type(error).__name__
+    set_aside(path, problem)
+    return empty
+
+
+def set_aside(path: Path, problem: str, then: str = "and is made again where it is needed") -> None:
+    """Names a damaged file in a warning, and moves it out of the way."""
     aside = path.with_name(f"{path.name}.damaged")
     with _writing(path.parent), suppress(FileNotFoundError):  # another process was faster
         os.replace(path, aside)
-    again = f"it is set aside as {aside.name}, and made again by the notebooks that write it"
-    warnings.warn(f"{shown(path)} is damaged ({problem}): {again}", stacklevel=2)
-    return empty
+    warnings.warn(f"{shown(path)} is damaged ({problem}): it is set aside as {aside.name}, {then}", stacklevel=3)
 
 
 @contextmanager
@@ -266,10 +259,12 @@ def write(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; an OSError names the folder that cannot be written."""
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:20]}") as folder:
-            part = Path(folder) / path.name
+        part = path.with_name(f".{path.name[:20]}.{uuid.uuid4().hex}")
+        try:
             part.write_bytes(content)
             os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def shown(path: Path) -> str:

@@ -11,18 +11,22 @@ import pandas as pd
 
 from repro import OWN_RESULTS, ROOT, processes, store
 from repro.bench import EXACT_PATH, EXACT_TUTOR, start_of
-from repro.domain import Domain, DomainError, rewards, tried
+from repro.domain import Domain, must, rewards
 from repro.evaluation import along, estimated_optimum, evaluate, sampled
 from repro.kl_control import METHODS, Policy
 from repro.molecules.domain import Molecules
 from repro.music.domain import Music
-from repro.own_inputs import CHECKED, Prior, Strings, must_know, whole
+from repro.own_inputs import Prior, must_know, tried, whole
 from repro.path import PathSettings
 from repro.roads import ROADS, RoadSettings
 from repro.runs import TRAINERS
 from repro.settings import EpisodicSettings, TutorSettings, changed, need
-from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, FrontStudy
+from repro.studies import FrontStudy, MoleculeStudy
 from repro.tutor import Row, train
+
+
+class Saved(Domain):
+    """The sequences of a saved policy, whose reward is not at hand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,13 @@ class Yours:
 
     def sample(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Sequences of the policy: text, reward, log_p, log_pi (nats)."""
-        return sample(self.domain, self.prior, count, seed, self.policy)
+        count = whole("count", count)
+        first, tokens = sampled(self.domain, self.policy, count, seed)
+        known = not isinstance(self.domain, Saved)
+        paid = rewards(self.domain, tokens).sum(axis=1) if known else np.full(count, np.nan)
+        walks = list(along(self.domain, self.policy, self.prior.rnn, first, tokens, compare_acting=False))
+        logs = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in ("log_p", "log_pi")}
+        return pd.DataFrame({"text": [self.domain.text(sequence) for sequence in tokens], "reward": paid} | logs)
 
     def compare(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Prior and policy in columns, `count` samples of each, in nats per sequence; J = E[r / c] - KL.
@@ -50,7 +60,8 @@ class Yours:
         p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
         count, c, columns = whole("count", count), self.settings["c"], {}
-        tried(self.domain, sampled(self.domain, self.prior.policy, CHECKED, seed)[1])
+        must(not isinstance(self.domain, Saved), "the reward is not saved with a policy: give `load` its domain")
+        tried(self.domain, self.prior)
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
             numbers, played = evaluate(self.domain, policy, self.prior.rnn, count, seed, c)
             metrics = numbers["metrics"]
@@ -80,18 +91,10 @@ class Yours:
         return path
 
 
-def sample(
-    domain: Domain, prior: Prior, count: int = 1000, seed: int = 0, policy: Policy | None = None
-) -> pd.DataFrame:
-    """Sequences of the prior, or of a policy tuned from it: text, reward, log_p, log_pi (nats)."""
+def sample(domain: Domain, prior: Prior, count: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Sequences of the prior: text, reward, log_p, log_pi (nats)."""
     must_know(domain, prior)
-    count = whole("count", count)
-    acting = policy or prior.policy
-    first, tokens = sampled(domain, acting, count, seed)
-    paid = np.full(count, np.nan) if isinstance(domain, Saved) else rewards(domain, tokens).sum(axis=1)
-    walks = list(along(domain, acting, prior.rnn, first, tokens, compare_acting=False))
-    logs = {name: np.concatenate([walk[name].sum(dim=1).numpy() for walk in walks]) for name in ("log_p", "log_pi")}
-    return pd.DataFrame({"text": [domain.text(sequence) for sequence in tokens], "reward": paid} | logs)
+    return Yours(domain, prior, prior.policy, {}, pd.DataFrame()).sample(count, seed)
 
 
 def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = None, steps: int | None = None,
@@ -104,7 +107,6 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     `TutorSettings` or `RoadSettings`, by default as tuned for melodies, for molecules, or else for a dozen tokens and a
     prior of 32 cells: a lower `learning_rate` suits a larger one.
     """
-    must_know(domain, prior)
     need(form in ("path", "paper"), f"form is {form!r}: it must be path or paper")
     known = METHODS | ROADS
     need(str(method) in known, f"method is {method!r}: it must be one of {', '.join(known)}")
@@ -116,8 +118,7 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
     given = {"method": method, "evaluate_every": max(1, count // 20)} | ({} if c is None else {"c": c}) | settings
     made = changed(base, given | {length: count})
     gamma = getattr(made, "gamma", 1.0)
-    paid = rewards(domain, tokens := sampled(domain, prior.policy, CHECKED, 0)[1])  # is anything before the end?
-    tried(domain, tokens)  # before an hour of tuning
+    _, paid = tried(domain, prior)  # before an hour of tuning
     if gamma < 1 and (domain.end is not None or not paid[:, :-1].any()):
         far = f"{domain.horizon} tokens later a reward counts {gamma**domain.horizon:.1g} times as much"
         warnings.warn(f"gamma is {gamma:g}: {far}; where the end is paid, 1 is right", stacklevel=2)
@@ -144,28 +145,14 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     record = store.read_record(ROOT / OWN_RESULTS / "policies" / str(name))
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
-    if domain is not None and tuple(domain.vocabulary) != prior.vocabulary:
-        raise DomainError(f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}")
+    if domain is None:  # one that can be played: with any of the first inputs that were seen when it was saved
+        domain = Saved()
+        vars(domain).update(vocabulary=prior.vocabulary, horizon=spec["horizon"], end=spec["end"],
+                            first_inputs=lambda count, generator: generator.choice(spec["first"], count))  # fmt: skip
+    unlike = f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}"
+    must(tuple(domain.vocabulary) == prior.vocabulary, unlike)
     policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
-    return Yours(domain or Saved(spec), prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
-
-
-class Saved(Strings):
-    """The sequences of a saved policy, whose reward is not at hand."""
-
-    name = "saved"
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
-        self.firsts = np.array(spec["first"])
-
-    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Any of those that were seen when the policy was saved."""
-        return generator.choice(self.firsts, size=count)
-
-    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        """Not at hand."""
-        raise DomainError("the reward is not saved with a policy: give `load` its domain")
+    return Yours(domain, prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 
 
 def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSettings | RoadSettings:
@@ -176,7 +163,7 @@ def _defaults(domain: Domain, form: str, method: str) -> PathSettings | TutorSet
         own = {"replayed": shared["replayed"] * road.from_memory, "pool": 3_200 * (road.z == "prior")}
         return RoadSettings(method=method, **shared | own)
     if isinstance(domain, Molecules):
-        return MOLECULE_PATHS.get(method, MOLECULE_PATHS["psi"]) if form == "path" else MOLECULE_TUTOR
+        return MoleculeStudy(form=cast(Any, form)).tuning(method)
     if isinstance(domain, Music):
         return dataclasses.replace(FrontStudy().path if form == "path" else FrontStudy().tutor, gamma=1.0, c=1.0)
     return EXACT_PATH if form == "path" else dataclasses.replace(EXACT_TUTOR, start=start_of(method))

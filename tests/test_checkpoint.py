@@ -186,14 +186,13 @@ def test_when_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_forgotten_ones_go() -> None:
     """Protects the disk: what nobody touched for 30 days goes when another run keeps one, damaged and half ones too."""
     drawn(Checkpoints(SPEC), 5)
-    names = ["older.safetensors", "older.safetensors.damaged", "recent.safetensors"]
-    for name in names:
+    for name in ("older.safetensors", "older.safetensors.damaged", ".half", "recent.safetensors"):
         (folder() / name).write_bytes(b"")
-    (folder() / ".half").mkdir()
-    for name in [*names[:2], ".half"]:
-        os.utime(folder() / name, (0, time.time() - checkpoint.KEPT - 9))
+        age = 0 if name.startswith("recent") else checkpoint.KEPT + 9
+        os.utime(folder() / name, (0, time.time() - age))
     drawn(Checkpoints(SPEC | {"seed": 1}), 5)
-    assert len(list(folder().iterdir())) == 5 and (folder() / names[2]).exists() and Checkpoints(SPEC).done == 5
+    assert len(list(folder().iterdir())) == 5 and (folder() / "recent.safetensors").exists()
+    assert Checkpoints(SPEC).done == 5
 
 
 def test_a_full_disk_costs_the_checkpoints_and_not_the_run(own_cache: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rdkit.Chem import Descriptors, MolFromSmiles
 
-from repro.domain import Domain, Reward, digest, worth
+from repro.domain import Domain, Reward, digest, earned
 from repro.music.domain import Music
 
 
@@ -16,7 +16,7 @@ def test_generators_and_arrays_are_rewards() -> None:
     """Protects rewards as people write them."""
     for reward in (lambda s: (len(x) for x in s), lambda s: map(len, s), lambda s: np.array([1, 2], np.float32),
                    lambda s: torch.tensor([1.0, 2.0]), lambda s: [np.int64(1), torch.tensor(2)]):  # fmt: skip
-        assert worth(reward, ["a", "bb"]).tolist() == [1.0, 2.0]
+        assert earned(reward, ["a", "bb"], np.ones(2, bool), 0.0).tolist() == [1.0, 2.0]
 
 
 FACTOR = 2.0

@@ -51,21 +51,13 @@ def test_many_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes.many(lambda _: signal.getsignal(signal.SIGINT), [1, 2], "signals") == [signal.SIG_IGN] * 2
 
 
-def test_a_scheduler_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Protects from a trace of somebody else's package: which address, and what it must be."""
-    monkeypatch.setenv("REPRO_SCHEDULER", "nowhere:")
-    with pytest.raises(ValueError, match="REPRO_SCHEDULER is 'nowhere:': it must be the address of a running Dask"):
-        processes.many(math.factorial, [1], "factorials")
-
-
 def test_kernels_and_workers_end_with_their_pipeline() -> None:
     """Protects a machine from work that nobody waits for: what a killed pipeline has started ends within seconds."""
     with subprocess.Popen(["sleep", "100"]) as pipeline:
         environment = os.environ | {"REPRO_PIPELINE": str(pipeline.pid)}
         code = "import repro.processes, time; print('ready', flush=True); time.sleep(100)"
-        with subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
-        ) as worker:
+        command = [sys.executable, "-c", code]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
             assert worker.stdout and worker.stdout.readline() == "ready\n" and worker.poll() is None
             pipeline.kill()
             pipeline.wait()

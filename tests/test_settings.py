@@ -16,7 +16,7 @@ from repro.prior import train_prior
 from repro.rnn import SequenceRNN
 from repro.roads import RoadSettings
 from repro.settings import PriorSettings, SettingsError, TutorSettings
-from repro.studies import MOLECULE_PATHS, MOLECULE_TUTOR, STUDIES, known_names, study
+from repro.studies import MOLECULE_PATHS, STUDIES, known_names, study
 
 
 @pytest.mark.parametrize("domain", STUDIES)
@@ -75,7 +75,7 @@ def test_what_is_given_holds_for_every_method_and_form() -> None:
     given = study("laptop", "molecules", c=0.3, learning_rate=1e-3, trace=PathSettings().trace)
     assert {(s.c, s.learning_rate, s.trace) for s in given.path.values()} == {(0.3, 1e-3, PathSettings().trace)}
     paper = study("laptop", "molecules", form="paper", c=0.3, learning_rate=1e-3)
-    assert paper.tuning("g") == dataclasses.replace(MOLECULE_TUTOR, method="g", c=0.3, learning_rate=1e-3)
+    assert paper.tuning("g") == dataclasses.replace(laptop.tutor, method="g", c=0.3, learning_rate=1e-3)
     both = study("laptop", learning_rate=0.1)
     assert both.tutor == both.rebuilt_tutor == TutorSettings(learning_rate=0.1)
 

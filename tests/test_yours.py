@@ -1,8 +1,6 @@
 """Ten lines: own sequences, own priors, both forms, what is saved, and what is refused in one sentence."""
 
-import dataclasses
 import math
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from torch import nn
 
 import repro
 from repro import own_inputs, processes, store, yours
-from repro.domain import Domain, DomainError
+from repro.domain import DomainError
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
 from repro.roads import ROADS
@@ -114,7 +112,7 @@ def test_an_interrupt_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("embedded", [False, True])
 def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
-    """Protects priors of others: the same logits, biases and embedding folded in; other networks are refused."""
+    """Protects priors of others: the same logits, biases and embedding folded in."""
     torch.manual_seed(0)
     embedding = nn.Embedding(5, 7) if embedded else None
     lstm, linear = nn.LSTM(7 if embedded else 5, 6, batch_first=True), nn.Linear(6, 5)
@@ -122,17 +120,6 @@ def test_an_lstm_of_pytorch_is_the_same_prior(embedded: bool) -> None:
     read = embedding(tokens) if embedding else nn.functional.one_hot(tokens, 5).float()
     prior = repro.from_lstm(lstm, linear, "abcde", embedding)
     assert torch.allclose(prior.rnn(tokens), linear(lstm(read)[0]), atol=1e-6)
-    for other in (nn.LSTM(5, 6, num_layers=2), nn.LSTM(5, 6, bidirectional=True), nn.GRU(5, 6)):
-        with pytest.raises(DomainError, match=r"the network is (LSTM|GRU)\(.*\): a prior is one LSTM layer"):
-            repro.from_lstm(other, linear, "abcde")
-    for parts, sentence in (
-        ((nn.LSTM(5, 6), linear, None), "the vocabulary is None: give the name of each token"),
-        ((nn.LSTM(5, 6), linear, "abcd"), "reads so many tokens: 5; it must be 4"),
-        ((nn.LSTM(5, 6), nn.Linear(7, 5), "abcde"), "has a head over so many cells: 7; it must be 6"),
-        ((nn.LSTM(7, 6), linear, "abcde", nn.Embedding(5, 8)), "embeds into so many numbers: 8; it must be 7"),
-    ):
-        with pytest.raises(DomainError, match=sentence):
-            repro.from_lstm(*parts)
 
 
 def test_shipped_priors_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +138,6 @@ def test_the_suggested_temperature_puts_the_optimum_there() -> None:
     c = repro.suggest_c(Coins(), COINS, kl=0.5, samples=20_000)
     share = np.array([1.0, 1.0, math.exp(1 / c)]) / (2 + math.exp(1 / c))
     assert 4 * float(share @ np.log(3 * share)) == pytest.approx(0.5, abs=0.03)
-    with pytest.raises(DomainError, match="100 samples of the prior show a KL of .* nats at most: ask for less"):
-        repro.suggest_c(Coins(), COINS, kl=6.0, samples=100)
-    with pytest.raises(DomainError, match="at a KL of 2.5 nats 100 samples of the prior count as .: ask for less"):
-        repro.suggest_c(Coins(), COINS, kl=2.5, samples=100)
 
 
 def test_rules_of_music_may_be_chosen_and_written() -> None:
@@ -166,80 +149,3 @@ def test_rules_of_music_may_be_chosen_and_written() -> None:
     assert np.allclose(some.step_rewards(melodies), parts["key"] + (melodies == 14))
     assert nine.spec() == {"name": "music", "version": 1}
     assert some.spec()["rules"] != repro.Music(["key"]).spec()["rules"]
-
-
-class Raising(Coins):
-    """Coins whose reward raises for what holds no 2, and whose parts are given."""
-
-    def __init__(self, parts: object = None) -> None:
-        self.parts = parts
-
-    def step_rewards(self, sequences: np.ndarray) -> np.ndarray:
-        if self.parts is not None:
-            return super().step_rewards(sequences)
-        return np.array([[row.tolist().index(2) - step for step in range(4)] for row in sequences])
-
-    def reward_parts(self, sequences: np.ndarray) -> dict[str, np.ndarray]:
-        return super().reward_parts(sequences) if self.parts is None else self.parts  # type: ignore[return-value]
-
-
-def test_what_a_domain_raises_is_said_with_its_sequence() -> None:
-    """Protects from a stack of another's code: domain, sequence and exception, which stays at hand; the end missing."""
-    words = r"step_rewards of the domain 'coins' raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"
-    for use in (repro.check, partial(repro.suggest_c, kl=1.0), partial(repro.tune, c=1.0, steps=3, episodes=8)):
-        with pytest.raises(DomainError, match=words) as told:
-            use(Raising(), COINS)  # type: ignore[operator]
-        assert isinstance(told.value.__cause__, ValueError)
-    with pytest.raises(DomainError, match="the domain 'own' has no step_rewards: they say what a sequence is worth"):
-        Domain().step_rewards(np.zeros((1, 1)))
-
-
-@pytest.mark.parametrize("parts", [[], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, 5])
-def test_parts_of_a_reward_are_arrays_by_name(parts: object) -> None:
-    """Protects `compare` and whoever tunes for an hour before it: said by all three, and for no parts, too."""
-    tuned = repro.tune(Coins(), COINS, c=1.0, steps=1, episodes=4)
-    wrong, words = Raising(parts), r"reward_parts of the domain 'coins' are .*: give arrays by name, each \("
-    for use in (lambda: repro.check(wrong, COINS), lambda: repro.tune(wrong, COINS, steps=1),
-                dataclasses.replace(tuned, domain=wrong).compare):  # fmt: skip
-        with pytest.raises(DomainError, match=words):
-            use()
-
-
-@pytest.mark.parametrize(
-    ("name", "own", "sentence"),
-    [
-        ("first_inputs", lambda *_: [][0], r"first_inputs of the domain 'coins' raises IndexError \(.*\): give so"),
-        ("first_inputs", lambda *_: np.zeros(2, int), r"first_inputs .* returned \[0 0\] when asked for 3: give so"),
-        ("watch", lambda _: [][0], r"watch of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
-        ("watch", lambda _: {"a": "b"}, "watch of the domain 'coins' returned {'a': 'b'}: it gets sequences"),
-        ("measures", lambda _: [][0], r"measures of the domain 'coins' raises IndexError \(.*\): it gets sequences"),
-        ("measures", lambda _: 5, "measures of the domain 'coins' returned 5: it gets sequences .* by name"),
-        ("vocabulary", None, "the vocabulary of the domain 'coins' is None: give the name of each token"),
-        ("vocabulary", (0, 1, 2), r"the vocabulary of the domain 'coins' is \(0, 1, 2\): give the name"),
-    ],
-)
-def test_what_a_domain_says_beside_its_rewards_is_tried(name: str, own: object, sentence: str) -> None:
-    """Protects from a stack of another's code, in a trial and before an hour of tuning."""
-    domain = Coins()
-    setattr(domain, name, own)
-    for use in (repro.check, partial(repro.tune, c=1.0, steps=1, episodes=4)):
-        with pytest.raises(DomainError, match=sentence):
-            use(domain, COINS)  # type: ignore[operator]
-
-
-def test_a_prior_that_does_not_know_the_domain_is_refused_by_all() -> None:
-    """Protects from strings that are silently other ones, and from networks that would be read in part."""
-    domain, deep, gated = repro.Sequences("01", ones, 8), uniform_rnn(3), uniform_rnn(3)
-    deep.lstm, gated.lstm = nn.LSTM(3, deep.cells, 2), nn.GRU(3, deep.cells)  # type: ignore[assignment]
-    bad = {
-        "have different tokens, '0' and 'a': give the prior's": Prior(uniform_rnn(3), ("a", "b", "$")),
-        "is a SequenceRNN: it must be a SequenceRNN of one LSTM layer": Prior(deep, domain.vocabulary),
-        "must be a SequenceRNN of one LSTM": Prior(gated, domain.vocabulary),
-        "network is a LSTM: it must be a SequenceRNN": Prior(nn.LSTM(3, 4), domain.vocabulary),  # type: ignore[arg-type]
-        "prior is Linear: give what load_prior": nn.Linear(3, 3),
-        "the prior's vocabulary is None: give the name": Prior(uniform_rnn(3), None),  # type: ignore[arg-type]
-    }  # fmt: skip
-    for sentence, prior in bad.items():
-        for use in (repro.check, repro.sample, repro.tune, partial(repro.suggest_c, kl=1.0)):
-            with pytest.raises(DomainError, match=sentence):
-                use(domain, prior)  # type: ignore[operator]
