@@ -154,9 +154,9 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
 
 
 def _number(data: bytearray, at: int) -> tuple[int, int]:
-    """A number of as many bytes as it needs, and where the next begins."""
+    """A number of at most four bytes, and where the next begins."""
     value = 0
-    while data[at] & 0x80:
+    while data[at] & 0x80 and value < 1 << 21:  # symusic refuses more
         value, at = (value | data[at] & 0x7F) << 7, at + 1
     return value | data[at], at + 1
 
