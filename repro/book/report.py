@@ -153,16 +153,12 @@ def provenance(results: Path) -> list[dict[str, str]]:
 
 def write_page(results: Path) -> Path:
     """Writes VERDICTS.md (ledger, tables) and report.html (executed notebooks too, but for failed ones); its path."""
-    rows, shown = verdicts.read_ledger(results), tables(results)
-    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    for title, table in shown.items():
-        lines += ["", f"## {title}", "", table]
-    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
+    rows, shared = verdicts.read_ledger(results), {"name": results.name, "tables": tables(results)}
+    store.write(results / "VERDICTS.md", verdicts.rendered("verdicts.md", rows, **shared).encode())
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     markdown = mistune.create_markdown(escape=True, plugins=["table"])
-    text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
-        name=results.name, counts=verdicts.counts(rows) if rows else "", found=found(results, rows), note=verdicts.NOTE,
-        verdicts=verdicts.as_html(rows), tables=shown, index=INDEX if (results / INDEX).exists() else "",
+    text = verdicts.rendered(
+        "page.html", rows, **shared, found=found(results, rows), index=INDEX if (results / INDEX).exists() else "",
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         markdown=lambda text: markdown(NAMED.sub(r"[`\1`](#\1)", text)),  # a notebook has its chapter on the page
     )  # fmt: skip

@@ -112,7 +112,7 @@ def test_numbers_keep_three_digits() -> None:
 
 def test_tables_say_the_same() -> None:
     """Protects VERDICTS.md and the report from different verdicts; text from users is escaped."""
-    markdown, html = (show([ENTRY, REFUSED]) for show in (verdicts.as_markdown, verdicts.as_html))
+    markdown, html = (verdicts.rendered(kind, [ENTRY, REFUSED], tables={}) for kind in ("verdicts.md", "ledger.html"))
     verdict = "partly: seeds disagree ‡ (before: not reproduced, 2.0 points; the untuned prior passes too)"
     paper = ".9 % → 29 % (unverified); size outside"
     assert f"| more tonic \\| &lt;b&gt; | {verdict} | {paper} | 1.3 % → 84.0 / 84.1 % |" in markdown
