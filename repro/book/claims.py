@@ -247,43 +247,26 @@ SPECIAL: dict[str, Number] = {
 
 def _formula(words: str) -> Number:
     """A name of SPECIAL, or methods' values: "psi", "min q psi" or, with another behind it, "min q psi - prior"."""
+    if words in SPECIAL:
+        return SPECIAL[words]
     one, *other = map(_chosen, words.split(" - "))
-    return SPECIAL.get(words) or (lambda value: one(value) - sum(each(value) for each in other))
+    return lambda value: one(value) - sum(each(value) for each in other)
 
 
 def _chosen(words: str) -> Number:
-    first, *methods = words.split()
-    choose = {"min": min, "max": max}[first] if methods else None  # here, so that a slip is no result that is missing
-    return lambda value: choose(map(value, methods)) if choose else value(first)
+    chooser, *methods = words.split() if " " in words else ("max", words)
+    if unknown := {*methods} - {*METHOD_NAMES, *ROAD_NAMES}:  # here, so that a slip is no result that is missing
+        raise ValueError(f"claims.toml: {words!r} names {', '.join(unknown)}, which is no model")
+    choose = {"min": min, "max": max}[chooser]
+    return lambda value: choose(map(value, methods))
 
 
-def _claim(fields: dict[str, Any]) -> Claim:
-    """A claim of its fields; ValueError: a word of its formula, or of its levels, is no model."""
-    if "number" in fields:
-        levels, words = fields.get("levels", ""), fields["number"]
-        named = re.findall(r"{(\w+)}", levels) + ([] if words in SPECIAL else re.findall(r"[^\s-]+|-(?=\S)", words))
-        if unknown := sorted({*named} - {"min", "max", "ours", *METHOD_NAMES, *ROAD_NAMES}):
-            raise ValueError(f"claims.toml: {fields['id']} names {unknown[0]!r}, which is no model")
-        fields["number"] = _formula(words)
-    return Claim(**fields)
-
-
-GROUPS: dict[str, tuple[Claim, ...]] = {}
-for _name, _common in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items():
-    _listed = _common.pop("claims")  # what is left holds for all of the group
-    GROUPS[_name] = tuple(_claim(_common | one) for one in _listed)
-FIRST, FIRST_MOLECULES = GROUPS["music_first"], GROUPS["molecules_first"]
-ALSO_REBUILT = ("rl_only_uniform", "nearer", "almost_all")  # of those that came later
-REBUILT = tuple(
-    replace(one, id=f"rebuilt_{one.id}", experiment="rebuilt", notebook="11_paper_against_code",
-            says=one.says or one.id, comment=one.comment.replace("-5.85 under our folk", "-5.69 under the rebuilt"))
-    for one in (*FIRST, *GROUPS["weak_g"], *(one for one in GROUPS["music_later"] if one.id in ALSO_REBUILT))
-)  # fmt: skip
-ALSO_PLAIN = ("valid", "diversity", "objective", "molecule_information")  # also asked of the paper's update
-PLAIN = tuple(
-    replace(one, id=f"plain_{one.id}", experiment="terminal_plain", notebook="06_molecule_training", after_runs=True,
-            says=one.says or one.id)
-    for one in (*FIRST_MOLECULES, *GROUPS["molecules_later"]) if one.id in ALSO_PLAIN
-)  # fmt: skip
-_PLACES = GROUPS | {"others": (*REBUILT, *GROUPS["others"]), "exact": (*PLAIN, *GROUPS["exact"])}
-CLAIMS = tuple(one for group in _PLACES.values() for one in group)
+_FIELDS: dict[str, dict[str, Any]] = {}  # of all claims, by id
+for _group, _common in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items():
+    for _own in _common.pop("claims"):  # what is left holds for all of the group
+        _other = _FIELDS[_own.pop("again")] if "again" in _own else {}
+        _renamed = {"id": f"{_group}_{_other['id']}", "says": _other.get("says", _other["id"])} if _other else {}
+        _fields = _other | _common | _renamed | _own
+        _FIELDS[_fields["id"]] = _fields
+CLAIMS = tuple(Claim(**each | ({"number": _formula(each["number"])} if "number" in each else {}))
+               for each in _FIELDS.values())  # fmt: skip

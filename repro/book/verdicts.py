@@ -62,7 +62,7 @@ def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
     return store.results_in(
         results / "claims.json", [],
-        lambda rows: counts(rows) and all("".join([row["id"], row["experiment"], *cells(row)]) for row in rows),
+        lambda rows: counts(rows) != "" and all("".join([row["id"], row["experiment"], *cells(row)]) for row in rows),
         partial(json.loads, object_hook=lambda read: {key: math.nan if x is None else x for key, x in read.items()}),
     )  # fmt: skip
 

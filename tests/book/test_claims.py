@@ -14,7 +14,7 @@ from small import of_seeds
 
 from repro import ROOT, experiments
 from repro.book import claims
-from repro.book.claims import CLAIMS, FIRST_VERDICTS, REBUILT, RULES_COMMITS, Claim, judge
+from repro.book.claims import CLAIMS, FIRST_VERDICTS, RULES_COMMITS, Claim, judge
 from repro.book.paper import MARKS, TABLE_1
 from repro.evaluation import uniform_log_p
 from repro.studies import study
@@ -139,7 +139,7 @@ def test_uniform_play_is_where_the_ledger_and_readme_say() -> None:
 
 def test_fresh_seeds_confirm_a_marked_row() -> None:
     """Protects rows whose settings were changed in sight of their seeds: what fresh seeds say stands beside them."""
-    claim = next(one for one in REBUILT if one.id == "rebuilt_tonic")
+    claim = next(one for one in CLAIMS if one.id == "rebuilt_tonic")
     values = {"prior": [0.01], "q": [0.5, 0.6, 0.55], "psi": [0.5, 0.6, 0.55]}
     old = of_seeds(values, "starts_with_tonic").assign(experiment="rebuilt")
     new = old.assign(experiment="rebuilt_fresh", value=0.01)
@@ -193,16 +193,16 @@ def test_the_paper_s_own_table_corrects_nine_rows() -> None:
 
 def test_first_thresholds_stand_as_they_were_committed() -> None:
     """Protects from thresholds that move after their runs were seen."""
-    first = (*claims.FIRST, *claims.FIRST_MOLECULES)
-    thresholds = [(claim.id, claim.at_least, claim.at_most) for claim in first]
     up = math.inf
-    assert thresholds == [
-        ("repetition", -up, 0.001), ("key", -up, 0.01), ("tonic", 0.1, up), ("leaps", 0.0, up), ("motifs", 0.1, up),
-        ("repeated_motifs", 0.0, up), ("autocorrelation", 0.0, up), ("unique_min", 0.0, up), ("unique_max", -up, 0.0),
-        ("log_p", 0.1, up), ("rl_only_log_p", -3.85, -3.45), ("g_log_p", 0.0, up), ("g_reward", 0.0, up),
-        ("rl_only_reward", 0.0, up), ("valid", 0.0, up), ("logp", 0.0, up), ("sa", -up, 0.0), ("rings", 0.0, up),
-        ("qed", -up, 0.0), ("exploits", -up, -0.2), ("molecule_log_p", 1.0, up), ("diversity", 0.95, up),
-    ]  # fmt: skip
+    thresholds = {
+        "repetition": (-up, 0.001), "key": (-up, 0.01), "tonic": (0.1, up), "leaps": (0.0, up), "motifs": (0.1, up),
+        "repeated_motifs": (0.0, up), "autocorrelation": (0.0, up), "unique_min": (0.0, up), "unique_max": (-up, 0.0),
+        "log_p": (0.1, up), "rl_only_log_p": (-3.85, -3.45), "g_log_p": (0.0, up), "g_reward": (0.0, up),
+        "rl_only_reward": (0.0, up), "valid": (0.0, up), "logp": (0.0, up), "sa": (-up, 0.0), "rings": (0.0, up),
+        "qed": (-up, 0.0), "exploits": (-up, -0.2), "molecule_log_p": (1.0, up), "diversity": (0.95, up),
+    }  # fmt: skip
+    first = [claim for claim in CLAIMS if claim.id in thresholds]
+    assert {claim.id: (claim.at_least, claim.at_most) for claim in first} == thresholds
     assert not any(claim.after_runs for claim in first) and {claim.rules for claim in first} == {"music", "molecules"}
 
 
