@@ -11,18 +11,16 @@ paper's; exact problems are enumerated. Rows with the source "ours" are in no pa
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from repro.bench import ON_MOLECULES
-from repro.book.paper import METHOD_NAMES, TABLE_1, TABLE_1_WANTED
+from repro.book.paper import METHOD_NAMES, TABLE_1, TABLE_1_WANTED, data
 from repro.book.tables import mean_interval, number, prediction_interval
 from repro.music.events import NUM_EVENTS
 from repro.studies import ROAD_NAMES
@@ -33,7 +31,7 @@ KL_CONTROL = ("q", "psi", "g")
 ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot be tested", "not tested here")
 REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
-LEDGER = tomllib.loads(Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8"))
+LEDGER = data("ledger")
 RULES_COMMITS: dict[str, str] = LEDGER["commits"]
 FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
 
@@ -262,7 +260,7 @@ def _chosen(words: str) -> Number:
 
 
 _FIELDS: dict[str, dict[str, Any]] = {}  # of all claims, by id
-for _group, _common in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items():
+for _group, _common in data("claims").items():
     for _own in _common.pop("claims"):  # what is left holds for all of the group
         _other = _FIELDS[_own.pop("again")] if "again" in _own else {}
         _renamed = {"id": f"{_group}_{_other['id']}", "says": _other.get("says", _other["id"])} if _other else {}

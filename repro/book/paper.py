@@ -3,13 +3,20 @@
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 METHOD_NAMES = {"prior": "Note RNN", "q": "Q", "psi": "Psi", "g": "G", "rl_only": "RL only"}  # always in this order
 MOLECULE_NAMES = METHOD_NAMES | {"prior": "SMILES RNN"}
 
-_PAPER = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+def data(name: str) -> dict[str, Any]:
+    """What NAME.toml in this folder holds."""
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+_PAPER = data("paper")
 MARKS: dict[str, str] = _PAPER["marks"]  # how far a source is trusted
 TABLE_1 = {metric: {model: row[model] for model in ("prior", "q", "psi", "g")}
            for metric, row in _PAPER["table_1"].items()}  # fmt: skip

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, SymmetricalLogLocator
 
-from repro.book.paper import method_name
+from repro.book.paper import data, method_name
 from repro.book.tables import FREE, Row, mean_interval
 
 
@@ -30,18 +30,8 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-LOOKS = {  # Okabe and Ito's colour-blind safe palette, then Tol's muted one for the other roads
-    "prior": Look("#6E6E6E", ":", "P", ""),
-    "q": Look("#0072B2", "-", "o", "//"),
-    "psi": Look("#D55E00", "--", "s", ".."),
-    "g": Look("#009E73", "-.", "^", "xx"),
-    "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
-    "psi_paper": Look("#D55E00", ":", "d"), "g_paper": Look("#009E73", ":", "d"),
-    "tb": Look("#332288", "-", "H"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
-    "a2po": Look("#999933", "-", "<"), "reinvent": Look("#882255", "--", ">"),
-    "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "1"),
-    "grpo": Look("#AA4499", "-.", "h"), "dpg": Look("#DDCC77", "-", "*"),
-}  # fmt: skip
+LOOKS = {method: Look(colour, line if isinstance(line, str) else (0, tuple(line)), *others)
+         for method, (colour, line, *others) in data("looks").items()}  # fmt: skip
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
                          "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
 styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone

@@ -1,9 +1,7 @@
 """Means over seeds with their intervals, and ours beside the paper's: Tables 1 and 2."""
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +99,7 @@ def number(value: float, unit: str = "") -> str:
     return f"{100 * value:.{decimals}f} {unit}"
 
 
-_ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text(encoding="utf-8"))
+_ROWS = paper.data("rows")
 MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
 MUSIC_ROWS |= {metric: Row(**fields) for metric, fields in _ROWS["music"].items()}
 MOLECULE_ROWS = {metric: Row(**fields) for metric, fields in _ROWS["molecules"].items()}
