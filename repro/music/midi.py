@@ -4,7 +4,6 @@ Notes begin and end on the nearest sixteenth of the file's own beat, whatever it
 content of a file can stop the others from being read: a file without a melody is left out with a reason.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +47,8 @@ def content(file: Path) -> bytes:
         raise Dropped(f"unreadable: {error.strerror}") from error
 
 
-def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.ndarray:
-    """The first voice (of the track of this name) that can be a melody, uint8 (T,); Dropped says why none can."""
+def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> tuple[np.ndarray, str]:
+    """The first voice (of the track of this name) that can be a melody, uint8 (T,), and what differs; or Dropped."""
     score, reasons = _score(content(file)), []
     played = [(one.name.strip().casefold(), _notes(one, score.tpq)) for one in score.tracks if not one.is_drum]
     played = [(name, voice) for name, voice in played if voice.size]
@@ -59,13 +58,9 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
         voices = [np.concatenate(voices, axis=1)]
     for voice in sorted(voices, key=_likeness):
         try:
-            events = _events(voice, *least)
+            return _events(voice, *least), "; ".join(_told(voice[3], voice[0], score))
         except Dropped as dropped:
             reasons.append(dropped)
-            continue
-        if told := "; ".join(_told(voice[3], voice[0], score)):
-            warnings.warn(f"{printable(file.name)}: {told}", stacklevel=2)
-        return events
     raise reasons[0]
 
 

@@ -19,15 +19,8 @@ SCALE = "CDEFGABcBAGFEDC2"  # keeps a tune in C major and long enough, whatever 
 
 def midi(music: str, header: str = HEADER) -> tuple[list[float], list[float], list[int]]:
     """Returns beginnings, ends (sixteenths) and pitches before any rounding or transposition."""
-    found = corpus.played([header + music + "\n"])[0]
-    assert not isinstance(found, Dropped)
-    begins, ends, pitches, _ = found
+    begins, ends, pitches, _ = corpus.notes(corpus.played([header + music + "\n"])[0])
     return begins.tolist(), np.round(ends, 3).tolist(), pitches.tolist()
-
-
-def events(music: str, header: str = HEADER) -> list[int]:
-    """Returns the events of a tune, converted without demands on key or length."""
-    return corpus.melody(header + music + "\n", minimum_in_key=0, minimum_events=1).tolist()
 
 
 def test_notes_are_as_written() -> None:
@@ -64,9 +57,13 @@ def test_a_wrong_tune_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None
     good, bad = HEADER + "CDEF", HEADER + "C D ))] {E"
     silent, voices = HEADER + "z4", HEADER + "V:1\nC\nV:2\nE"
     tunes = [good, bad, voices, "X:1\nC", good.replace("CD", "GA"), bad, silent] + [good] * 70  # three processes
-    reasons = [str(one) if isinstance(one, Dropped) else one[2].tolist() for one in corpus.played(tunes)]
-    wrong, scale = "unparsable", [60, 62, 64, 65]
-    assert reasons == [scale, wrong, "polyphonic", wrong, [67, 69, 64, 65], wrong, wrong] + [scale] * 70
+    scores = corpus.played(tunes)
+    assert [place for place, score in enumerate(scores) if score is None] == [1, 3, 5]
+    found = [corpus.notes(score)[2].tolist() for score in (scores[0], scores[4], *scores[7:])]
+    assert found == [[60, 62, 64, 65], [67, 69, 64, 65]] + [[60, 62, 64, 65]] * 70 and corpus.played([]) == []
+    for score, reason in ((scores[2], "polyphonic"), (scores[6], "unparsable")):
+        with pytest.raises(Dropped, match=reason):
+            corpus.notes(score)
     assert capfd.readouterr() == ("", "")
 
 
@@ -90,7 +87,7 @@ def test_a_wrong_tune_spoils_no_other(capfd: pytest.CaptureFixture[str]) -> None
 )
 def test_events_by_hand(music: str, expected: list[int]) -> None:
     """Protects the coding: rests, ties, slurs, broken rhythm, ornaments, chords, triplets; notes set the key."""
-    assert events(music) == expected
+    assert corpus.melody(HEADER + music + "\n", minimum_in_key=0, minimum_events=1).tolist() == expected
 
 
 @pytest.mark.parametrize(
