@@ -19,15 +19,11 @@ import numpy as np
 import pandas as pd
 import pretty_midi
 
-from repro import store
 from repro.book.verdicts import TEMPLATES
 from repro.domain import demand
-from repro.evaluation import sampled
 from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
 from repro.music.midi import printable
-from repro.runs import Run
 from repro.settings import need
-from repro.store import VERSIONS, Record
 
 MELODIES = 32  # of every model: each has a new one whenever it meets another
 SHEETS = 4  # of an even number, each has the sides of another exchanged
@@ -43,14 +39,6 @@ FORMS = {  # of the cells of a file of ratings, and how they are asked for
 }
 PAIR = ["pair", "first", "second"]  # what names a pair: its number, and two clips
 COLUMNS = ["study", "rater", *PAIR, "preference", "seconds"]
-
-
-def melodies(run: Run) -> Record:
-    """MELODIES samples of a finished policy; its numbers are `melodies`, so that a clone needs no network."""
-    policy = store.key_of(run.task.spec) if run.trained else run.task.prior.weights_digest
-    spec = {"policy": policy, "melodies": MELODIES, "version": VERSIONS["evaluation"]}
-    return store.finished(spec, lambda: ({"melodies": sampled(
-        run.task.domain, run.policy(), MELODIES, run.label["seed"])[1].tolist()}, {}))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -35,17 +35,6 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
     return pd.DataFrame([judge(one, table, c) for one in chosen if one.untestable or one.experiment in there])
 
 
-def assemble(results: Path, at: Mapping[str, float], comments: Mapping[str, str]) -> list[dict[str, Any]]:
-    """All entries of claims.json, with runs, from a results folder; `at` holds c by domain, `comments` by sentence."""
-    tables, runs = {name: read_table(results, name) for name in at}, read_runs(results)
-    entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
-    for entry in entries:
-        experiment = entry["experiment"] if entry["seeds"] else None
-        entry["runs"] = [key for key, run in sorted(runs.items()) if experiment in run["experiments"]]
-        entry["comment"] = comments.get(entry["says"], entry["comment"])
-    return entries
-
-
 def read_table(results: Path, name: str, by: Sequence[str] = ()) -> pd.DataFrame:
     """A table of the folder that has the columns `by`, or none of its rows."""
     empty = pd.DataFrame(columns=[*RUN, "metric", "value", "variant", "form", "gamma"])
