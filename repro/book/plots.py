@@ -76,7 +76,7 @@ def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: It
 
 
 class Panel(NamedTuple):
-    """One panel of `curves` or `bars`: runs, and what they are compared with."""
+    """A panel of `curves`, or all of `bars`: runs, and what they are compared with."""
 
     frame: pd.DataFrame  # columns method, seed, x and y; one temperature c per method
     x: str
@@ -197,19 +197,18 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
 
 
 @styled()
-def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: float = 4.0) -> Figure:
-    """Bars with intervals, one group per word in the column x (upright) or y (lying); `height` of a panel."""
-    figure, axes = new_figure(len(panels), 1, (10.5, 0.6 + height * len(panels)))
-    for ax, panel in zip(axes.flat, panels, strict=True):
-        methods, upright = present([panel.frame]), not pd.api.types.is_numeric_dtype(panel.frame[panel.x])
-        words = panel.x if upright else panel.y
-        named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
-        sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
-                    palette=[look_of(name).colour for name in methods], errorbar=interval, capsize=0.3,
-                    err_kws={"lw": 1, "color": "black"}, legend=False, ax=ax)  # fmt: skip
-        for group, method in zip(ax.containers, methods, strict=True):
-            plt.setp(group, hatch=look_of(method).hatch)
-        ax.axhline(0, color="black", lw=0.8 * upright)
-        _dress(ax, panel, "y" if upright else "x")
-    legend(figure, present([panel.frame for panel in panels]), "bar", names=names)
+def bars(panel: Panel, names: dict[str, str] | None = None, height: float = 4.0) -> Figure:
+    """Bars with intervals, one group per word in the column x (upright) or y (lying)."""
+    figure, axes = new_figure(1, 1, (10.5, 0.6 + height))
+    methods, upright = present([panel.frame]), not pd.api.types.is_numeric_dtype(panel.frame[panel.x])
+    words = panel.x if upright else panel.y
+    named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
+    ax = sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
+                     palette=[look_of(name).colour for name in methods], errorbar=interval, capsize=0.3,
+                     err_kws={"lw": 1, "color": "black"}, legend=False, ax=axes[0, 0])  # fmt: skip
+    for group, method in zip(ax.containers, methods, strict=True):
+        plt.setp(group, hatch=look_of(method).hatch)
+    ax.axhline(0, color="black", lw=0.8 * upright)
+    _dress(ax, panel, "y" if upright else "x")
+    legend(figure, methods, "bar", names=names)
     return figure

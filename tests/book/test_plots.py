@@ -57,7 +57,7 @@ def every_figure(runs: pd.DataFrame) -> dict[str, mpl.figure.Figure]:
     return {
         "curves": plots.curves([of(runs), of(runs, y="reward", bend=10)]),
         "dots": plots.dots([(parts(), shown, "nats")] * 2, 2, 2.0),
-        "bars": plots.bars([of(parts(), "metric", "value")]),
+        "bars": plots.bars(of(parts(), "metric", "value")),
         "paths": picture(of(runs, "log_p", "reward"), (0.0, -2500.0)),
     }
 
@@ -151,13 +151,13 @@ def test_dots_set_ours_beside_the_paper_s() -> None:
 
 def test_bars_have_a_height_an_interval_and_a_hatch_each() -> None:
     """Protects the heights and the intervals (seeds -3 and -2: mean -2.5, t half width 6.35), upright and lying."""
-    (ax,) = plots.bars([of(parts(), "metric", "value", bend=1)]).axes
+    (ax,) = plots.bars(of(parts(), "metric", "value", bend=1)).axes
     assert [patch.get_height() for patch in ax.patches] == [-2.5] * 4 and ax.get_yscale() == "linear"
     assert {patch.get_hatch() for patch in ax.patches} == {"", ".."}
     assert [label.get_text() for label in ax.get_xticklabels()] == ["key", "repeated\nmotif"]
     heights = np.concatenate([line.get_ydata() for line in ax.lines])
     assert (np.nanmin(heights), np.nanmax(heights)) == pytest.approx((-2.5 - 6.353, -2.5 + 6.353), abs=1e-3)
-    (lying,) = plots.bars([of(parts(), "value", "metric")]).axes
+    (lying,) = plots.bars(of(parts(), "value", "metric")).axes
     assert [patch.get_width() for patch in lying.patches] == [-2.5] * 4
 
 
