@@ -4,9 +4,6 @@ The rule leads from a claim and a table of results to one entry of the ledger. *
 number of every one passes the threshold, and so does the 95 % interval of their mean. *Partly*: more than half of the
 seeds pass; the verdict says what is missing. *Size* is a question of its own: whether the paper's number lies where one
 further seed of ours would lie.
-
-Music is judged from tunes as notated and from the rebuilt corpus, molecules in the path-consistent form and some in the
-paper's; exact problems are enumerated. Rows with the source "ours" are in no paper.
 """
 
 import math

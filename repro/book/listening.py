@@ -86,26 +86,22 @@ def page(made: Listening) -> str:
     piano = SOUND_FONT.is_file() and SOUND_FONT.stat().st_size == SOUND_FONT_BYTES
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
-            "bank": list(_piano() if piano else _plucked())}  # fmt: skip
+            "bank": list(_tones(piano))}  # fmt: skip
     return TEMPLATES.get_template("listening.html.jinja").render(data=data, piano=piano, rater=FORMS["rater"])
 
 
-def _tone(lowest: int, root: float, rate: int, loop: list[int], wave: np.ndarray) -> dict[str, Any]:
-    """A sampled tone for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
-    coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
-    return {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
-
-
-def _plucked() -> Iterator[dict[str, Any]]:
-    for pitch in range(LOWEST_MIDI, HIGHEST_MIDI + 1, 6):
-        wave = to_audio([pitch + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7], PLUCKED_RATE)
-        yield _tone(pitch, pitch + 2, PLUCKED_RATE, [0, 0], wave)
-
-
-def _piano() -> Iterator[dict[str, Any]]:
-    sounds = np.memmap(SOUND_FONT, "<i2", "r") / 32768
-    for begin, end, *loop, rate, lowest, root in PIANO.itertuples(index=False):
-        yield _tone(lowest, root, rate, loop, sounds[begin:end])
+def _tones(piano: bool) -> Iterator[dict[str, Any]]:
+    """Sampled tones, each for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
+    if piano:
+        sounds = np.memmap(SOUND_FONT, "<i2", "r") / 32768
+        tones = [(*tone, sounds[begin:end]) for *tone, begin, end in PIANO.itertuples(index=False)]
+    else:
+        tones = [(LOWEST_MIDI + up, LOWEST_MIDI + up + 2, PLUCKED_RATE, 0, 0,
+                  to_audio([FIRST_PITCH + up + 2, *[HOLD] * 7], PLUCKED_RATE))
+                 for up in range(0, HIGHEST_MIDI - LOWEST_MIDI, 6)]  # fmt: skip
+    for lowest, root, rate, *loop, wave in tones:
+        coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
+        yield {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
 
 
 def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:

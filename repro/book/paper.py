@@ -28,12 +28,9 @@ FIGURE_2A_MEANS: dict[str, float] = _PAPER["figure_2a_means"]
 PRIOR_VALIDATION: dict[str, float] = _PAPER["prior_validation"]
 MOSES_CHAR_RNN: dict[str, float] = _PAPER["moses_char_rnn"]
 DRAWN: dict[str, str] = _PAPER["drawn"]
-
-
-def figure_2a() -> pd.DataFrame:
-    """D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note)."""
-    # their evaluation keeps the last step of each composition; where another curve hides a point there is none
-    return pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
+# D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note). Their evaluation keeps
+# the last step of each composition; where another curve hides a point there is none.
+FIGURE_2A = pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
 
 
 def methods_in(values: Iterable[str]) -> list[str]:
