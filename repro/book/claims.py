@@ -30,7 +30,8 @@ REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ":
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
 LEDGER = data("ledger")
 RULES_COMMITS: dict[str, str] = LEDGER["commits"]
-FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
+BEFORE = {name: {"verdict": verdict, "ours": was} for verdict, rows in LEDGER["first_verdicts"].items()
+          for name, was in rows.items()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,9 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     told = [0.0, 1.0] not in [[round(end, 3) for end in interval] for interval in predicted.values()]
     within = all(low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items())
     passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
-    # with the first settings, where they were changed after the reported seeds had been seen
-    first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
-    before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
-    # the same claim on seeds that no setting has seen
+    # `before`: with the first settings, where they were changed after reported seeds had been seen; `confirmed`: the
+    # same claim on seeds that no setting has seen
+    before, fresh, confirmed = BEFORE.get(claim.id, {}), f"{claim.experiment}_fresh", {}
     if before and ((table["experiment"] == fresh) & (table["method"] != "prior")).any():
         entry = judge(replace(claim, experiment=fresh), table, c)
         confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
@@ -256,12 +256,12 @@ def _chosen(words: str) -> Number:
     return lambda value: choose(map(value, methods))
 
 
-_FIELDS: dict[str, dict[str, Any]] = {}  # of all claims, by id
+_FIELDS = list[dict[str, Any]]()  # of all claims
 for _group, _common in data("claims").items():
     for _own in _common.pop("claims"):  # what is left holds for all of the group
-        _other = _FIELDS[_own.pop("again")] if "again" in _own else {}
-        _renamed = {"id": f"{_group}_{_other['id']}", "says": _other.get("says", _other["id"])} if _other else {}
-        _fields = _other | _common | _renamed | _own
-        _FIELDS[_fields["id"]] = _fields
+        _again = _own.pop("again", "")
+        _other = next((each for each in _FIELDS if each["id"] == _again), {})
+        _renamed = {"id": f"{_group}_{_again}", "says": _other.get("says", _again)} if _again else {}
+        _FIELDS.append(_other | _common | _renamed | _own)
 CLAIMS = tuple(Claim(**each | ({"number": _formula(each["number"])} if "number" in each else {}))
-               for each in _FIELDS.values())  # fmt: skip
+               for each in _FIELDS)  # fmt: skip

@@ -14,7 +14,7 @@ from small import of_seeds
 
 from repro import ROOT, experiments
 from repro.book import claims
-from repro.book.claims import CLAIMS, FIRST_VERDICTS, RULES_COMMITS, Claim, judge
+from repro.book.claims import BEFORE, CLAIMS, RULES_COMMITS, Claim, judge
 from repro.book.paper import MARKS, TABLE_1
 from repro.evaluation import uniform_log_p
 from repro.studies import study
@@ -162,7 +162,7 @@ def test_the_first_verdicts_are_those_of_the_history() -> None:
             if row["seeds"]:
                 first.setdefault(row["id"], (row["verdict"], float(f"{row['ours']:.3g}")))
     first["rebuilt_rl_only_log_p"] = first.pop("rebuilt_rl_only_uniform")  # what that row was called
-    ours = {name: (verdict, was) for verdict, rows in FIRST_VERDICTS.items() for name, was in rows.items()}
+    ours = {name: (row["verdict"], row["ours"]) for name, row in BEFORE.items()}
     later = {name for name in ours if name not in first}  # rows that were added after their first runs
     assert later == {name for name in ours if name.startswith("plain_")} | {
         "rebuilt_rl_only_uniform",
