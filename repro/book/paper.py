@@ -33,10 +33,10 @@ DRAWN: dict[str, str] = _PAPER["drawn"]
 FIGURE_2A = pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
 
 
-def methods_in(values: Iterable[str]) -> list[str]:
-    """The methods among values, in the order of METHOD_NAMES, others last."""
+def methods_in(values: Iterable[str], order: Iterable[str] = METHOD_NAMES) -> list[str]:
+    """The methods among values, in an order, others last."""
     found = set(values)
-    return [method for method in METHOD_NAMES if method in found] + sorted(found - METHOD_NAMES.keys())
+    return [method for method in order if method in found] + sorted(found - {*order})
 
 
 def method_name(method: str, names: dict[str, str] | None = None) -> str:

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, SymmetricalLogLocator
 
-from repro.book.paper import data, method_name
+from repro.book.paper import data, method_name, methods_in
 from repro.book.tables import FREE, Row, mean_interval
 
 
@@ -56,8 +56,7 @@ def present(frames: Sequence[pd.DataFrame], looks: Mapping[str, Look] = LOOKS) -
     for frame, column in itertools.product(frames, ("experiment", "c")):
         if column in frame and frame.groupby("method")[column].nunique().max() > 1:
             raise ValueError(f"rows of several {column} would be averaged: select one per method")
-    found = set().union(*(frame["method"] for frame in frames))
-    return [name for name in looks if name in found] + sorted(found - looks.keys())
+    return methods_in(itertools.chain(*(frame["method"] for frame in frames)), looks)
 
 
 def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
