@@ -174,8 +174,7 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
     text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
     text = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](#\1)", text.replace("[`report.html`](report.html)", "this page"))
     parts = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)
-    rows_of = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
-               for row in re.findall(r"^\|.*$", parts[0][3] if parts else "", re.MULTILINE)]  # fmt: skip
+    rows_of = [re.split(r" *(?<!\\)\| *", row)[1:-1] for row in re.findall(r"(?m)^\|.*$", parts[0][3] if parts else "")]
     if not rows_of or {len(row) for row in rows_of} != {len(rows_of[0])} or "answer" not in rows_of[0]:
         raise ValueError("README.md must have a picture, its caption and a table with an answer per row before Run it")
     alt, file, caption, text = parts[0]

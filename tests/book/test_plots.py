@@ -108,16 +108,14 @@ def test_curves_draw_each_seed_the_mean_and_its_interval(runs: pd.DataFrame) -> 
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Q", "G", "uniform", "limit", "paper"]
 
 
-def test_only_large_numbers_get_a_logarithmic_axis(runs: pd.DataFrame) -> None:
-    """Protects both: -2,700 would flatten the end of training, small numbers need no bent axis; the label says."""
+def test_only_large_numbers_get_a_logarithmic_axis_and_several_settings_are_refused(runs: pd.DataFrame) -> None:
+    """Protects both: -2,700 would flatten the end of training, small numbers need no bent axis; the label says. Against
+    a mean over temperatures, and whoever adds a method: it has a look, and comes last.
+    """
     positive = runs.assign(log_p=1.0 + runs["i"])
     axes = plots.curves([of(runs, y="reward", bend=10), of(runs, bend=10), of(positive, bend=0)], 3).axes
     assert [ax.get_yscale() for ax in axes] == ["symlog", "linear", "log"]
     assert "logarithmic beyond \u00b110" in axes[0].get_ylabel() and "logarithmic" not in axes[1].get_ylabel()
-
-
-def test_several_settings_are_refused_and_a_method_of_yours_is_drawn(runs: pd.DataFrame) -> None:
-    """Protects against a mean over temperatures, and whoever adds a method: it has a look, and comes last."""
     with pytest.raises(ValueError, match="several c would be averaged"):
         plots.curves([of(pd.concat([runs, runs.assign(c=1.0)]))])
     figure = plots.curves([of(runs.replace({"method": {"q": "sarsa"}}))], columns=1)
