@@ -70,12 +70,8 @@ def add(results: Path, number: int) -> None:
 
 def test_pipelines_at_once_lose_no_rows_of_one_another(tmp_path: Path) -> None:
     """Protects tables, runs.json and provenance.csv where several processes add their rows at the same time."""
-    children = [multiprocessing.get_context("fork").Process(target=add, args=(tmp_path, number)) for number in range(4)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0] * 4
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.starmap(add, [(tmp_path, number) for number in range(4)], chunksize=1)
     names = {f"{number} {turn}" for number in range(4) for turn in range(8)}
     assert {*pd.read_csv(tmp_path / "tables" / "music.csv")["experiment"]} == names == {*verdicts.read_runs(tmp_path)}
     assert {row["notebook"] for row in report.provenance(tmp_path)} == {f"notebook {number}" for number in range(4)}

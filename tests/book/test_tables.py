@@ -54,7 +54,7 @@ def test_mistakes_are_named() -> None:
 
 def test_table_1_is_the_papers_with_units_and_intervals() -> None:
     """Protects the order by which readers compare, extras last, and each format: percent with its digits, above 0; two
-    decimals for correlations; nothing invented; J beside the reward, 100 / .5 - 32 * .5, of the prior at the same c too.
+    decimals for correlations; nothing invented; J beside the reward, 100 / .5 - 32 * .5, of the prior at the same c.
     """
     rows = [("prior", np.nan, 0, "repeated", 0.6), ("prior", np.nan, 0, "kl", 0.0), ("prior", np.nan, 0, "new", 1)]
     rows += [("q", 0.5, seed, "repeated", value) for seed, value in enumerate([0.0001, 0.0002, 0.0006])]
