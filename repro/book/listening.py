@@ -21,7 +21,7 @@ import pretty_midi
 
 from repro.book.verdicts import TEMPLATES
 from repro.domain import demand
-from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
+from repro.music.events import AUDIO_RATE, FIRST_PITCH, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
 from repro.music.midi import printable
 from repro.settings import need
 
@@ -30,7 +30,6 @@ SHEETS = 4  # of an even number, each has the sides of another exchanged
 SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
 SOUND_FONT_BYTES = 5_994_284  # of the one whose piano lies where piano.csv says: numbers of 16 bits, keys, what repeats
 PIANO = pd.read_csv(Path(__file__).with_name("piano.csv"))
-PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFont
 MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
     "rater": ("[A-Za-z0-9_]{1,20}", "1 to 20 letters, digits and _"),
@@ -96,9 +95,8 @@ def _tones(piano: bool) -> Iterator[dict[str, Any]]:
         sounds = np.memmap(SOUND_FONT, "<i2", "r") / 32768
         tones = [(*tone, sounds[begin:end]) for *tone, begin, end in PIANO.itertuples(index=False)]
     else:
-        tones = [(LOWEST_MIDI + up, LOWEST_MIDI + up + 2, PLUCKED_RATE, 0, 0,
-                  to_audio([FIRST_PITCH + up + 2, *[HOLD] * 7], PLUCKED_RATE))
-                 for up in range(0, HIGHEST_MIDI - LOWEST_MIDI, 6)]  # fmt: skip
+        tones = [(low, low + 2, AUDIO_RATE, 0, 0, to_audio([low + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7]))
+                 for low in range(LOWEST_MIDI, LOWEST_MIDI + 36, 6)]  # fmt: skip
     for lowest, root, rate, *loop, wave in tones:
         coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
         yield {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}

@@ -231,8 +231,7 @@ def with_silences(melody: np.ndarray, settings: RebuiltSettings, generator: np.r
 def window(tune: np.ndarray, settings: RebuiltSettings, generator: np.random.Generator) -> np.ndarray:
     """One window of a tune, at most `window_events` events: a place, a speed and silences are drawn."""
     on_note = generator.random() < settings.begin_on_note
-    starts = np.flatnonzero(tune[:-1] >= FIRST_PITCH) if on_note else len(tune) - 1  # a window has two events or more
-    start = generator.choice(starts)
+    start = generator.choice(np.flatnonzero(tune[:-1] >= FIRST_PITCH) if on_note else len(tune) - 1)  # two events left
     times = (1, 2, 4)[generator.choice(3, p=settings.speeds)]
     piece = slowed(tune[start : start + -(-settings.window_events // times)], times)
     if times == 2:
