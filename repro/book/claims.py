@@ -4,25 +4,20 @@ The rule leads from a claim and a table of results to one entry of the ledger. *
 number of every one passes the threshold, and so does the 95 % interval of their mean. *Partly*: more than half of the
 seeds pass; the verdict says what is missing. *Size* is a question of its own: whether the paper's number lies where one
 further seed of ours would lie.
-
-Music is judged from tunes as notated and from the rebuilt corpus, molecules in the path-consistent form and some in the
-paper's; exact problems are enumerated. Rows with the source "ours" are in no paper.
 """
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from repro.bench import ON_MOLECULES
-from repro.book.paper import METHOD_NAMES, TABLE_1, TABLE_1_WANTED
+from repro.book.paper import METHOD_NAMES, TABLE_1, TABLE_1_WANTED, data
 from repro.book.tables import mean_interval, number, prediction_interval
 from repro.music.events import NUM_EVENTS
 from repro.studies import ROAD_NAMES
@@ -33,9 +28,10 @@ KL_CONTROL = ("q", "psi", "g")
 ORDER = ("reproduced", "partly", "not reproduced", "fitted, no verdict", "cannot be tested", "not tested here")
 REPRODUCED, PARTLY, NOT_REPRODUCED, FITTED, UNTESTABLE, NOT_TESTED = ORDER  # ": why" follows the 2nd and the last two
 COMPOSITIONS = 100_000  # on which the paper measured the shares of its Table 1
-LEDGER = tomllib.loads(Path(__file__).with_name("ledger.toml").read_text(encoding="utf-8"))
+LEDGER = data("ledger")
 RULES_COMMITS: dict[str, str] = LEDGER["commits"]
-FIRST_VERDICTS: dict[str, dict[str, float]] = LEDGER["first_verdicts"]
+BEFORE = {name: {"verdict": verdict, "ours": was} for verdict, rows in LEDGER["first_verdicts"].items()
+          for name, was in rows.items()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,10 +105,9 @@ def judge(claim: Claim, table: pd.DataFrame, c: float) -> dict[str, Any]:
     told = [0.0, 1.0] not in [[round(end, 3) for end in interval] for interval in predicted.values()]
     within = all(low <= TABLE_1[claim.metric][method] <= high for method, (low, high) in predicted.items())
     passes_too = _passes_too(claim, own, c, asked) if verdict.startswith((REPRODUCED, PARTLY)) else []
-    # with the first settings, where they were changed after the reported seeds had been seen
-    first = [{"verdict": was, "ours": rows[claim.id]} for was, rows in FIRST_VERDICTS.items() if claim.id in rows]
-    before, fresh, confirmed = first[0] if first else {}, f"{claim.experiment}_fresh", {}
-    # the same claim on seeds that no setting has seen
+    # `before`: with the first settings, where they were changed after reported seeds had been seen; `confirmed`: the
+    # same claim on seeds that no setting has seen
+    before, fresh, confirmed = BEFORE.get(claim.id, {}), f"{claim.experiment}_fresh", {}
     if before and ((table["experiment"] == fresh) & (table["method"] != "prior")).any():
         entry = judge(replace(claim, experiment=fresh), table, c)
         confirmed = {key: entry[key] for key in ("verdict", "ours", "low", "high", "seeds")}
@@ -247,43 +242,26 @@ SPECIAL: dict[str, Number] = {
 
 def _formula(words: str) -> Number:
     """A name of SPECIAL, or methods' values: "psi", "min q psi" or, with another behind it, "min q psi - prior"."""
+    if words in SPECIAL:
+        return SPECIAL[words]
     one, *other = map(_chosen, words.split(" - "))
-    return SPECIAL.get(words) or (lambda value: one(value) - sum(each(value) for each in other))
+    return lambda value: one(value) - sum(each(value) for each in other)
 
 
 def _chosen(words: str) -> Number:
-    first, *methods = words.split()
-    choose = {"min": min, "max": max}[first] if methods else None  # here, so that a slip is no result that is missing
-    return lambda value: choose(map(value, methods)) if choose else value(first)
+    chooser, *methods = words.split() if " " in words else ("max", words)
+    if unknown := {*methods} - {*METHOD_NAMES, *ROAD_NAMES}:  # here, so that a slip is no result that is missing
+        raise ValueError(f"claims.toml: {words!r} names {', '.join(unknown)}, which is no model")
+    choose = {"min": min, "max": max}[chooser]
+    return lambda value: choose(map(value, methods))
 
 
-def _claim(fields: dict[str, Any]) -> Claim:
-    """A claim of its fields; ValueError: a word of its formula, or of its levels, is no model."""
-    if "number" in fields:
-        levels, words = fields.get("levels", ""), fields["number"]
-        named = re.findall(r"{(\w+)}", levels) + ([] if words in SPECIAL else re.findall(r"[^\s-]+|-(?=\S)", words))
-        if unknown := sorted({*named} - {"min", "max", "ours", *METHOD_NAMES, *ROAD_NAMES}):
-            raise ValueError(f"claims.toml: {fields['id']} names {unknown[0]!r}, which is no model")
-        fields["number"] = _formula(words)
-    return Claim(**fields)
-
-
-GROUPS: dict[str, tuple[Claim, ...]] = {}
-for _name, _common in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")).items():
-    _listed = _common.pop("claims")  # what is left holds for all of the group
-    GROUPS[_name] = tuple(_claim(_common | one) for one in _listed)
-FIRST, FIRST_MOLECULES = GROUPS["music_first"], GROUPS["molecules_first"]
-ALSO_REBUILT = ("rl_only_uniform", "nearer", "almost_all")  # of those that came later
-REBUILT = tuple(
-    replace(one, id=f"rebuilt_{one.id}", experiment="rebuilt", notebook="11_paper_against_code",
-            says=one.says or one.id, comment=one.comment.replace("-5.85 under our folk", "-5.69 under the rebuilt"))
-    for one in (*FIRST, *GROUPS["weak_g"], *(one for one in GROUPS["music_later"] if one.id in ALSO_REBUILT))
-)  # fmt: skip
-ALSO_PLAIN = ("valid", "diversity", "objective", "molecule_information")  # also asked of the paper's update
-PLAIN = tuple(
-    replace(one, id=f"plain_{one.id}", experiment="terminal_plain", notebook="06_molecule_training", after_runs=True,
-            says=one.says or one.id)
-    for one in (*FIRST_MOLECULES, *GROUPS["molecules_later"]) if one.id in ALSO_PLAIN
-)  # fmt: skip
-_PLACES = GROUPS | {"others": (*REBUILT, *GROUPS["others"]), "exact": (*PLAIN, *GROUPS["exact"])}
-CLAIMS = tuple(one for group in _PLACES.values() for one in group)
+_FIELDS = list[dict[str, Any]]()  # of all claims
+for _group, _common in data("claims").items():
+    for _own in _common.pop("claims"):  # what is left holds for all of the group
+        _again = _own.pop("again", "")
+        _other = next((each for each in _FIELDS if each["id"] == _again), {})
+        _renamed = {"id": f"{_group}_{_again}", "says": _other.get("says", _again)} if _again else {}
+        _FIELDS.append(_other | _common | _renamed | _own)
+CLAIMS = tuple(Claim(**each | ({"number": _formula(each["number"])} if "number" in each else {}))
+               for each in _FIELDS)  # fmt: skip

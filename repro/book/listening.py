@@ -19,21 +19,17 @@ import numpy as np
 import pandas as pd
 import pretty_midi
 
-from repro import store
 from repro.book.verdicts import TEMPLATES
 from repro.domain import demand
-from repro.evaluation import sampled
-from repro.music.events import FIRST_PITCH, HIGHEST_MIDI, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
+from repro.music.events import AUDIO_RATE, FIRST_PITCH, HOLD, HORIZON, LOWEST_MIDI, STEP_SECONDS, notes, to_audio
 from repro.music.midi import printable
-from repro.runs import Run
 from repro.settings import need
-from repro.store import VERSIONS, Record
 
 MELODIES = 32  # of every model: each has a new one whenever it meets another
 SHEETS = 4  # of an even number, each has the sides of another exchanged
 SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
-WHOSE = " (Tim Brechbill, David Bolton; GNU GPL 2)"  # as Debian lists it
-PLUCKED_RATE = 11_025  # samples per second of the instrument without a SoundFont
+SOUND_FONT_BYTES = 5_994_284  # of the one whose piano lies where piano.csv says: numbers of 16 bits, keys, what repeats
+PIANO = pd.read_csv(Path(__file__).with_name("piano.csv"))
 MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
     "rater": ("[A-Za-z0-9_]{1,20}", "1 to 20 letters, digits and _"),
@@ -42,14 +38,6 @@ FORMS = {  # of the cells of a file of ratings, and how they are asked for
 }
 PAIR = ["pair", "first", "second"]  # what names a pair: its number, and two clips
 COLUMNS = ["study", "rater", *PAIR, "preference", "seconds"]
-
-
-def melodies(run: Run) -> Record:
-    """MELODIES samples of a finished policy; its numbers are `melodies`, so that a clone needs no network."""
-    policy = store.key_of(run.task.spec) if run.trained else run.task.prior.weights_digest
-    spec = {"policy": policy, "melodies": MELODIES, "version": VERSIONS["evaluation"]}
-    return store.finished(spec, lambda: ({"melodies": sampled(
-        run.task.domain, run.policy(), MELODIES, run.label["seed"])[1].tolist()}, {}))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,56 +80,26 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
     return Listening(pd.DataFrame(rows, columns=["sheet", *PAIR, "first_model", "second_model"]), clips)
 
 
-def page(made: Listening, sound_font: Path = SOUND_FONT) -> str:
-    """The page as HTML: it plays the notes on the piano of a SoundFont, or plucked where there is none."""
-    font = sound_font.name if sound_font.is_file() else ""
+def page(made: Listening) -> str:
+    """The page as HTML: it plays the notes on the piano of SOUND_FONT, or plucked where there is none."""
+    piano = SOUND_FONT.is_file() and SOUND_FONT.stat().st_size == SOUND_FONT_BYTES
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
-            "bank": list(_piano(sound_font) if font else _plucked())}  # fmt: skip
-    template, whose = TEMPLATES.get_template("listening.html.jinja"), WHOSE if sound_font == SOUND_FONT else ""
-    return template.render(data=data, font=font, whose=whose, rater=FORMS["rater"])
+            "bank": list(_tones(piano))}  # fmt: skip
+    return TEMPLATES.get_template("listening.html.jinja").render(data=data, piano=piano, rater=FORMS["rater"])
 
 
-def _tone(lowest: int, root: float, rate: int, loop: list[int], wave: np.ndarray) -> dict[str, Any]:
-    """A sampled tone for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
-    coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
-    return {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
-
-
-def _plucked() -> Iterator[dict[str, Any]]:
-    for pitch in range(LOWEST_MIDI, HIGHEST_MIDI + 1, 6):
-        wave = to_audio([pitch + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7], PLUCKED_RATE)
-        yield _tone(pitch, pitch + 2, PLUCKED_RATE, [0, 0], wave)
-
-
-def _piano(sound_font: Path) -> Iterator[dict[str, Any]]:
-    """The tones of a SoundFont's first program that melodies need (SoundFont 2.04, section 7)."""
-    riff, parts, at = sound_font.read_bytes(), dict[bytes, bytes](), 12
-    while at < len(riff):
-        name, size = riff[at : at + 4], int.from_bytes(riff[at + 4 : at + 8], "little")
-        parts[name] = riff[at + 8 : at + 8 + size]
-        at += 12 if name == b"LIST" else 8 + size + size % 2  # a list is walked through
-    presets = np.frombuffer(parts[b"phdr"], "S20, <u2, <u2, <u2, S12")  # name, program, bank, bag
-    headers = np.frombuffer(parts[b"shdr"], "S20, <u4, <u4, <u4, <u4, <u4, S6")  # name, start, end, loop's two, rate
-    sounds = np.frombuffer(parts[b"smpl"], "<i2") / 32768
-    first = np.flatnonzero((presets["f1"] == 0) & (presets["f2"] == 0))[0]
-    (instrument,) = (zone[41] for zone in _zones(parts, b"p", presets["f3"], first) if 41 in zone)
-    last = -1
-    for zone in _zones(parts, b"i", np.frombuffer(parts[b"inst"], "S20, <u2")["f1"], instrument):
-        highest, lowest = divmod(zone.get(43, 0), 256)
-        if highest >= LOWEST_MIDI and lowest <= HIGHEST_MIDI and zone[53] != last:
-            last = zone[53]
-            _, start, end, *loop, rate, _ = headers[last].tolist()
-            loop, wave = [place - start for place in loop], sounds[start:end]
-            yield _tone(lowest, zone[58] - zone.get(52, 0) / 100, rate, loop, wave)
-
-
-def _zones(parts: dict[bytes, bytes], of: bytes, bags: np.ndarray, index: int) -> Iterator[dict[int, int]]:
-    """The generators of each zone of a preset (p) or an instrument (i), by number."""
-    # 41: its instrument, 43: its keys, 52: cents, 53: its sample, 58: the key at which that sounds as recorded
-    starts = np.frombuffer(parts[of + b"bag"], "<u2, <u2")["f0"]
-    for bag in range(bags[index], bags[index + 1]):
-        yield dict(np.frombuffer(parts[of + b"gen"], "<u2, <i2")[starts[bag] : starts[bag + 1]].tolist())
+def _tones(piano: bool) -> Iterator[dict[str, Any]]:
+    """Sampled tones, each for the pitches from `lowest` on: eight bits a sample, in the logarithm (mu-law)."""
+    if piano:
+        sounds = np.memmap(SOUND_FONT, "<i2", "r") / 32768
+        tones = [(*tone, sounds[begin:end]) for *tone, begin, end in PIANO.itertuples(index=False)]
+    else:
+        tones = [(low, low + 2, AUDIO_RATE, 0, 0, to_audio([low + 2 - LOWEST_MIDI + FIRST_PITCH, *[HOLD] * 7]))
+                 for low in range(LOWEST_MIDI, LOWEST_MIDI + 36, 6)]  # fmt: skip
+    for lowest, root, rate, *loop, wave in tones:
+        coded = np.round(127 * np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)).astype(np.int8)
+        yield {"lowest": lowest, "root": root, "rate": rate, "loop": loop, "wave": base64.b64encode(coded).decode()}
 
 
 def read_ratings(folder: Path, made: Listening) -> tuple[pd.DataFrame, list[str]]:

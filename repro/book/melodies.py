@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from repro.book.paper import TABLE_1, TABLE_1_NAMES, TABLE_1_WANTED
 from repro.book.plots import Panel, curves, dots, new_figure, styled
 from repro.book.tables import MUSIC_ROWS
-from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC, name as pitch
+from repro.music.events import C_MAJOR, FIRST_PITCH, HOLD, NUM_EVENTS, REST, STEPS_PER_QUARTER, TONIC, name, notes
 
 UNIFORM = np.log(NUM_EVENTS)  # nats per event: the entropy of uniform play, and the loss of a uniform model
 COLOURS = (("#E69F00", ""), ("#56B4E9", "///"), ("#F0E442", "xxx"))  # of the same palette, and no method has them
@@ -78,7 +78,7 @@ def piano_rolls(melodies: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray
         ax.grid(axis="x", color="#CCCCCC", lw=0.5, zorder=1)
         for bar in range(4 * STEPS_PER_QUARTER, len(events), 4 * STEPS_PER_QUARTER):
             ax.axvline(bar, color="black", lw=1.2, zorder=2)
-    labels = {event: pitch(event) for event in TRIAD if low <= event <= high}
+    labels = {event: name(event) for event in TRIAD if low <= event <= high}
     labels |= {lane: "rest"} if bottom == lane else {}
     axes[0, 0].set(ylim=(bottom - 0.9, high + 0.9), yticks=list(labels), yticklabels=list(labels.values()))
     plt.setp(axes[:, 0], ylabel="pitch")
@@ -94,18 +94,16 @@ def _roll(ax: Axes, events: np.ndarray, rules: list[tuple[np.ndarray, dict[str, 
     """Draws one melody; returns the rows that it drew into."""
     # what breaks a rule is coloured: a note for as long as it sounds, a hold for its own step, a rest in the lane below
     drawn = [NUM_EVENTS]  # above all rows, for a melody in which nothing is drawn
-    sounding = lane
+    sounding, begins, ends = lane, *notes(events)[:2]
+    lengths = dict(zip(begins, ends - begins, strict=True))
     for step, event in enumerate(events):
         looks = [look for flags, look in rules if flags[step]]
         if event != HOLD:
             sounding = lane if event == REST else int(event)
-        length = 1
-        if event >= FIRST_PITCH:
-            length += next((i for i, later in enumerate(events[step + 1 :]) if later != HOLD), len(events) - step - 1)
         if event >= FIRST_PITCH or looks:
             drawn.append(sounding)
             height = 0.9 / max(1, len(looks))  # one band per rule; the gap at its end keeps repeated notes apart
             for band, look in enumerate(looks or [{"fc": NOTE}]):
                 low = sounding - 0.45 + band * height
-                ax.add_patch(Rectangle((step + 0.05, low), length - 0.1, height, zorder=3, **look))
+                ax.add_patch(Rectangle((step + 0.05, low), lengths.get(step, 1) - 0.1, height, zorder=3, **look))
     return drawn

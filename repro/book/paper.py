@@ -3,13 +3,20 @@
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 METHOD_NAMES = {"prior": "Note RNN", "q": "Q", "psi": "Psi", "g": "G", "rl_only": "RL only"}  # always in this order
 MOLECULE_NAMES = METHOD_NAMES | {"prior": "SMILES RNN"}
 
-_PAPER = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+def data(name: str) -> dict[str, Any]:
+    """What NAME.toml in this folder holds."""
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+_PAPER = data("paper")
 MARKS: dict[str, str] = _PAPER["marks"]  # how far a source is trusted
 TABLE_1 = {metric: {model: row[model] for model in ("prior", "q", "psi", "g")}
            for metric, row in _PAPER["table_1"].items()}  # fmt: skip
@@ -21,18 +28,15 @@ FIGURE_2A_MEANS: dict[str, float] = _PAPER["figure_2a_means"]
 PRIOR_VALIDATION: dict[str, float] = _PAPER["prior_validation"]
 MOSES_CHAR_RNN: dict[str, float] = _PAPER["moses_char_rnn"]
 DRAWN: dict[str, str] = _PAPER["drawn"]
+# D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note). Their evaluation keeps
+# the last step of each composition; where another curve hides a point there is none.
+FIGURE_2A = pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
 
 
-def figure_2a() -> pd.DataFrame:
-    """D: the digitised points of Figure 2a: columns method, environment_steps, log_p (nats per note)."""
-    # their evaluation keeps the last step of each composition; where another curve hides a point there is none
-    return pd.read_csv(Path(__file__).with_name("figure_2a.csv"))
-
-
-def methods_in(values: Iterable[str]) -> list[str]:
-    """The methods among values, in the order of METHOD_NAMES, others last."""
+def methods_in(values: Iterable[str], order: Iterable[str] = METHOD_NAMES) -> list[str]:
+    """The methods among values, in an order, others last."""
     found = set(values)
-    return [method for method in METHOD_NAMES if method in found] + sorted(found - METHOD_NAMES.keys())
+    return [method for method in order if method in found] + sorted(found - {*order})
 
 
 def method_name(method: str, names: dict[str, str] | None = None) -> str:

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, SymmetricalLogLocator
 
-from repro.book.paper import method_name
+from repro.book.paper import data, method_name, methods_in
 from repro.book.tables import FREE, Row, mean_interval
 
 
@@ -30,18 +30,8 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-LOOKS = {  # Okabe and Ito's colour-blind safe palette, then Tol's muted one for the other roads
-    "prior": Look("#6E6E6E", ":", "P", ""),
-    "q": Look("#0072B2", "-", "o", "//"),
-    "psi": Look("#D55E00", "--", "s", ".."),
-    "g": Look("#009E73", "-.", "^", "xx"),
-    "rl_only": Look("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D", "--"),
-    "psi_paper": Look("#D55E00", ":", "d"), "g_paper": Look("#009E73", ":", "d"),
-    "tb": Look("#332288", "-", "H"), "tb_var": Look("#88CCEE", "-", "X"), "tbrm": Look("#117733", "--", "v"),
-    "a2po": Look("#999933", "-", "<"), "reinvent": Look("#882255", "--", ">"),
-    "reinforce_kl": Look("#44AA99", "-", "p"), "reinforce_kl_loss": Look("#661100", ":", "1"),
-    "grpo": Look("#AA4499", "-.", "h"), "dpg": Look("#DDCC77", "-", "*"),
-}  # fmt: skip
+LOOKS = {method: Look(colour, line if isinstance(line, str) else (0, tuple(line)), *others)
+         for method, (colour, line, *others) in data("looks").items()}  # fmt: skip
 STYLE: dict[Any, Any] = {"font.size": 11, "axes.titlesize": 11, "legend.fontsize": 10.5, "legend.frameon": False,
                          "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.6}  # fmt: skip
 styled = partial(mpl.rc_context, STYLE)  # a decorator, or for `with`: matplotlib's own settings are left alone
@@ -66,8 +56,7 @@ def present(frames: Sequence[pd.DataFrame], looks: Mapping[str, Look] = LOOKS) -
     for frame, column in itertools.product(frames, ("experiment", "c")):
         if column in frame and frame.groupby("method")[column].nunique().max() > 1:
             raise ValueError(f"rows of several {column} would be averaged: select one per method")
-    found = set().union(*(frame["method"] for frame in frames))
-    return [name for name in looks if name in found] + sorted(found - looks.keys())
+    return methods_in(itertools.chain(*(frame["method"] for frame in frames)), looks)
 
 
 def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: Iterable[Any] = (),
@@ -86,7 +75,7 @@ def legend(figure: Figure, methods: Iterable[str], kind: str = "line", extra: It
 
 
 class Panel(NamedTuple):
-    """One panel of `curves` or `bars`: runs, and what they are compared with."""
+    """A panel of `curves`, or all of `bars`: runs, and what they are compared with."""
 
     frame: pd.DataFrame  # columns method, seed, x and y; one temperature c per method
     x: str
@@ -207,19 +196,18 @@ def dots(panels: Sequence[tuple[pd.DataFrame, Mapping[str, Row], str]], columns:
 
 
 @styled()
-def bars(panels: Sequence[Panel], names: dict[str, str] | None = None, height: float = 4.0) -> Figure:
-    """Bars with intervals, one group per word in the column x (upright) or y (lying); `height` of a panel."""
-    figure, axes = new_figure(len(panels), 1, (10.5, 0.6 + height * len(panels)))
-    for ax, panel in zip(axes.flat, panels, strict=True):
-        methods, upright = present([panel.frame]), not pd.api.types.is_numeric_dtype(panel.frame[panel.x])
-        words = panel.x if upright else panel.y
-        named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
-        sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
-                    palette=[look_of(name).colour for name in methods], errorbar=interval, capsize=0.3,
-                    err_kws={"lw": 1, "color": "black"}, legend=False, ax=ax)  # fmt: skip
-        for group, method in zip(ax.containers, methods, strict=True):
-            plt.setp(group, hatch=look_of(method).hatch)
-        ax.axhline(0, color="black", lw=0.8 * upright)
-        _dress(ax, panel, "y" if upright else "x")
-    legend(figure, present([panel.frame for panel in panels]), "bar", names=names)
+def bars(panel: Panel, names: dict[str, str] | None = None, height: float = 4.0) -> Figure:
+    """Bars with intervals, one group per word in the column x (upright) or y (lying)."""
+    figure, axes = new_figure(1, 1, (10.5, 0.6 + height))
+    methods, upright = present([panel.frame]), not pd.api.types.is_numeric_dtype(panel.frame[panel.x])
+    words = panel.x if upright else panel.y
+    named = panel.frame.assign(**{words: panel.frame[words].str.replace("_", "\n")})
+    ax = sns.barplot(named, x=panel.x, y=panel.y, hue="method", hue_order=methods, width=0.84, saturation=1, ec="white",
+                     palette=[look_of(name).colour for name in methods], errorbar=interval, capsize=0.3,
+                     err_kws={"lw": 1, "color": "black"}, legend=False, ax=axes[0, 0])  # fmt: skip
+    for group, method in zip(ax.containers, methods, strict=True):
+        plt.setp(group, hatch=look_of(method).hatch)
+    ax.axhline(0, color="black", lw=0.8 * upright)
+    _dress(ax, panel, "y" if upright else "x")
+    legend(figure, methods, "bar", names=names)
     return figure

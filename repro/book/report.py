@@ -153,16 +153,12 @@ def provenance(results: Path) -> list[dict[str, str]]:
 
 def write_page(results: Path) -> Path:
     """Writes VERDICTS.md (ledger, tables) and report.html (executed notebooks too, but for failed ones); its path."""
-    rows, shown = verdicts.read_ledger(results), tables(results)
-    lines = [f"# Verdicts of `results/{results.name}`", "", verdicts.as_markdown(rows)]
-    for title, table in shown.items():
-        lines += ["", f"## {title}", "", table]
-    store.write(results / "VERDICTS.md", ("\n".join(lines) + "\n").encode())
+    rows, shared = verdicts.read_ledger(results), {"name": results.name, "tables": tables(results)}
+    store.write(results / "VERDICTS.md", verdicts.rendered("verdicts.md", rows, **shared).encode())
     paths = sorted((results / "notebooks").glob("[0-9][0-9]*.ipynb"))
     markdown = mistune.create_markdown(escape=True, plugins=["table"])
-    text = verdicts.TEMPLATES.get_template("page.html.jinja").render(
-        name=results.name, counts=verdicts.counts(rows) if rows else "", found=found(results, rows), note=verdicts.NOTE,
-        verdicts=verdicts.as_html(rows), tables=shown, index=INDEX if (results / INDEX).exists() else "",
+    text = verdicts.rendered(
+        "page.html", rows, **shared, found=found(results, rows), index=INDEX if (results / INDEX).exists() else "",
         chapters=[chapter(path) for path in paths if not path.stem.endswith(".failed")],
         markdown=lambda text: markdown(NAMED.sub(r"[`\1`](#\1)", text)),  # a notebook has its chapter on the page
     )  # fmt: skip
@@ -178,8 +174,7 @@ def found(results: Path, rows: Sequence[verdicts.Entry]) -> dict[str, Any]:
     text = re.sub("<!--.*?-->", "", text).replace("](results/laptop/", "](")  # links lead from the page's folder
     text = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](#\1)", text.replace("[`report.html`](report.html)", "this page"))
     parts = re.findall(r"!\[(.+)\]\((.+)\)\n\n(.+)\n\n((?s:.+))\n## Run it", text)
-    rows_of = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip())[1:-1]]
-               for row in re.findall(r"^\|.*$", parts[0][3] if parts else "", re.MULTILINE)]  # fmt: skip
+    rows_of = [re.split(r" *(?<!\\)\| *", row)[1:-1] for row in re.findall(r"(?m)^\|.*$", parts[0][3] if parts else "")]
     if not rows_of or {len(row) for row in rows_of} != {len(rows_of[0])} or "answer" not in rows_of[0]:
         raise ValueError("README.md must have a picture, its caption and a table with an answer per row before Run it")
     alt, file, caption, text = parts[0]

@@ -1,9 +1,7 @@
 """Means over seeds with their intervals, and ours beside the paper's: Tables 1 and 2."""
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +19,7 @@ FREE = (-math.inf, math.inf)
 def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -> tuple[float, float, float]:
     """The mean of independent values (one per seed) and its Student t interval: NaN bounds for a single value."""
     # limits: between which values can lie, as a share between 0 and 1; the interval, on the logit scale, stays there
-    sample = _checked(values)
-    mean, n = float(sample.mean()), sample.size
+    sample, mean, n = _checked(values)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * sample.std(ddof=1) / np.sqrt(n)) if n > 1 else math.nan
     if not np.isfinite(limits).all() or not half > 0:  # equal values, or a single one, whose bounds are NaN
         return mean, mean - half, mean + half
@@ -37,10 +34,9 @@ def mean_interval(values: Sequence[float], limits: tuple[float, float] = FREE) -
 
 def prediction_interval(values: Sequence[float], trials: int | None = None) -> tuple[float, float, float]:
     """The mean of runs and where a further one would lie; shares are measured on `trials` each. NaN for one run."""
-    sample = _checked(values)
+    sample, mean, n = _checked(values)
     if trials is not None and (trials < 1 or sample.min() < 0 or sample.max() > 1):
         raise ValueError(f"{trials} trials: give at least one, and values that are shares, which lie in [0, 1]")
-    mean, n = float(sample.mean()), sample.size
     noise = 0.0 if trials is None else mean * (1 - mean) / trials  # b, of measuring: known, only runs are estimated
     spread = sample.var(ddof=1) * (1 + 1 / n) if n > 1 else np.nan  # a, of a new observation
     # Satterthwaite's degrees of freedom of a + b. Supposed: normal runs; our own shares were measured much better.
@@ -50,13 +46,13 @@ def prediction_interval(values: Sequence[float], trials: int | None = None) -> t
     return mean, float(low), float(high)
 
 
-def _checked(values: Sequence[float]) -> np.ndarray:
+def _checked(values: Sequence[float]) -> tuple[np.ndarray, float, int]:
     sample = np.asarray(values, dtype=float)
     if sample.size == 0:
         raise ValueError("no values: an estimate needs at least one")
     if np.isnan(sample).any():
         raise ValueError("a value is NaN: leave it out, or find out why it is missing")
-    return sample
+    return sample, float(sample.mean()), sample.size
 
 
 class Row(NamedTuple):
@@ -101,7 +97,7 @@ def number(value: float, unit: str = "") -> str:
     return f"{100 * value:.{decimals}f} {unit}"
 
 
-_ROWS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text(encoding="utf-8"))
+_ROWS = paper.data("rows")
 MUSIC_ROWS = {m: Row(name, not m.startswith("autocorrelation")) for m, name in paper.TABLE_1_NAMES.items()}
 MUSIC_ROWS |= {metric: Row(**fields) for metric, fields in _ROWS["music"].items()}
 MOLECULE_ROWS = {metric: Row(**fields) for metric, fields in _ROWS["molecules"].items()}

@@ -1,6 +1,5 @@
 """The ledger of all verdicts, which come from `repro.book.claims`; how people read it."""
 
-import html
 import io
 import json
 import math
@@ -36,17 +35,6 @@ def ledger(table: pd.DataFrame, c: float, notebook: str = "") -> pd.DataFrame:
     return pd.DataFrame([judge(one, table, c) for one in chosen if one.untestable or one.experiment in there])
 
 
-def assemble(results: Path, at: Mapping[str, float], comments: Mapping[str, str]) -> list[dict[str, Any]]:
-    """All entries of claims.json, with runs, from a results folder; `at` holds c by domain, `comments` by sentence."""
-    tables, runs = {name: read_table(results, name) for name in at}, read_runs(results)
-    entries = [judge(claim, tables[claim.domain], at[claim.domain]) for claim in CLAIMS]
-    for entry in entries:
-        experiment = entry["experiment"] if entry["seeds"] else None
-        entry["runs"] = [key for key, run in sorted(runs.items()) if experiment in run["experiments"]]
-        entry["comment"] = comments.get(entry["says"], entry["comment"])
-    return entries
-
-
 def read_table(results: Path, name: str, by: Sequence[str] = ()) -> pd.DataFrame:
     """A table of the folder that has the columns `by`, or none of its rows."""
     empty = pd.DataFrame(columns=[*RUN, "metric", "value", "variant", "form", "gamma"])
@@ -62,7 +50,8 @@ def read_table(results: Path, name: str, by: Sequence[str] = ()) -> pd.DataFrame
 def read_ledger(results: Path) -> list[dict[str, Any]]:
     """The entries of RESULTS/claims.json, NaN for a missing number; none where there is no ledger."""
     return store.results_in(
-        results / "claims.json", [], lambda rows: all(as_markdown([row]) and row["id"] for row in rows),
+        results / "claims.json", [],
+        lambda rows: counts(rows) != "" and all("".join([row["id"], row["experiment"], *cells(row)]) for row in rows),
         partial(json.loads, object_hook=lambda read: {key: math.nan if x is None else x for key, x in read.items()}),
     )  # fmt: skip
 
@@ -145,22 +134,11 @@ def shown(rows: pd.DataFrame) -> Styler:
     return texts.style.hide(axis="index").set_properties(**{"text-align": "left", "vertical-align": "top"})
 
 
-def as_markdown(entries: Sequence[Entry]) -> str:
-    """The ledger as a file: a line of counts and a table per group."""
-    lines = [f"{counts(entries)}. {NOTE}"]
-    for name, group in grouped(entries).items():
-        lines += ["", f"## {name}", "", f"{counts(group)}.", ""]
-        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        for entry in group:
-            escaped = (html.escape(cell, quote=False).replace("|", "\\|") for cell in cells(entry))
-            lines.append(f"| {' | '.join(escaped)} |".replace("-&gt;", "→"))
-    return "\n".join(lines)
-
-
-def as_html(entries: Sequence[Entry]) -> str:
-    """The ledger for a notebook and for the report: a table per group, all text escaped."""
-    shown = {"groups": grouped(entries), "columns": COLUMNS, "cells": cells, "short": short, "counts": counts}
-    return TEMPLATES.get_template("ledger.html.jinja").render(shown)
+def rendered(template: str, entries: Sequence[Entry], **more: Any) -> str:
+    """The ledger, a table per group, in one of the templates, which escape all text."""
+    own = {"entries": entries, "groups": grouped(entries), "columns": COLUMNS, "note": NOTE}
+    functions = {"cells": cells, "short": short, "counts": counts}
+    return TEMPLATES.get_template(f"{template}.jinja").render(own | functions | more)
 
 
 def with_numbers(text: str, entries: Iterable[Entry]) -> str:

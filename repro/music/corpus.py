@@ -30,53 +30,48 @@ SPLITS = ("train", "validation", "test")
 REASONS = ("unparsable", "polyphonic", "off the grid", "too short", "out of key", "range too wide", "duplicate")
 MOST_MOVED = 0.25  # ours: the share of a tune's notes that rounding may move
 LISTED = 10  # files that a sentence names before it only counts
-BATCH = 32  # tunes per process of abc2midi: few enough that a wrong tune costs little
-Notes = tuple[np.ndarray, np.ndarray, np.ndarray, int]  # begins and ends (in sixteenths, not rounded), pitches, sharps
+BATCH = 32  # tunes at most per process of abc2midi: few enough that a wrong tune costs little
 
 _FIELD = re.compile(r"[H-Zmrsw+]:|[A-G]:(?![|:\]])")  # a line "A:|" is music
-_KEPT_FIELD = re.compile(r"[KLM]:\s*[^|:\s]")
+_KEPT_FIELD = re.compile(r"[KLMV]:\s*[^|:\s]")
 _DECORATION = re.compile(r'"[^"\n]*"|\{[^}\n]*\}|![^!\s]{1,9}!')
 _FIRST_ENDING = re.compile(r"[|\[]\s*\[?1(?!\d)(?:(?![|\[]\s*\[?1(?!\d)).){0,200}?[|\[]\s*\[?2(?!\d)", re.DOTALL)
 _ENDING = re.compile(r"(?:[|:]\s*\[?|\[)\s*[1-9](?:[,-][1-9])*")
 _BAR = re.compile(r":*\[?\|[|:\]]*|:+")
 _NO_NOTE = re.compile(r"\((?!\d)|y\d*|[^]A-Ga-gzZ0-9/,'^_=<>(|:[\s&+-]")  # slurs, spacing, letters for ornaments
-_VOICE = re.compile(r"(?m)^V:\s*(\w+)|\[V:\s*(\w+)")
 
 
 def read(settings: TuneSettings) -> pd.DataFrame:
     """One row per tune read, in the order of the files: collection, title, split, events, `dropped` (why, or "")."""
-    # MIDI files that are left out are named in a warning; too few melodies in a folder are a ValueError
-    rows, seen, told = [], set(), list[str]()
+    # MIDI files that are left out or changed are named in a warning; too few melodies in a folder are a ValueError
+    rows, seen, left_out, unlike = [], set(), list[str](), list[str]()
     for collection, title, tune in _tunes(settings):
         try:
             if isinstance(tune, Path):
-                with warnings.catch_warnings(record=True, action="always") as off_grid:
-                    events = midi.melody(tune, settings.midi_track)
-                told += [str(warning.message) for warning in off_grid]
+                events, differs = midi.melody(tune, settings.midi_track)
+                unlike += [f"{title} ({differs})"] * bool(differs)
             else:
                 events = melody(tune, settings.minimum_in_key, settings.minimum_events)
             reason = "duplicate" if events.tobytes() in seen else ""
             seen.add(events.tobytes())
         except Dropped as dropped:
             reason = str(dropped)
+        left_out += [f"{title} ({reason})"] * bool(reason)
         rows.append((collection, title, "", np.empty(0, np.uint8) if reason else events, reason))
     table = pd.DataFrame(rows, columns=["collection", "title", "split", "events", "dropped"])
     kept = table["dropped"] == ""
     table.loc[kept, "split"] = split(list(table.loc[kept, "events"]))
     if not settings.midi_folder:
         return table
-    refused = table[~kept]
-    listed = (refused["title"] + " (" + refused["dropped"] + ")")[:LISTED]
-    more = [f"and {len(refused) - LISTED} more"] * (len(refused) > LISTED)
-    left_out = ", ".join([f"files left out: {len(refused)}", *listed, *more])
-    found = f"{table['collection'][0]} gives {kept.sum()} melodies"
+    said = [f"{table['collection'][0]} gives {kept.sum()} melodies"]
+    for what, files in (("files left out", left_out), ("melodies unlike their files", unlike)):
+        more = [f"and {len(files) - LISTED} more"] * (len(files) > LISTED)
+        said += [", ".join([f"{what}: {len(files)}", *files[:LISTED], *more])] * bool(files)
     if not set(SPLITS) <= set(table["split"]):
-        need = "at least 3 that open differently are needed, one each to learn from, to validate and to test"
-        raise ValueError(f"{found}, and {need}; {left_out}")
-    said = [*[left_out] * bool(len(refused)), *told[:LISTED]]
-    said += [f"and so in {len(told) - LISTED} more"] * (len(told) > LISTED)
-    if said:
-        warnings.warn(f"{found}; {'; '.join(said)}", stacklevel=2)
+        said[0] += ", and at least 3 that open differently are needed, one each to learn from, to validate and to test"
+        raise ValueError("; ".join(said))
+    if said[1:]:
+        warnings.warn("; ".join(said), stacklevel=2)
     return table
 
 
@@ -98,12 +93,9 @@ def source_digest(settings: TuneSettings) -> str:
     return digest.hexdigest()
 
 
-def melody(tune: str | Notes | Dropped, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:
+def melody(tune: str | ScoreTick | None, minimum_in_key: float = 0.95, minimum_events: int = HORIZON) -> np.ndarray:
     """One tune, in ABC or `played`, as uint8 events (T,); Dropped says why it cannot be one."""
-    notes = played([tune])[0] if isinstance(tune, str) else tune
-    if isinstance(notes, Dropped):
-        raise notes
-    begins, ends, pitches, sharps = notes
+    begins, ends, pitches, sharps = notes(played([tune])[0] if isinstance(tune, str) else tune)
     steps = np.floor(begins + 0.5).astype(int)  # a triplet of eighths becomes 1-2-1 sixteenths
     moved, lost = np.abs(begins - steps) > 0.05, np.diff(steps) == 0
     demand(Dropped, not lost.any() and moved.mean() <= MOST_MOVED, "off the grid")  # or the rhythm would be another
@@ -152,7 +144,7 @@ def _files(settings: TuneSettings) -> list[tuple[str, str, Path]]:  # collection
     return [(name, f"{name}/{file.name}", file) for name, files in found for file in files]
 
 
-def _tunes(settings: TuneSettings) -> Iterator[tuple[str, str, Path | Notes | Dropped]]:  # collection, title, tune
+def _tunes(settings: TuneSettings) -> Iterator[tuple[str, str, Path | ScoreTick | None]]:  # collection, title, tune
     for collection, name, file in _files(settings):
         if settings.midi_folder:
             yield collection, name, file
@@ -162,30 +154,26 @@ def _tunes(settings: TuneSettings) -> Iterator[tuple[str, str, Path | Notes | Dr
         except UnicodeDecodeError:
             text = file.read_text(encoding="latin-1")
         tunes = re.split(r"(?m)^(?=X:)", text)[1:]
-        for tune, notes in zip(tunes, played(tunes), strict=True):
+        for tune, score in zip(tunes, played(tunes), strict=True):
             title = re.search(r"(?m)^T:(.*)", tune)
-            yield collection, title[1].strip() if title else "", notes
+            yield collection, title[1].strip() if title else "", score
 
 
-def plain(abc: str) -> str | Dropped:
-    """A tune's ABC stripped to M:, L:, K: and lines of notes, rests and bar lines, each part once; or why not."""
+def plain(abc: str) -> str:
+    """A tune's ABC stripped to M:, L:, K:, V: and lines of notes, rests and bar lines, each part once."""
     # Without R:, by which abc2midi would swing hornpipes two to one of its own accord.
-    if len({first or second for first, second in _VOICE.findall(abc)}) > 1:
-        return Dropped("polyphonic")
     lines = [re.sub(r"(?<!\\)%.*", "", line).strip() for line in abc.splitlines()]
-    key = next((i for i, line in enumerate(lines) if line.startswith("K:")), None)
-    if key is None:
-        return Dropped("unparsable")
+    key = next((i for i, line in enumerate(lines) if line.startswith("K:")), len(lines))
     header = {line[0]: line[2:].strip() for line in lines[: key + 1] if line[:2] in ("M:", "L:", "K:")}
     # \b keeps Essen's "FREI4/4", which abc2midi refuses, from being read as a meter.
     meter = re.match(r"(\d+)/(\d+)\b|C\|?(?=$|\s)", header.get("M", ""))
     beats = int(meter[1]) / max(int(meter[2]), 1) if meter and meter[1] else 1.0
     unit = header.get("L") or ("1/16" if beats < 0.75 else "1/8")  # the ABC standard's default
     head = ["X:1", f"M:{meter[0] if meter else 'none'}", f"L:{unit}", "%%propagate-accidentals octave",
-            "%%MIDI chordattack 0", f"K:{header['K']}"]  # fmt: skip
+            "%%MIDI chordattack 0", f"K:{header.get('K', '')}"]  # fmt: skip
     body = "\n".join(line for line in lines[key + 1 :] if _KEPT_FIELD.match(line) or not _FIELD.match(line))
     body = _DECORATION.sub("", body)
-    body = re.sub(r"\[([KLM]:[^\]\n]*)\]", r"\n\1\n", body)  # inline fields, which change what follows
+    body = re.sub(r"\[([KLMV]:[^\]\n]*)\]", r"\n\1\n", body)  # inline fields, which change what follows
     body = re.sub(r"\[[A-Za-z]:[^\]\n]*\]", "", body)
     for line in _FIRST_ENDING.sub("|", body).splitlines():
         if not _KEPT_FIELD.match(line):
@@ -194,40 +182,33 @@ def plain(abc: str) -> str | Dropped:
     return "\n".join(head) + "\n"
 
 
-def played(tunes: Sequence[str]) -> list[Notes | Dropped]:
-    """The notes of ABC tunes (each from X: on), or why there are none: wrong ABC, no note, or several voices."""
-    texts = [plain(tune) for tune in tunes]
-    good = [text for text in texts if isinstance(text, str)]
-    scores = iter([score for at in range(0, len(good), BATCH) for score in _scores(good[at : at + BATCH])])
-    return [_notes(next(scores)) if isinstance(text, str) else text for text in texts]
+def played(tunes: Sequence[str]) -> list[ScoreTick | None]:
+    """ABC tunes (each from X: on) as symusic's abc2midi plays them, None where it finds an error."""
+    # `symusic.Score.from_abc` would start a process for each tune, many times the cost, and keep its complaints
+    if len(tunes) <= BATCH:
+        with tempfile.TemporaryDirectory() as folder:
+            numbered = [plain(tune).replace("X:1\n", f"X:{i}\n", 1) for i, tune in enumerate(tunes)]
+            Path(folder, "t.abc").write_text("\n".join(numbered), encoding="utf-8")
+            # symusic sets the variable when it is imported. "-silent" hides one error: a tie to another pitch, a slur
+            command = [os.environ["SYMUSIC_ABC2MIDI"], "t.abc", "-silent"]
+            said = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+            files = [Path(folder, f"t{i}.mid") for i in range(len(tunes))]
+            if b"Error" not in said and all(file.exists() for file in files):
+                return [ScoreTick(file) for file in files]
+    half = len(tunes) // 2  # what a wrong tune leaves open spoils the next: hence halves, until it is alone
+    return played(tunes[:half]) + played(tunes[half:]) if half else [None] * len(tunes)
 
 
-def _notes(score: ScoreTick | None) -> Notes | Dropped:
+def notes(score: ScoreTick | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Begins and ends (in sixteenths, not rounded), pitches and sharps of a tune of one voice; or Dropped."""
     if score is None or not score.note_num():
-        return Dropped("unparsable")
-    if len(score.tracks) > 1:
-        return Dropped("polyphonic")
+        raise Dropped("unparsable")
+    demand(Dropped, len(score.tracks) == 1, "polyphonic")
     step = score.tpq / STEPS_PER_QUARTER
     # abc2midi begins each note a tick late, so that two notes of one pitch stay apart. The highest of a chord is kept.
-    notes = {note.time - 1: note for note in sorted(score.tracks[0].notes, key=lambda note: note.pitch)}
-    begins, ends, pitches = np.array([(begin, note.end, note.pitch) for begin, note in sorted(notes.items())]).T
+    struck = {note.time - 1: note for note in sorted(score.tracks[0].notes, key=lambda note: note.pitch)}
+    begins, ends, pitches = np.array([(begin, note.end, note.pitch) for begin, note in sorted(struck.items())]).T
     return begins / step, ends / step, pitches, score.key_signatures[0].key if score.key_signatures else 0
-
-
-def _scores(texts: list[str]) -> list[ScoreTick | None]:
-    # By symusic's abc2midi; None where it finds an error. `symusic.Score.from_abc` would start a process for each tune,
-    # many times the cost, and keep its complaints from us.
-    with tempfile.TemporaryDirectory() as folder:
-        numbered = [text.replace("X:1\n", f"X:{i}\n", 1) for i, text in enumerate(texts)]
-        Path(folder, "t.abc").write_text("\n".join(numbered), encoding="utf-8")
-        # symusic sets the variable when it is imported. "-silent" hides one error: a tie to another pitch, a slur here.
-        command = [os.environ["SYMUSIC_ABC2MIDI"], "t.abc", "-silent"]
-        said = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
-        files = [Path(folder, f"t{i}.mid") for i in range(len(texts))]
-        if b"Error" not in said and all(file.exists() for file in files):
-            return [ScoreTick(file) for file in files]
-    half = len(texts) // 2  # what a wrong tune leaves open spoils the next: hence halves, until it is alone
-    return _scores(texts[:half]) + _scores(texts[half:]) if half else [None]
 
 
 def struck_again(melody: np.ndarray, every: int) -> np.ndarray:
@@ -250,8 +231,7 @@ def with_silences(melody: np.ndarray, settings: RebuiltSettings, generator: np.r
 def window(tune: np.ndarray, settings: RebuiltSettings, generator: np.random.Generator) -> np.ndarray:
     """One window of a tune, at most `window_events` events: a place, a speed and silences are drawn."""
     on_note = generator.random() < settings.begin_on_note
-    starts = np.flatnonzero(tune[:-1] >= FIRST_PITCH) if on_note else len(tune) - 1  # a window has two events or more
-    start = generator.choice(starts)
+    start = generator.choice(np.flatnonzero(tune[:-1] >= FIRST_PITCH) if on_note else len(tune) - 1)  # two events left
     times = (1, 2, 4)[generator.choice(3, p=settings.speeds)]
     piece = slowed(tune[start : start + -(-settings.window_events // times)], times)
     if times == 2:

@@ -23,11 +23,7 @@ _CHUNK = 4096  # melodies worked on at once: the arrays of a fact stay in the pr
 
 
 def _running(ufunc: np.ufunc, rows: np.ndarray) -> np.ndarray:
-    reach = 1  # over time and in place, by doubling: log2(T) array operations instead of T
-    while reach < len(rows):
-        ufunc(rows[reach:], rows[:-reach], out=rows[reach:])
-        reach *= 2
-    return rows
+    return ufunc.accumulate(rows, dtype=rows.dtype)
 
 
 def _delayed(rows: np.ndarray) -> np.ndarray:
@@ -44,7 +40,7 @@ class Melodies:
         # Wide enough for sums of products: in 32 events 20 n^2 sum x^2 stays below 2^31.
         self._integers: np.ndarray = self.events.astype(np.int32 if len(self.events) <= 32 else np.int64)
         self._lengths: np.ndarray = np.arange(1, len(events) + 1, dtype=self._integers.dtype)[:, None]  # n so far
-        self._sums: np.ndarray = _running(np.add, self._integers.copy())  # S, the sum of the events so far
+        self._sums: np.ndarray = _running(np.add, self._integers)  # S, the sum of the events so far
 
     @cached_property
     def sounding(self) -> np.ndarray:

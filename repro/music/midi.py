@@ -4,7 +4,6 @@ Notes begin and end on the nearest sixteenth of the file's own beat, whatever it
 content of a file can stop the others from being read: a file without a melody is left out with a reason.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ MOST_SILENCE = 2 * BAR  # songs let a voice pause for a whole verse
 MOST_EVENTS = 256 * BAR  # held-out scores run the RNN over whole melodies
 MOST_BYTES = 4_000_000  # about 500,000 notes
 MOST_TICKS = 10_000_000  # beyond 2^31 they would wrap
+CUT_OFF = "unreadable: it is cut off"
 
 
 def files(folder: Path) -> list[tuple[str, Path]]:
@@ -48,8 +48,8 @@ def content(file: Path) -> bytes:
         raise Dropped(f"unreadable: {error.strerror}") from error
 
 
-def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.ndarray:
-    """The first voice (of the track of this name) that can be a melody, uint8 (T,); Dropped says why none can."""
+def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> tuple[np.ndarray, str]:
+    """The first voice (of the track of this name) that can be a melody, uint8 (T,), and what differs; or Dropped."""
     score, reasons = _score(content(file)), []
     played = [(one.name.strip().casefold(), _notes(one, score.tpq)) for one in score.tracks if not one.is_drum]
     played = [(name, voice) for name, voice in played if voice.size]
@@ -59,13 +59,9 @@ def melody(file: Path, track: str = "", least: tuple[int, int] = LEAST) -> np.nd
         voices = [np.concatenate(voices, axis=1)]
     for voice in sorted(voices, key=_likeness):
         try:
-            events = _events(voice, *least)
+            return _events(voice, *least), "; ".join(_told(voice[3], voice[0], score))
         except Dropped as dropped:
             reasons.append(dropped)
-            continue
-        if told := "; ".join(_told(voice[3], voice[0], score)):
-            warnings.warn(f"{printable(file.name)}: {told}", stacklevel=2)
-        return events
     raise reasons[0]
 
 
@@ -83,44 +79,33 @@ def _told(ticks: np.ndarray, steps: np.ndarray, score: ScoreTick) -> Iterator[st
 
 
 def _score(midi: bytes) -> ScoreTick:
+    """A file as symusic reads it once its tracks are repaired; Dropped says why it cannot be read."""
     if midi.startswith(b"RIFF"):  # around a MIDI file
         midi = midi[max(0, midi.find(b"MThd")) :]
-    demand(Dropped, not midi or midi.startswith(b"MThd"), "unreadable: MThd not found")
+    demand(Dropped, len(midi) >= 14, CUT_OFF)
+    demand(Dropped, midi.startswith(b"MThd"), "unreadable: MThd not found")
     demand(Dropped, midi[8:10] != b"\0\2", "unreadable: MIDI type 2, whose tracks are pieces of their own")
-    in_beats = len(midi) < 14 or int.from_bytes(midi[12:14], signed=True) > 0
-    demand(Dropped, in_beats, "unreadable: its times are not counted in beats")
-    midi = _repaired(midi)
-    try:
-        return ScoreTick.from_midi(midi)
-    except Exception as error:  # symusic promises no kind
-        said = printable(error).removeprefix("MiniMidi: ").removeprefix("Get ")[:100]
-        cut_off = any(words in said for words in ("EOF", "chunk length", "less than 14"))
-        raise Dropped(f"unreadable: {'it is cut off' if cut_off else said}") from error
-
-
-def _repaired(midi: bytes) -> bytes:
-    """A file whose values are at most 127, whose header counts its tracks, and whose notes end with their track."""
-    # Dropped names the place of any other byte that is none of an event's; a file that is cut off stays as it is
-    parts, at, tracks = [midi[:14]], 8 + int.from_bytes(midi[4:8]), 0  # a longer header is cut to its six bytes
-    sixteenth = int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER
+    demand(Dropped, 0 < int.from_bytes(midi[12:14]) < 0x8000, "unreadable: its times are not counted in beats")
+    # a longer header is cut to its six bytes, and promises more tracks than there can be
+    parts, at = [b"MThd\0\0\0\6", midi[8:10], b"\xff\xff", midi[12:14]], 8 + int.from_bytes(midi[4:8])
     try:
         while at < len(midi):
-            kind, size = midi[at : at + 4], int.from_bytes(midi[at + 4 : at + 8])
-            track = bytearray(midi[at + 8 : at + 8 + size])
-            if kind == b"MTrk" and len(track) == size:
-                _end_notes(track, at + 8, sixteenth)
-                size = len(track)
-            parts += [kind, size.to_bytes(4), bytes(track)]
-            tracks += kind == b"MTrk"
-            at += 8 + int.from_bytes(midi[at + 4 : at + 8])
-    except IndexError:
-        return midi
-    parts[0] = b"MThd\0\0\0\6" + midi[8:10] + min(tracks, 0xFFFF).to_bytes(2) + midi[12:14]
-    return b"".join(parts)
+            kind, begin, at = midi[at : at + 4], at + 8, at + 8 + int.from_bytes(midi[at + 4 : at + 8])
+            if kind == b"MTrk":
+                demand(Dropped, at <= len(midi), CUT_OFF)
+                track = _repaired(bytearray(midi[begin:at]), begin, int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER)
+                parts += [kind, len(track).to_bytes(4), bytes(track)]
+        return ScoreTick.from_midi(b"".join(parts))
+    except Dropped:
+        raise
+    except IndexError as error:
+        raise Dropped(CUT_OFF) from error
+    except Exception as error:  # symusic promises no kind
+        raise Dropped(f"unreadable: {printable(error).removeprefix('MiniMidi: ')[:100]}") from error
 
 
-def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
-    """Repairs one track, which begins at a place of the file."""
+def _repaired(data: bytearray, place: int, sixteenth: int) -> bytearray:
+    """A track, from a place of the file on, with values of at most 127 and notes that end with it; or Dropped."""
     at, status, sounding, timed = 0, 0, Counter[tuple[int, int]](), False
     while at < len(data):
         at = _number(data, at)[1]  # the time
@@ -147,16 +132,18 @@ def _end_notes(data: bytearray, place: int, sixteenth: int) -> None:
         elif kind in (0x80, 0x90):  # the first end of a pitch ends all that sound
             sounding.pop((status & 0x0F, data[at]), None)
         at += values
+    demand(Dropped, at <= len(data), CUT_OFF)
     ends = [bytes((0x80 | channel, pitch, 0, 0)) for channel, pitch in sounding.elements()]
     # each ends with the time of the next event; before them an empty text, and a sixteenth
     wait = b"\0" * (not timed) + bytes((0xFF, 1, 0, 0x80 | sixteenth >> 7 & 0x7F, sixteenth & 0x7F))
     data[at:at] = wait * bool(ends) + b"".join(ends)[: None if timed else -1]
+    return data
 
 
 def _number(data: bytearray, at: int) -> tuple[int, int]:
-    """A number of as many bytes as it needs, and where the next begins."""
+    """A number of at most four bytes, and where the next begins."""
     value = 0
-    while data[at] & 0x80:
+    while data[at] & 0x80 and value < 1 << 21:  # symusic refuses more
         value, at = (value | data[at] & 0x7F) << 7, at + 1
     return value | data[at], at + 1
 

@@ -14,13 +14,18 @@ from small import of_seeds
 
 from repro import ROOT, experiments
 from repro.book import claims
-from repro.book.claims import CLAIMS, FIRST_VERDICTS, REBUILT, RULES_COMMITS, Claim, judge
+from repro.book.claims import BEFORE, CLAIMS, RULES_COMMITS, Claim, judge
 from repro.book.paper import MARKS, TABLE_1
 from repro.evaluation import uniform_log_p
 from repro.studies import study
 
 GAIN: dict[str, Any] = {"words": "gain", "number": lambda v: v("psi") - v("prior"), "levels": "{prior} -> {psi}"}
 CLAIM = Claim("x", "psi beats the prior", "1", "log_p", **GAIN, at_least=1.0, trust="P")
+TONIC = Claim("tonic", "more tonic", "1", "starts_with_tonic", **GAIN, at_least=0.1, unit="points")
+
+
+def tonic(**values: list[float]) -> pd.DataFrame:
+    return of_seeds({"prior": [0.01], **values}, "starts_with_tonic")
 
 
 @pytest.mark.parametrize(
@@ -48,12 +53,18 @@ def test_the_rule(changed: dict[str, Any], values: list[float], verdict: str) ->
 
 
 def test_an_entry_holds_mean_interval_levels_and_rule() -> None:
-    """Protects the numbers behind a verdict, and the rule in words."""
+    """Protects the numbers behind a verdict, and the rule in words; shares from an interval that ends at 104 %."""
     row = judge(CLAIM, of_seeds({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)
     assert row["ours"] == pytest.approx(2.1) and row["low"] < 2.1 < row["high"] and row["seeds"] == 3
     assert row["levels"] == "1 -> 3.10" and row["rule"] == "gain: at least 1 in every seed"
     both = dataclasses.replace(CLAIM, at_least=0.1, at_most=0.25, unit="points")
     assert both.rule == "gain: at least 10 points and at most 25 points in every seed"
+    row = judge(TONIC, tonic(psi=[0.55, 0.75, 0.97]), 0.5)
+    assert -1 < row["low"] < row["ours"] < row["high"] < 1 and row["low"] < 0.3
+    share = dataclasses.replace(TONIC, number=lambda v: v("psi"), unit="%")
+    same = judge(share, tonic(psi=[1.0, 1.0, 1.0]), 0.5)
+    assert (same["low"], same["ours"], same["high"]) == (1.0, 1.0, 1.0) and same["verdict"] == "reproduced"
+    assert judge(share, tonic(psi=[0.0, 0.0, 0.01]), 0.5)["low"] > 0
 
 
 @pytest.mark.parametrize(
@@ -82,13 +93,6 @@ def test_temperatures_stay_apart() -> None:
     assert row["ours"] == 1.5 and row["seeds"] == 2 and row["verdict"] == "partly: too few seeds (2)"
 
 
-TONIC = Claim("tonic", "more tonic", "1", "starts_with_tonic", **GAIN, at_least=0.1, unit="points")
-
-
-def tonic(**values: list[float]) -> pd.DataFrame:
-    return of_seeds({"prior": [0.01], **values}, "starts_with_tonic")
-
-
 def test_size_is_judged_apart_from_direction() -> None:
     """Protects readers who take "reproduced" for agreement in size; a prediction interval needs two seeds."""
     wide, near, one = (judge(TONIC, tonic(psi=seeds), 0.5) for seeds in ([0.2, 0.4, 0.3], [0.84, 0.85, 0.86], [0.3]))
@@ -100,16 +104,6 @@ def test_size_is_judged_apart_from_direction() -> None:
     row = judge(both, tonic(psi=[0.2, 0.4, 0.3], q=[0.84, 0.85, 0.86]), 0.5)
     assert row["size"] == "outside" and set(row["predicted"]) == {"q", "psi"}  # the number of every method, or none
     assert judge(CLAIM, of_seeds({"prior": [1.0], "psi": [3.0, 3.1, 3.2]}), 0.5)["size"] == "not judged"
-
-
-def test_intervals_of_shares_stay_where_shares_lie() -> None:
-    """Protects from an interval that ends at 104 %."""
-    row = judge(TONIC, tonic(psi=[0.55, 0.75, 0.97]), 0.5)
-    assert -1 < row["low"] < row["ours"] < row["high"] < 1 and row["low"] < 0.3
-    share = dataclasses.replace(TONIC, number=lambda v: v("psi"), unit="%")
-    same = judge(share, tonic(psi=[1.0, 1.0, 1.0]), 0.5)
-    assert (same["low"], same["ours"], same["high"]) == (1.0, 1.0, 1.0) and same["verdict"] == "reproduced"
-    assert judge(share, tonic(psi=[0.0, 0.0, 0.01]), 0.5)["low"] > 0
 
 
 def test_who_passes_too() -> None:
@@ -139,7 +133,7 @@ def test_uniform_play_is_where_the_ledger_and_readme_say() -> None:
 
 def test_fresh_seeds_confirm_a_marked_row() -> None:
     """Protects rows whose settings were changed in sight of their seeds: what fresh seeds say stands beside them."""
-    claim = next(one for one in REBUILT if one.id == "rebuilt_tonic")
+    claim = next(one for one in CLAIMS if one.id == "rebuilt_tonic")
     values = {"prior": [0.01], "q": [0.5, 0.6, 0.55], "psi": [0.5, 0.6, 0.55]}
     old = of_seeds(values, "starts_with_tonic").assign(experiment="rebuilt")
     new = old.assign(experiment="rebuilt_fresh", value=0.01)
@@ -150,33 +144,39 @@ def test_fresh_seeds_confirm_a_marked_row() -> None:
     assert judge(TONIC, pd.concat([old, new]).assign(experiment="as_notated_fresh"), 0.5)["confirmed"] == {}
 
 
+def history(*words: str) -> str:
+    told = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    if told.returncode:
+        pytest.skip("there is no history here: " + told.stderr.strip()[:80])
+    return told.stdout
+
+
 def test_the_first_verdicts_are_those_of_the_history() -> None:
-    """Protects the verdicts before: each is the first that claims.json of this history gave, with its number."""
+    """Protects the verdicts before: each is the first that claims.json of this history gave, with its number; and the
+    claim that thresholds came first: each commit named is one of this history, with its subject.
+    """
+    for commit in RULES_COMMITS.values():
+        assert history("log", "-1", "--format=%h %s", commit[:7]).strip() == commit
     first = dict[str, tuple[str, float]]()
     for commit in ("7006439", "495a6d0", "bdccd0a", "f5de7ef"):
-        command = ["git", "show", f"{commit}:results/laptop/claims.json"]
-        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if shown.returncode:
-            pytest.skip("there is no history here: " + shown.stderr.strip()[:80])
-        for row in json.loads(shown.stdout):
+        for row in json.loads(history("show", f"{commit}:results/laptop/claims.json")):
             if row["seeds"]:
                 first.setdefault(row["id"], (row["verdict"], float(f"{row['ours']:.3g}")))
     first["rebuilt_rl_only_log_p"] = first.pop("rebuilt_rl_only_uniform")  # what that row was called
-    ours = {name: (verdict, was) for verdict, rows in FIRST_VERDICTS.items() for name, was in rows.items()}
+    ours = {name: (row["verdict"], row["ours"]) for name, row in BEFORE.items()}
     later = {name for name in ours if name not in first}  # rows that were added after their first runs
-    assert later == {name for name in ours if name.startswith("plain_")} | {
-        "rebuilt_rl_only_uniform",
-        "rebuilt_almost_all",
-        "rebuilt_nearer",
-        "molecule_nearer",
-    }
+    added = {"rebuilt_rl_only_uniform", "rebuilt_almost_all", "rebuilt_nearer", "molecule_nearer"}
+    assert later == added | {name for name in ours if name.startswith("plain_")}
     assert {name: first[name] for name in ours if name not in later} == {n: ours[n] for n in ours if n not in later}
     changed = {claim.id for claim in CLAIMS if claim.experiment in ("rebuilt", "terminal", "terminal_plain", "exact")}
     assert set(ours) == {name for name in changed if not name.startswith("fitted_")}
 
 
 def test_the_claims_are_complete() -> None:
-    """Protects the rules as data: unique ids, a threshold or a reason each, sources with a mark, a commit."""
+    """Protects the rules as data: unique ids, a threshold or a reason each, sources with a mark, a commit; and the
+    threshold of "almost all": nine of eleven is what the published Table 1 itself shows.
+    """
+    assert claims.corrected(lambda method, metric: TABLE_1[metric][method]) == 9
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS) >= 30
     for claim in CLAIMS:
         bounded = claim.at_least > -math.inf or claim.at_most < math.inf
@@ -186,31 +186,16 @@ def test_the_claims_are_complete() -> None:
         assert claim.trust != "U" or {claim.at_least, claim.at_most} <= {0.0, math.inf, -math.inf}, claim.id
 
 
-def test_the_paper_s_own_table_corrects_nine_rows() -> None:
-    """Protects the threshold of "almost all": nine of eleven is what the published Table 1 itself shows."""
-    assert claims.corrected(lambda method, metric: TABLE_1[metric][method]) == 9
-
-
 def test_first_thresholds_stand_as_they_were_committed() -> None:
     """Protects from thresholds that move after their runs were seen."""
-    first = (*claims.FIRST, *claims.FIRST_MOLECULES)
-    thresholds = [(claim.id, claim.at_least, claim.at_most) for claim in first]
     up = math.inf
-    assert thresholds == [
-        ("repetition", -up, 0.001), ("key", -up, 0.01), ("tonic", 0.1, up), ("leaps", 0.0, up), ("motifs", 0.1, up),
-        ("repeated_motifs", 0.0, up), ("autocorrelation", 0.0, up), ("unique_min", 0.0, up), ("unique_max", -up, 0.0),
-        ("log_p", 0.1, up), ("rl_only_log_p", -3.85, -3.45), ("g_log_p", 0.0, up), ("g_reward", 0.0, up),
-        ("rl_only_reward", 0.0, up), ("valid", 0.0, up), ("logp", 0.0, up), ("sa", -up, 0.0), ("rings", 0.0, up),
-        ("qed", -up, 0.0), ("exploits", -up, -0.2), ("molecule_log_p", 1.0, up), ("diversity", 0.95, up),
-    ]  # fmt: skip
+    thresholds = {
+        "repetition": (-up, 0.001), "key": (-up, 0.01), "tonic": (0.1, up), "leaps": (0.0, up), "motifs": (0.1, up),
+        "repeated_motifs": (0.0, up), "autocorrelation": (0.0, up), "unique_min": (0.0, up), "unique_max": (-up, 0.0),
+        "log_p": (0.1, up), "rl_only_log_p": (-3.85, -3.45), "g_log_p": (0.0, up), "g_reward": (0.0, up),
+        "rl_only_reward": (0.0, up), "valid": (0.0, up), "logp": (0.0, up), "sa": (-up, 0.0), "rings": (0.0, up),
+        "qed": (-up, 0.0), "exploits": (-up, -0.2), "molecule_log_p": (1.0, up), "diversity": (0.95, up),
+    }  # fmt: skip
+    first = [claim for claim in CLAIMS if claim.id in thresholds]
+    assert {claim.id: (claim.at_least, claim.at_most) for claim in first} == thresholds
     assert not any(claim.after_runs for claim in first) and {claim.rules for claim in first} == {"music", "molecules"}
-
-
-def test_the_commits_of_the_rules_exist() -> None:
-    """Protects the claim that thresholds came first: each commit named is one of this history, with its subject."""
-    for commit in RULES_COMMITS.values():
-        command = ["git", "log", "-1", "--format=%h %s", commit[:7]]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if told.returncode:
-            pytest.skip("there is no history here: " + told.stderr.strip()[:80])
-        assert told.stdout.strip() == commit

@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from small import run_cells
 
-from repro import ROOT
 from repro.book import listening
 
 MODELS = ("prior", "q", "psi", "g", "gentle")
-HOSTILE = "<img src=x onerror=alert(1)>.sf2"
 LEVELS = """async () => Promise.all(Object.keys(study.clips).slice(0, 12).map(async clip => {
     const wave = (await rendered(clip)).getChannelData(0);
     return [loudness(wave), wave.reduce((most, value) => Math.max(most, Math.abs(value)), 0)]; }))"""
@@ -40,9 +39,9 @@ def test_every_two_models_meet_as_often_on_either_side(models: Sequence[str]) ->
     assert made().digest == made().digest != made(1).digest
 
 
-def test_the_page_stands_alone_and_names_no_model(tmp_path: Path) -> None:
+def test_the_page_stands_alone_and_names_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects the blinding and readers without network: the same bytes for a seed, no address, no model, no order of
-    clips that tells one; a SoundFont's name is text and never a tag; without a SoundFont the page says so.
+    clips that tells one; without the SoundFont, or with another, the page says so.
     """
     text = listening.page(made())
     assert text == listening.page(made()) and len(text) < 200_000
@@ -51,9 +50,10 @@ def test_the_page_stands_alone_and_names_no_model(tmp_path: Path) -> None:
     told = re.sub(r'"wave": "[^"]*"', "", text).lower()
     assert not [name for name in ("note rnn", "prior", "psi", "gentle", "first_model") if name in told]
     assert list(data["clips"]) == sorted(data["clips"]) and all(len(pair) == 4 for pair in data["pairs"])
-    (tmp_path / HOSTILE).write_bytes(listening.SOUND_FONT.read_bytes())
-    assert HOSTILE not in (page := listening.page(made(), tmp_path / HOSTILE)) and "&lt;img src=x" in page
-    assert "there was no SoundFont" in listening.page(made(), tmp_path / "none") and "there was no" not in text
+    assert "samples of TimGM6mb.sf2" in text and "there was no" not in text
+    for font in (tmp_path / "none", Path(__file__)):
+        monkeypatch.setattr(listening, "SOUND_FONT", font)
+        assert "there was no SoundFont" in listening.page(made())
 
 
 def answered(study: listening.Listening, rater: str, count: int = 10, **other: Any) -> pd.DataFrame:
@@ -86,13 +86,15 @@ def test_bad_files_are_named_and_left_out(tmp_path: Path) -> None:
     assert listening.read_ratings(tmp_path / "folder.csv", study)[0].empty
 
 
+def notebook(*cells: str) -> dict[str, Any]:
+    """Notebook 13's cells that score and compare, and others."""
+    space = {"np": np, "pd": pd, "stats": stats, "combinations": combinations, "NAMES": dict.fromkeys(MODELS)}
+    return run_cells("13-08", "13-14", *cells, **space)
+
+
 def test_the_papers_counts_go_through_the_notebooks_code() -> None:
     """Protects the analysis: as it stands in the notebook it finds the paper's differences in the paper's counts."""
-    cells = json.loads((ROOT / "notebooks" / "13_listening_study.ipynb").read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    space: dict[str, Any] = {"NAMES": dict.fromkeys(MODELS)}
-    for start in ("import dataclasses", "CHOSEN = ", "def compared"):
-        exec(next(text for text in code if text.startswith(start)).split("\n\ngiven")[0], space)
+    space = notebook()
     whole, table = space["compared"](space["heard"]["the paper's counts"])
     # by hand: of 384 scores half are wins, 48 expected per model and 13, 64, 74, 41 seen
     assert whole.statistic == pytest.approx(383 / 384 * (35**2 + 16**2 + 26**2 + 7**2) / (96 / 4))
@@ -159,18 +161,12 @@ def test_the_notebook_judges_ratings(capsys: pytest.CaptureFixture[str]) -> None
     """Protects the verdict on real ratings, which no run of ours has: the notebook's own cells call raters with the
     claimed taste "reproduced", those with the opposite one "not reproduced", and those who like one model "partly".
     """
-    cells = json.loads((ROOT / "notebooks" / "13_listening_study.ipynb").read_text(encoding="utf-8"))["cells"]
-    source, pairs = {cell["id"]: "".join(cell["source"]) for cell in cells}, made(sheets=8).pairs
-    names = dict.fromkeys(MODELS)
-    space: dict[str, Any] = {"np": np, "pd": pd, "stats": stats, "combinations": combinations, "NAMES": names}
-    for cell in ("13-08", "13-14"):
-        exec(source[cell], space)
-    exec(source["13-19"].partition("four =")[0], space)  # without the simulation
+    space, pairs = notebook("13-19a"), made(sheets=8).pairs
     claimed = {"prior": 0, "gentle": 1, "g": 1, "q": 2, "psi": 2}
     for taste, verdict in ((claimed, "reproduced: 5 of the 5"), ({m: -x for m, x in claimed.items()}, "not reproduced"),
                            ({"psi": 2}, "partly")):  # fmt: skip
         second, first = (pairs[side].map(taste).fillna(0) for side in ("second_model", "first_model"))
         answers = pairs.assign(preference=np.sign(second - first), rater="ann")
         heard = {"the raters": space["scores"](answers, answers["preference"].to_numpy(int))}
-        exec(source["13-22"], space | {"answers": answers, "heard": heard})
+        run_cells("13-22", **space | {"answers": answers, "heard": heard})
         assert capsys.readouterr().out.startswith(verdict)

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from repro.book import melodies, plots
-from repro.book.paper import figure_2a
+from repro.book.paper import FIGURE_2A
 
 KEY, REPETITION = "not in key", "excessive repetition"
 
@@ -19,11 +19,11 @@ def test_figure_2_has_both_readings_the_paper_s_points_and_gradient_steps() -> N
     i = frame.pop("i")
     frame = frame.assign(environment_steps=1000 * i, gradient_steps=(10 * (i - 1)).clip(lower=0), log_p=-1.0 * i,
                          log_p_last=-2.0 * i, task_reward=900.0 * (i - 3), task_reward_last=1.0 * i)  # fmt: skip
-    figure = melodies.figure_2(frame, -5.84, figure_2a())
+    figure = melodies.figure_2(frame, -5.84, FIGURE_2A)
     assert [ax.get_yscale() for ax in figure.axes] == ["linear"] * 4
     for ax in figure.axes[:2]:
         theirs = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
-        assert sum(len(line.get_xdata()) for line in theirs) == figure_2a()["method"].isin(["q", "g"]).sum()
+        assert sum(len(line.get_xdata()) for line in theirs) == FIGURE_2A["method"].isin(["q", "g"]).sum()
         assert any(np.allclose(line.get_ydata(), -5.84) for line in ax.lines)
     assert figure.axes[2].get_ylim() == pytest.approx((-2070, 1170))  # -1800 to 900, without the first at -2700
     (top,) = figure.axes[0].child_axes

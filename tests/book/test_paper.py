@@ -24,7 +24,7 @@ def test_every_number_has_a_source_and_table_1_is_complete() -> None:
 
 def test_the_digitised_means_follow_from_the_points() -> None:
     """Protects the two constants against drifting apart."""
-    points = paper.figure_2a()
+    points = paper.FIGURE_2A
     assert len(points) == 113 and points["environment_steps"].max() == 2_900_000
     late = points[points["environment_steps"] >= 500_000].groupby("method")["log_p"].mean()
     assert late.to_dict() == pytest.approx(paper.FIGURE_2A_MEANS, abs=0.005)

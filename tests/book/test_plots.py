@@ -57,7 +57,7 @@ def every_figure(runs: pd.DataFrame) -> dict[str, mpl.figure.Figure]:
     return {
         "curves": plots.curves([of(runs), of(runs, y="reward", bend=10)]),
         "dots": plots.dots([(parts(), shown, "nats")] * 2, 2, 2.0),
-        "bars": plots.bars([of(parts(), "metric", "value")]),
+        "bars": plots.bars(of(parts(), "metric", "value")),
         "paths": picture(of(runs, "log_p", "reward"), (0.0, -2500.0)),
     }
 
@@ -108,16 +108,14 @@ def test_curves_draw_each_seed_the_mean_and_its_interval(runs: pd.DataFrame) -> 
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Q", "G", "uniform", "limit", "paper"]
 
 
-def test_only_large_numbers_get_a_logarithmic_axis(runs: pd.DataFrame) -> None:
-    """Protects both: -2,700 would flatten the end of training, small numbers need no bent axis; the label says."""
+def test_only_large_numbers_get_a_logarithmic_axis_and_several_settings_are_refused(runs: pd.DataFrame) -> None:
+    """Protects both: -2,700 would flatten the end of training, small numbers need no bent axis; the label says. Against
+    a mean over temperatures, and whoever adds a method: it has a look, and comes last.
+    """
     positive = runs.assign(log_p=1.0 + runs["i"])
     axes = plots.curves([of(runs, y="reward", bend=10), of(runs, bend=10), of(positive, bend=0)], 3).axes
     assert [ax.get_yscale() for ax in axes] == ["symlog", "linear", "log"]
     assert "logarithmic beyond \u00b110" in axes[0].get_ylabel() and "logarithmic" not in axes[1].get_ylabel()
-
-
-def test_several_settings_are_refused_and_a_method_of_yours_is_drawn(runs: pd.DataFrame) -> None:
-    """Protects against a mean over temperatures, and whoever adds a method: it has a look, and comes last."""
     with pytest.raises(ValueError, match="several c would be averaged"):
         plots.curves([of(pd.concat([runs, runs.assign(c=1.0)]))])
     figure = plots.curves([of(runs.replace({"method": {"q": "sarsa"}}))], columns=1)
@@ -151,13 +149,13 @@ def test_dots_set_ours_beside_the_paper_s() -> None:
 
 def test_bars_have_a_height_an_interval_and_a_hatch_each() -> None:
     """Protects the heights and the intervals (seeds -3 and -2: mean -2.5, t half width 6.35), upright and lying."""
-    (ax,) = plots.bars([of(parts(), "metric", "value", bend=1)]).axes
+    (ax,) = plots.bars(of(parts(), "metric", "value", bend=1)).axes
     assert [patch.get_height() for patch in ax.patches] == [-2.5] * 4 and ax.get_yscale() == "linear"
     assert {patch.get_hatch() for patch in ax.patches} == {"", ".."}
     assert [label.get_text() for label in ax.get_xticklabels()] == ["key", "repeated\nmotif"]
     heights = np.concatenate([line.get_ydata() for line in ax.lines])
     assert (np.nanmin(heights), np.nanmax(heights)) == pytest.approx((-2.5 - 6.353, -2.5 + 6.353), abs=1e-3)
-    (lying,) = plots.bars([of(parts(), "value", "metric")]).axes
+    (lying,) = plots.bars(of(parts(), "value", "metric")).axes
     assert [patch.get_width() for patch in lying.patches] == [-2.5] * 4
 
 

@@ -7,9 +7,9 @@ import multiprocessing
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import unquote
 
 import nbformat
@@ -30,22 +30,18 @@ def rows(experiment: str, value: float) -> pd.DataFrame:
     return pd.DataFrame([(experiment, *model, "log_p", value) for model in models], columns=[*report.KEY, "value"])
 
 
-class Made(NamedTuple):  # an experiment with runs
-    name: str
-    runs: Mapping[str, Mapping[str, Any]]
-
-    def numbers(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.runs
+def made(name: str, runs: dict[str, dict[str, Any]]) -> Any:  # an experiment with runs
+    return SimpleNamespace(name=name, numbers=lambda: runs)
 
 
 def test_runs_that_experiments_share_do_not_depend_on_their_order(tmp_path: Path) -> None:
     """Protects runs.json: a shared run belongs to both, whoever is written last, and stays while one of them has it."""
-    first, second = Made("terminal", {"shared": {"n": 1}, "a": {"n": 2}}), Made("plain", {"shared": {"n": 1}, "b": {}})
+    first, second = made("terminal", {"shared": {"n": 1}, "a": {"n": 2}}), made("plain", {"shared": {"n": 1}, "b": {}})
     path = report.write_runs(tmp_path / "one", first, second, first)
     report.write_runs(tmp_path / "other", second)
     assert path.read_bytes() == report.write_runs(tmp_path / "other", first).read_bytes()
     assert json.loads(path.read_text())["shared"] == {"n": 1, "experiments": ["plain", "terminal"]}
-    assert set(json.loads(report.write_runs(tmp_path / "one", Made("terminal", {})).read_text())) == {"shared", "b"}
+    assert set(json.loads(report.write_runs(tmp_path / "one", made("terminal", {})).read_text())) == {"shared", "b"}
 
 
 def test_a_table_keeps_other_experiments(tmp_path: Path) -> None:
@@ -68,18 +64,14 @@ def add(results: Path, number: int) -> None:
     for turn in range(8):
         name = f"{number} {turn}"
         report.write_table(results, "music", rows(name, 1.0))
-        report.write_runs(results, Made(name, {name: {}}))
+        report.write_runs(results, made(name, {name: {}}))
     report.record(results, f"notebook {number}", "", results / f"journal {number}", "code")
 
 
 def test_pipelines_at_once_lose_no_rows_of_one_another(tmp_path: Path) -> None:
     """Protects tables, runs.json and provenance.csv where several processes add their rows at the same time."""
-    children = [multiprocessing.get_context("fork").Process(target=add, args=(tmp_path, number)) for number in range(4)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0] * 4
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.starmap(add, [(tmp_path, number) for number in range(4)], chunksize=1)
     names = {f"{number} {turn}" for number in range(4) for turn in range(8)}
     assert {*pd.read_csv(tmp_path / "tables" / "music.csv")["experiment"]} == names == {*verdicts.read_runs(tmp_path)}
     assert {row["notebook"] for row in report.provenance(tmp_path)} == {f"notebook {number}" for number in range(4)}
@@ -114,23 +106,23 @@ def test_each_file_has_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (tmp_path / "tables" / "alone.csv").exists()
     monkeypatch.setenv("REPRO_JOURNAL", str(tmp_path / "journal"))
 
-    def made(notebook: str, value: float, commit: str) -> list[str]:
+    def rows_of(notebook: str, value: float, commit: str) -> list[str]:
         (tmp_path / "journal").unlink(missing_ok=True)
         report.write_table(tmp_path, "music", rows(notebook, value))
         report.write_frame(tmp_path, notebook, rows(notebook, value))
-        report.write_runs(tmp_path, Made(notebook, {f"key of {notebook}": {}}))
+        report.write_runs(tmp_path, made(notebook, {f"key of {notebook}": {}}))
         report.record(tmp_path, notebook, f"seeds={notebook}", tmp_path / "journal", commit)
         told = ("file", "parameters", "experiments", "commit")
         return [" ".join(row[name] for name in told) for row in report.provenance(tmp_path)]
 
-    made("a", 1.0, "old")
-    before = made("b", 1.0, "old")
+    rows_of("a", 1.0, "old")
+    before = rows_of("b", 1.0, "old")
     files = [("runs.json", "a"), ("runs.json", "b"), ("tables/a.csv", "a"), ("tables/b.csv", "b"),
              ("tables/music.csv", "a"), ("tables/music.csv", "b")]  # fmt: skip
     assert before == [f"{file} seeds={name} {name} old" for file, name in files]
-    assert made("a", 1.0, "new") == before
+    assert rows_of("a", 1.0, "new") == before
     (tmp_path / "tables" / "a.csv").unlink()
-    after = [row.split()[0] for row in made("b", 3.0, "new") if row.endswith("new")]
+    after = [row.split()[0] for row in rows_of("b", 3.0, "new") if row.endswith("new")]
     assert after == ["tables/b.csv", "tables/music.csv"] and "tables/a.csv" not in str(report.provenance(tmp_path))
 
 

@@ -1,5 +1,7 @@
 """Intervals against hand-worked and published numbers; Tables 1 and 2 as readers see them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from small import long_table
@@ -36,7 +38,11 @@ def test_prediction_interval_of_a_share_by_hand() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    """Protects the one clear sentence."""
+    """Protects the one clear sentence, also where averages over experiments or temperatures would mean nothing."""
+    for column, seeds in product(("experiment", "c"), ((0, 0), (0, 200))):
+        rows = [("a", "q", 0.5, seed, "repeated", 0.1) for seed in seeds]
+        with pytest.raises(ValueError, match="rows of several experiments or c, or of a seed twice"):
+            tables.table_1(long_table(rows).assign(**{column: [0.1, 0.5]}))
     for interval in (tables.mean_interval, tables.prediction_interval):
         for values, sentence in (([], "no values"), ([1.0, np.nan], "NaN")):
             with pytest.raises(ValueError, match=sentence):
@@ -46,27 +52,9 @@ def test_mistakes_are_named() -> None:
             tables.prediction_interval(values, trials=trials)
 
 
-def test_table_1_has_j() -> None:
-    """Protects the objective beside the reward: 100 / .5 - 32 * .5, and of the prior at the same c."""
-    rows = [("q", 0.5, 0, "task_reward", 100.0), ("q", 0.5, 0, "kl", 0.5)]
-    rows += [("prior", np.nan, 0, "task_reward", -2.0), ("prior", np.nan, 0, "kl", 0.0)]
-    table = tables.table_1(long_table(rows, "method c seed metric value"))
-    j = table.loc["J = E[r/c] - KL (nats per melody)"]
-    assert (j["Note RNN", "ours"], j["Q", "ours"]) == ("-4.00", "184.00")
-
-
-@pytest.mark.parametrize("column", ["experiment", "c"])
-def test_a_table_refuses_to_mix_results(column: str) -> None:
-    """Protects against averages over experiments or temperatures, which look plausible and mean nothing."""
-    for seeds in ((0, 0), (0, 200)):
-        rows = [("a", "q", 0.5, seed, "repeated", 0.1) for seed in seeds]
-        with pytest.raises(ValueError, match="rows of several experiments or c, or of a seed twice"):
-            tables.table_1(long_table(rows).assign(**{column: [0.1, 0.5]}))
-
-
 def test_table_1_is_the_papers_with_units_and_intervals() -> None:
     """Protects the order by which readers compare, extras last, and each format: percent with its digits, above 0; two
-    decimals for correlations; nothing invented.
+    decimals for correlations; nothing invented; J beside the reward, 100 / .5 - 32 * .5, of the prior at the same c.
     """
     rows = [("prior", np.nan, 0, "repeated", 0.6), ("prior", np.nan, 0, "kl", 0.0), ("prior", np.nan, 0, "new", 1)]
     rows += [("q", 0.5, seed, "repeated", value) for seed, value in enumerate([0.0001, 0.0002, 0.0006])]
@@ -82,6 +70,10 @@ def test_table_1_is_the_papers_with_units_and_intervals() -> None:
     assert kl["Note RNN", "ours"] == "0.00" and kl["Note RNN", "paper"] == "" and kl["Q", "ours"] == ""
     assert table.loc["leaps resolved", ("RL only", "ours")] == "undefined"
     assert table.loc["notes in repeated motif", ("Note RNN", "paper")] == "0.007 %"
+    rows = [("q", 0.5, 0, "task_reward", 100.0), ("q", 0.5, 0, "kl", 0.5)]
+    rows += [("prior", np.nan, 0, "task_reward", -2.0), ("prior", np.nan, 0, "kl", 0.0)]
+    j = tables.table_1(long_table(rows, "method c seed metric value")).loc["J = E[r/c] - KL (nats per melody)"]
+    assert (j["Note RNN", "ours"], j["Q", "ours"]) == ("-4.00", "184.00")
     html = tables.captioned(table, "three seeds").to_html()
     assert "three seeds" in html and "-0.20 [-0.45, 0.05]" in html
 

@@ -21,15 +21,11 @@ from repro.book.paper import TABLE_1
 
 LAPTOP = ROOT / "results" / "laptop"
 AT = {"music": 0.5, "molecules": 0.25, "exact": 0.5}
-
-
-TOOLS = {"book": book, "partial": partial, "pd": pd}  # what the cells of 08 and 99 import
+TOOLS = {"book": book, "partial": partial, "pd": pd, "at": AT}  # what the cells of 08 and 99 import and use
 
 
 def assembled(results: Path) -> list[dict[str, Any]]:
-    return verdicts.assemble(
-        results, AT, {"g_poor": run_cells("99-03a", **TOOLS)["out_of_key_with_trained_prior"](results)}
-    )
+    return run_cells("99-03a", "99-03b", study=SimpleNamespace(results=results), **TOOLS)["rows"]
 
 
 def test_every_claim_on_the_experiments_at_hand_is_judged() -> None:
@@ -49,13 +45,11 @@ def test_a_folder_is_judged(tmp_path: Path) -> None:
     empty = assembled(tmp_path)
     assert {verdicts.short(row["verdict"]) for row in empty} == {"not tested here", "cannot be tested"}
     assert sum(map(len, verdicts.grouped(empty).values())) == len(empty) == len(CLAIMS)
-    rows = [("rebuilt", "prior", math.nan, 0, "not_in_key", 0.001)]
-    rows += [
-        ("rebuilt", method, 0.5, seed, "not_in_key", 0.002) for method in ("q", "psi", "g") for seed in (100, 101, 102)
-    ]
-    rows += [("other", method, 0.5, 100, "not_in_key", 0.9) for method in ("q", "psi", "g")]
+    values = {"prior": [0.001], "q": [0.002] * 3, "psi": [0.002] * 3, "g": [0.002] * 3}
+    rebuilt = of_seeds(values, "not_in_key").assign(experiment="rebuilt")
+    other = rebuilt[rebuilt["method"] != "prior"].assign(experiment="other", value=0.9)
     (tmp_path / "tables").mkdir()
-    long_table(rows).to_csv(tmp_path / "tables" / "music.csv", index=False)
+    pd.concat([rebuilt, other]).to_csv(tmp_path / "tables" / "music.csv", index=False)
     for name, variants in (
         ("trained_prior", {"prior fixed": 0.0, "prior trained": 0.1, "prior trained, zero head": 0.3}),
         ("trained_prior_one_step", {"prior trained one step": 0.02}),
@@ -93,11 +87,9 @@ ENTRY: dict[str, Any] = {
     "size": "outside", "predicted": {"psi": [0.83, 0.85], "q": [0.82, 0.851]}, "passes_too": ["prior"],
     "before": {"verdict": "not reproduced", "ours": 0.02}, "confirmed": {},
 }  # fmt: skip
-REFUSED = ENTRY | {
-    "says": "heard", "source": "ours", "predicted": {}, "passes_too": [], "before": {},
-    "id": "heard", "domain": "molecules", "experiment": "terminal", "ours": math.nan, "low": math.nan,
-    "high": math.nan, "levels": "", "verdict": "cannot be tested: it needs listeners", "rule": "no test",
-}  # fmt: skip
+UNKNOWN = dict.fromkeys(("ours", "low", "high"), math.nan) | {"predicted": {}, "passes_too": [], "before": {}}
+REFUSED = ENTRY | UNKNOWN | {"says": "heard", "source": "ours", "id": "heard", "experiment": "terminal", "levels": "",
+                             "verdict": "cannot be tested: it needs listeners", "rule": "no test"}  # fmt: skip
 
 
 def test_numbers_keep_three_digits() -> None:
@@ -112,7 +104,7 @@ def test_numbers_keep_three_digits() -> None:
 
 def test_tables_say_the_same() -> None:
     """Protects VERDICTS.md and the report from different verdicts; text from users is escaped."""
-    markdown, html = (show([ENTRY, REFUSED]) for show in (verdicts.as_markdown, verdicts.as_html))
+    markdown, html = (verdicts.rendered(kind, [ENTRY, REFUSED], tables={}) for kind in ("verdicts.md", "ledger.html"))
     verdict = "partly: seeds disagree ‡ (before: not reproduced, 2.0 points; the untuned prior passes too)"
     paper = ".9 % → 29 % (unverified); size outside"
     assert f"| more tonic \\| &lt;b&gt; | {verdict} | {paper} | 1.3 % → 84.0 / 84.1 % |" in markdown
@@ -124,16 +116,15 @@ def test_tables_say_the_same() -> None:
 
 
 def test_a_sentence_counts_once_and_fresh_seeds_are_shown() -> None:
-    """Protects the counts from rows that say one sentence twice, and a marked row's second verdict from being lost."""
+    """Protects the counts from rows that say one sentence twice, and a marked row's second verdict from being lost;
+    sentences: a tagged number is the ledger's, and a tag without a claim is an error.
+    """
     again = ENTRY | {"id": "tonic_again", "verdict": "reproduced"}
     words = "3 rows on 2 sentences, 1 of them ours: 1 reproduced, 1 partly, 1 cannot be tested"
     assert verdicts.counts([ENTRY, again, REFUSED]) == words and "1 row on 1 sentence: " in verdicts.counts([ENTRY])
     fresh = {"verdict": "reproduced", "ours": 0.8, "low": 0.7, "high": 0.85, "seeds": 3}
     assert "on 3 fresh seeds: reproduced, 80.0 [70.0, 85.0] points" in verdicts.cells(ENTRY | {"confirmed": fresh})[1]
 
-
-def test_tagged_numbers_in_prose() -> None:
-    """Protects sentences: a tagged number is the ledger's, and a tag without a claim is an error."""
     tagged = "x <!-- claim tonic ours -->9 %<!-- / -->, <!-- claim tonic verdict --><!-- / --> y"
     filled = tagged.replace(">9 %<", ">82.5 points<").replace("--><!-- /", "-->partly: seeds disagree<!-- /")
     assert verdicts.with_numbers(tagged, [ENTRY]) == filled

@@ -18,10 +18,7 @@ def test_whole_numbers_of_autocorrelation_do_not_overflow(length: int) -> None:
             pairs = zip(deviations[lag:], deviations, strict=False)
             assert facts.covariation(lag)[-1, column] == sum(later * earlier for later, earlier in pairs)
         assert 20 * int(facts.variation[-1, column]) <= np.iinfo(facts.variation.dtype).max
-
-
-def test_what_a_byte_cannot_count_is_refused() -> None:
-    """Protects melodies of 127 events, and from counts that run over; large batches are held by test_measures."""
+    # melodies of 127 events are the longest whose counts do not run over; large batches are held by test_measures
     assert [len(facts.events) for facts in chunks([[1] * 127])] == [127]
     with pytest.raises(ValueError, match="melodies have 128 events: the horizon is 127"):
         list(chunks([[1] * 128]))

@@ -20,33 +20,32 @@ AUTHORS_NAMES = {
 }  # fmt: skip
 
 
-def untied() -> np.ndarray:
-    """Returns where no autocorrelation is within rounding of .15, bool (B, T)."""
-    clear = np.ones(NOTES.shape, dtype=bool)
-    for row, piece in enumerate(GOLDEN):
-        for time, _ in piece["near_autocorr_threshold"]:
-            clear[row, time] = False
-    return clear
-
-
-def test_names_and_order_are_the_contract() -> None:
-    """Protects what outsiders rely on: the names of the rules and their order."""
-    assert list(rules.RULES) == list(AUTHORS_NAMES)
-    assert list(rules.step_rewards([[14, 1]])) == list(AUTHORS_NAMES)
+UNTIED = np.ones(NOTES.shape, dtype=bool)  # where no autocorrelation is within rounding of .15
+for row, piece in enumerate(GOLDEN):
+    UNTIED[row, [time for time, _ in piece["near_autocorr_threshold"]]] = False
 
 
 @pytest.mark.parametrize("rule", AUTHORS_NAMES)
 def test_rule_pays_what_the_authors_code_pays(rule: str) -> None:
     """Protects every rule, event by event, on random melodies, tunes and edge cases."""
     authors = np.array([piece["rewards"][AUTHORS_NAMES[rule]] for piece in GOLDEN])
-    where = untied() if rule == "autocorrelation" else np.full(NOTES.shape, True)
+    where = UNTIED if rule == "autocorrelation" else np.full(NOTES.shape, True)
     np.testing.assert_allclose(rules.step_rewards(NOTES)[rule][where], authors[where], rtol=0, atol=1e-6)
 
 
-def test_total_is_the_authors_total() -> None:
-    """Protects the sum, which the authors' code computed by another path than the terms."""
-    authors = np.array([piece["total"] for piece in GOLDEN])
-    np.testing.assert_allclose(rules.total_reward(NOTES)[untied()], authors[untied()], rtol=0, atol=1e-6)
+def test_total_is_the_authors_total_and_names_are_the_contract() -> None:
+    """Protects the sum, which the authors' code computed by another path than the terms; names and order of the rules,
+    on which outsiders rely; that a tie costs nothing (deviations -2 -2 -2 -2 8 have r = -4/80, -8/80 and -12/80, which
+    is -.15); the caller's array, which the replay memory keeps; and narrow integers, which are as good as wide ones.
+    """
+    authors, before = np.array([piece["total"] for piece in GOLDEN]), NOTES.copy()
+    rewards = rules.total_reward(NOTES)
+    np.testing.assert_allclose(rewards[UNTIED], authors[UNTIED], rtol=0, atol=1e-6)
+    assert list(rules.RULES) == list(rules.step_rewards([[14, 1]])) == list(AUTHORS_NAMES)
+    assert rules.step_rewards([[14, 14, 14, 14, 16]])["autocorrelation"][0, -1] == 0.0
+    for dtype in (np.int8, np.uint8, np.int32):
+        np.testing.assert_array_equal(rules.total_reward(NOTES.astype(dtype)), rewards)
+    np.testing.assert_array_equal(NOTES, before)
 
 
 ALL, BASIC = list(AUTHORS_NAMES), ["key", "tonic", "repetition"]
@@ -132,42 +131,27 @@ def slow_interval_reward(kind: int | str | None) -> float:
     return (PREFERRED | {"rest": 0.25, "hold": 0.375, "rest!": 0.75, "hold!": 1.5}).get(kind, 0.0)
 
 
-class SlowLeaps:
-    """The state of leaps: direction and origin of the open one, and events since the last."""
-
-    def __init__(self) -> None:
-        self.direction, self.origin, self.steps = 0, 0, 0
-
-    def reward(self, past: list[int], event: int) -> float:
-        """Returns the reward of an event and moves on."""
-        if not past:
-            return 0.0
-        kind, last = slow_interval(past, event)
-        if event > 1 and (kind == "fifth!" or (isinstance(kind, int) and kind >= 7)):
-            return self.leap(1 if event > last else -1, last)
-        self.steps += 1
-        if event > 1 and self.direction and self.direction * (event - self.origin) <= 0:
-            self.direction = 0
-            return 5.0
-        return 0.0
-
-    def leap(self, direction: int, last: int) -> float:
-        """Returns the reward of an event that leaps from the last pitch."""
-        reward = 0.0
-        if self.direction == 0:
-            self.direction, self.origin = direction, last
-        elif self.direction == direction:
+def slow_leaps(melody: list[int]) -> list[float]:
+    rewards, direction, origin, steps = list[float](), 0, 0, 0  # of the open leap; and events since the last leap
+    for time, event in enumerate(melody):
+        kind, last = slow_interval(melody[:time], event)
+        leaps = event > 1 and (kind == "fifth!" or (isinstance(kind, int) and kind >= 7))
+        new, reward = (1 if event > last else -1), 0.0
+        if leaps and direction == 0:
+            direction, origin = new, last
+        elif leaps and direction == new:
             reward = -5.0
-        else:
-            self.direction = 0
-            reward = 5.0 if self.steps > 6 else 0.0
-        self.steps = 0
-        return reward
+        elif leaps:
+            direction, reward = 0, 5.0 if steps > 6 else 0.0
+        elif event > 1 and direction and direction * (event - origin) <= 0:
+            direction, reward = 0, 5.0
+        steps = 0 if leaps else steps + (time > 0)
+        rewards.append(reward)
+    return rewards
 
 
 def slow_rewards(melody: list[int]) -> dict[str, list[float]]:
-    rewards: dict[str, list[float]] = {name: [] for name in AUTHORS_NAMES}
-    leaps = SlowLeaps()
+    rewards: dict[str, list[float]] = {name: [] for name in AUTHORS_NAMES} | {"leaps": slow_leaps(melody)}
     for time, event in enumerate(melody):
         past, now = melody[:time], melody[: time + 1]
         tonic = {28: {14}, 29: {1}, 30: {0, 1}, 31: {0, 1}, 0: {14}}
@@ -182,7 +166,6 @@ def slow_rewards(melody: list[int]) -> dict[str, list[float]]:
         rewards["motif"].append(motif)
         rewards["repeated_motif"].append(repeated_motif)
         rewards["intervals"].append(slow_interval_reward(slow_interval(past, event)[0]))
-        rewards["leaps"].append(leaps.reward(past, event))
         rewards["unique_extremes"].append((highest + lowest) * (len(now) == 32))
     return rewards
 
@@ -227,18 +210,3 @@ def test_batch_equals_slow_reading(family: str) -> None:
             assert values.shape == (300, length) and values.dtype == np.float64
             expected = [one[name][:length] for one in slow]
             np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12, err_msg=name)
-
-
-def test_a_tie_at_the_threshold_costs_nothing() -> None:
-    """Protects the exact comparison: deviations -2 -2 -2 -2 8 have r = -4/80, -8/80 and -12/80, which is -.15."""
-    assert rules.step_rewards([[14, 14, 14, 14, 16]])["autocorrelation"][0, -1] == 0.0
-
-
-def test_the_melodies_are_left_alone() -> None:
-    """Protects the caller's array, which the replay memory keeps; and narrow integers must be as good as wide ones."""
-    melodies = walks(np.random.default_rng(2), (50, 32))
-    before = melodies.copy()
-    rewards = rules.total_reward(melodies)
-    np.testing.assert_array_equal(melodies, before)
-    for dtype in (np.int8, np.uint8, np.int32):
-        np.testing.assert_array_equal(rules.total_reward(melodies.astype(dtype)), rewards)
