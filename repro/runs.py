@@ -93,8 +93,9 @@ class Task:
     def policy(self, tuned: Record | None) -> Policy:
         """How the probabilities are read off the finished run, or off the prior without one."""
         prior = self.prior.rnn()
-        if self.settings is None or tuned is None:
+        if self.settings is None:
             return Policy(prior, prior)
+        assert tuned is not None
         acting = tuned.rnn("prior.") if getattr(self.settings, "train_prior", False) else prior
         return Policy(tuned.rnn(), acting, self.settings.mathematics)
 

@@ -28,6 +28,14 @@ from repro.tutor import Row, train
 class Saved(Domain):
     """The sequences of a saved policy, whose reward is not at hand."""
 
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
+        self.firsts = spec["first"]
+
+    def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Any of those that were seen when the policy was saved."""
+        return generator.choice(self.firsts, size=count)
+
 
 @dataclasses.dataclass(frozen=True)
 class Yours:
@@ -145,10 +153,7 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     record = store.read_record(ROOT / OWN_RESULTS / "policies" / str(name))
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
-    if domain is None:  # one that can be played: with any of the first inputs that were seen when it was saved
-        domain = Saved()
-        vars(domain).update(vocabulary=prior.vocabulary, horizon=spec["horizon"], end=spec["end"],
-                            first_inputs=lambda count, generator: generator.choice(spec["first"], count))  # fmt: skip
+    domain = domain or Saved(spec)
     unlike = f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}"
     must(tuple(domain.vocabulary) == prior.vocabulary, unlike)
     policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
