@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from repro import experiments, store
+from repro.studies import study
+
 torch.set_num_threads(1)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 
@@ -25,6 +28,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("REPRO_CACHE", str(folder))
     for name in ("JOBS", "FRESH_SINCE", "TRAIN_PRIORS", "CHECKPOINT_SECONDS", "SCHEDULER"):
         monkeypatch.delenv(f"REPRO_{name}", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds tunes and molecules as they are read, once for all processes: whole runs start from a copy."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "converted"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRO_CACHE", str(folder))
+        with store.alone():  # the other process waits, and finds them
+            experiments.tunes(study("smoke"))
+            experiments.molecules(study("smoke", "molecules").molecules)
     return folder
 
 

@@ -1,6 +1,7 @@
 """The experiments by name: everything reported is shipped, and tiny studies go through from start to end."""
 
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -87,7 +88,7 @@ def test_a_small_study_of_exact_problems() -> None:
     assert (curves[curves["step"] == 0].groupby("domain")["kl"].std() < 1e-4).all()  # all begin as the prior
 
 
-def test_the_same_bytes_whatever_surrounds_a_run(tmp_path: Path) -> None:
+def test_the_same_bytes_whatever_surrounds_a_run(tmp_path: Path, converted: Path) -> None:
     """Protects comparisons between machines: threads, hash seed, jobs and working folder change no digit."""
     code = (
         "from repro import experiments; from repro.studies import study\n"
@@ -100,7 +101,7 @@ def test_the_same_bytes_whatever_surrounds_a_run(tmp_path: Path) -> None:
     for threads, hashes, jobs in (("1", "0", "1"), ("4", "7", "2")):
         around = {"OMP_NUM_THREADS": threads, "PYTHONHASHSEED": hashes, "REPRO_JOBS": jobs, "PYTHONPATH": str(ROOT)}
         (folder := tmp_path / jobs).mkdir()
-        environment = os.environ | around | {"REPRO_CACHE": str(folder / "cache")}
+        environment = os.environ | around | {"REPRO_CACHE": str(shutil.copytree(converted, folder / "cache"))}
         command = [sys.executable, "-c", code]
         told.append(subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True).stdout)
     assert told[0] == told[1] and len(told[0]) > 10_000

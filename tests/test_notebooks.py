@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,14 +57,16 @@ def test_form(path: Path) -> None:
 
 @pytest.mark.parametrize("paths", [pytest.param(paths, id=paths[0].stem, marks=pytest.mark.xdist_group(paths[0].stem))
                                    for paths in PARTS])  # fmt: skip
-def test_all_run_under_smoke_and_change_nothing_that_is_committed(tmp_path: Path, paths: list[Path]) -> None:
+def test_all_run_under_smoke_and_change_nothing_that_is_committed(
+    tmp_path: Path, converted: Path, paths: list[Path]
+) -> None:
     """Protects `run_all.sh --preset smoke`: each notebook ends, small, without an error; the tree stays as it was."""
     status = ["git", "status", "--porcelain"]
     before = subprocess.check_output(status, cwd=ROOT)
     # with the processes of a second core the other tests would wait; runs in two are those of test_readme
     options = ["--only", ",".join(path.stem for path in paths), "--jobs", "1", "--results", str(tmp_path / "results")]
     command = [sys.executable, "-m", "repro.pipeline", "--preset", "smoke", *options]
-    environment = os.environ | {"REPRO_CACHE": str(tmp_path / "cache")}
+    environment = os.environ | {"REPRO_CACHE": str(shutil.copytree(converted, tmp_path / "cache"))}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     verdicts = r"\d+ rows .*" if NOTEBOOKS[-1] in paths else "none yet, run notebook 99."

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -88,9 +89,10 @@ def run(command: str, folder: Path, shared: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory, converted: Path) -> Path:
     """What all commands share, as a reader's do: the chorales, and a cache, in which tunes are converted once."""
     folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(converted, folder / "cache")
     (folder / "chorales").mkdir()
     run(CHORALES.replace(":100", ":4"), folder, folder)
     assert (folder / "chorales" / "bwv1.6.mid").stat().st_size > 0
