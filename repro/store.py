@@ -126,18 +126,18 @@ def received(record: Record | None) -> Record | None:
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
-    """The finished run with this key: this machine's own first, then those that are shipped."""
+    """The finished run with this key: its shipped numbers, or with its network, this machine's own first."""
     since = environment("REPRO_FRESH_SINCE")
+    # numbers as on every machine: a run that was made again for its network may have other last digits here
+    if not (with_weights or since) and (numbers := shipped_numbers().get(key)) is not None:
+        return Record(key, numbers)
     own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
     recent = own.exists() and own.stat().st_mtime >= since
     if recent and (record := _read(own, with_weights)) and record.key == key:
         return record
     # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
     ignored = environment("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
-    if shipped and not ignored and (record := _read(shipped, with_weights)):
-        return record
-    numbers = None if with_weights or since else shipped_numbers().get(key)
-    return None if numbers is None else Record(key, numbers)
+    return _read(shipped, with_weights) if shipped and not ignored else None
 
 
 def read_record(path: Path) -> Record:
