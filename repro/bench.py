@@ -24,9 +24,8 @@ from repro.store import VERSIONS, Made, Record
 from repro.studies import MOLECULE_PATHS, ExactStudy, FrontStudy, MoleculeStudy, RoadStudy
 from repro.tutor import Learner, Row
 
-# of both forms on the exact problems, then by road and bench what differs from its form's; and how all was chosen
-SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("roads.toml").read_text(encoding="utf-8"))
-EXACT_PATH, EXACT_TUTOR = PathSettings(**SETTINGS["path"]), TutorSettings(**SETTINGS["paper"])
+SETTINGS: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+EXACT_PATH, EXACT_TUTOR = PathSettings(**SETTINGS["exact_path"]), TutorSettings(**SETTINGS["exact_tutor"])
 
 
 def start_of(method: str) -> Any:
@@ -68,7 +67,7 @@ def at_rate(settings: Any, rate: float) -> Any:
 
 FORMS = {"psi": EXACT_PATH, "g": EXACT_PATH, "q": EXACT_PATH, "psi_paper": EXACT_TUTOR, "g_paper": EXACT_TUTOR}
 TUNED: dict[str, PolicySettings] = {name: changed(form, SETTINGS[name]["exact"]) for name, form in FORMS.items()} | {
-    name: RoadSettings(method=name, episodes=64, **SETTINGS[name]["exact"]) for name in ROADS
+    name: RoadSettings(method=name, episodes=64, **SETTINGS.get(name, {}).get("exact", {})) for name in ROADS
 }
 ON_MOLECULES: dict[str, PolicySettings] = {
     name: changed(MOLECULE_PATHS[name], own["molecules"]) if name in FORMS
@@ -106,7 +105,7 @@ def _distances(learner: Learner, number: int, short: bool = False) -> Row:
 
 def melody_settings(name: str, steps: int) -> Any:
     """Settings of a road on melodies, without a discount; 450 rounds of the paper's form stand for 1,000 steps."""
-    tuned, front, own = TUNED[name], FrontStudy(), SETTINGS[name]["melodies"] | {"c": MELODY_C}
+    tuned, front, own = TUNED[name], FrontStudy(), SETTINGS.get(name, {}).get("melodies", {}) | {"c": MELODY_C}
     if isinstance(tuned, TutorSettings):
         rounds = max(1, 450 * steps // 1_000)
         return changed(front.tutor, own | {"method": tuned.method, "gamma": 1.0, "rounds": rounds})

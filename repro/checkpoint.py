@@ -29,7 +29,7 @@ from repro.processes import environment
 TEXTS = [path for path in sorted(Path(__file__).parent.rglob("*.py")) if path.parent.name != "book"]
 CODE = hashlib.sha256(b"".join(path.read_bytes() for path in TEXTS)).hexdigest()
 # of what is held: what never changes, what is the same network under a second name, and the data of a prior
-FIXED = {"domain", "settings", "method", "original", "acting", "trained", "extra", "flat", "sizes", "starts", "room"}
+FIXED = {"domain", "settings", "method", "original", "acting", "trained", "extra", "flat", "starts", "room"}
 KEPT = 30 * 24 * 3600  # seconds that an interrupted run may wait; a file may have 245 MB
 MAKE: dict[str, Callable[[np.ndarray], Any]] = {  # by the device of a tensor, or for NumPy's
     "cpu": torch.tensor, "cuda": partial(torch.tensor, device="cuda"), "array": np.array}  # fmt: skip

@@ -73,9 +73,9 @@ class Domain:
         return {}
 
     def text(self, sequence: np.ndarray) -> str:
-        """One sequence (T,) as text: its tokens before the end, joined; with spaces between them where nothing ends."""
-        before = sequence[np.cumsum(sequence == self.end) == 0]
-        return ("" if self.end is not None else " ").join(self.vocabulary[token] for token in before)
+        """One sequence (T,) as text: its tokens before the end, with spaces between words."""
+        between = "" if all(len(token) == 1 for token in self.vocabulary) else " "
+        return between.join(self.vocabulary[token] for token in sequence[np.cumsum(sequence == self.end) == 0])
 
     def spec(self) -> dict[str, object]:
         """What of the domain determines a run: part of the run's name; a class of yours by all it is made of."""
@@ -145,6 +145,8 @@ def _answer(what: str, wanted: str, ask: Callable[[Any], Any], batch: Any, text:
                 fine = True
             except Exception:
                 alone = alone or f" for {text(batch[place])!r}"
+            if alone and fine:
+                break
         said = f"{type(error).__name__} ({' '.join(str(error).split())[:80]})"
         raise DomainError(f"{what} raises {said}{alone * fine}: {wanted}") from error
 

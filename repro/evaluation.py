@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repro.domain import Domain, alive, rewards, told
 from repro.kl_control import METHODS, Policy, entropy, kl_divergence
-from repro.rnn import SequenceRNN, draw, play, shifted
+from repro.rnn import SequenceRNN, Stepper, draw, play, shifted
 
 SAMPLING_SEED = 2_000_003  # samples that are measured draw from other random numbers than training
 BATCH = 250  # sequences sampled at once: their states stay in the processor's cache
@@ -157,36 +157,37 @@ def smc(
     """Twisted sequential Monte Carlo (Zhao et al. 2024, 2404.17546): `count` sequences of about p*, (B, T), and log Z.
 
     A policy of the paper's form proposes; V, its method's backup, is the twist. A step weighs exp(log p + r / c +
-    V(s') - V(s) - log pi), so 1 where V is exact: the exponent is Bellman's error.
+    V(s') - V(s) - log pi), so 1 where V is exact: the exponent is Bellman's error. First inputs are resampled too.
     """
     method = METHODS["psi"] if policy.method is None else policy.method
+    steppers = Stepper(policy.network, count), Stepper(policy.prior, count)
 
-    def look(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # log pi and log p of the next token, and V
-        log_p, values = policy.prior(inputs)[:, -1].log_softmax(dim=1), policy.network(inputs)[:, -1]
+    def look(last: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # log pi and log p of what follows, and V
+        values, log_p = steppers[0](last), steppers[1](last).log_softmax(dim=1)
+        values = log_p if policy.method is None else values  # the prior proposes: V = 0
         return method.scores(values, log_p).log_softmax(dim=1), log_p, method.backup(values, log_p).double()
 
-    inputs = torch.from_numpy(domain.first_inputs(count, generator)).unsqueeze(1)
     tokens = torch.full((count, domain.horizon), domain.end or 0)
-    log_pi, log_p, value = look(inputs)
+    log_pi, log_p, value = look(torch.from_numpy(domain.first_inputs(count, generator)))
     log_weight, log_z, going = value.clone(), 0.0, torch.ones(count, dtype=torch.bool)
     for step in range(domain.horizon):
         last = draw(log_pi, torch.from_numpy(generator.random(count, dtype=np.float32)))
         tokens[going, step] = last[going]
-        inputs = torch.cat([inputs, last.unsqueeze(1)], dim=1)
         ratio = (log_p - log_pi).gather(1, last.unsqueeze(1)).squeeze(1)
         earned = torch.from_numpy(rewards(domain, tokens.numpy())[:, step]) / c
         goes_on = (last != (-1 if domain.end is None else domain.end)) & (step + 1 < domain.horizon)
-        before, was, going = value, going, going & goes_on
-        log_pi, log_p, value = look(inputs)
+        before, played, going = value, going, going & goes_on
+        log_pi, log_p, value = look(last)
         value = value * going  # 0 after the end
         # log w += log p - log pi + r / c + V(s') - V(s)
-        log_weight += (ratio + earned + value - before) * was
+        log_weight += (ratio + earned + value - before) * played
         share = log_weight.softmax(dim=0)
         if step + 1 == domain.horizon or share.square().sum() * count > 2:  # fewer than half would tell as much
             log_z += float(log_weight.logsumexp(dim=0)) - math.log(count)
             places = (np.arange(count) + generator.random()) / count  # systematic resampling
             chosen = torch.from_numpy(np.searchsorted(share.cumsum(dim=0).numpy(), places).clip(max=count - 1))
             log_weight.zero_()
-            tokens, inputs, log_pi, log_p, value, going = (
-                part[chosen] for part in (tokens, inputs, log_pi, log_p, value, going))  # fmt: skip
+            tokens, log_pi, log_p, value, going = (part[chosen] for part in (tokens, log_pi, log_p, value, going))
+            for stepper in steppers:
+                stepper.hidden, stepper.cell = stepper.hidden[chosen], stepper.cell[chosen]
     return tokens.numpy(), log_z

@@ -80,7 +80,7 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     rows = [np.asarray(row) for row in (encode(sequences) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
-    wanted += "" if domain.end is not None else ", and all of one length, for the domain has no end token"
+    wanted += "" if domain.end is not None else f", {len(rows[0])} as sequence 0, for the domain has no end token"
     for place, row in enumerate(rows):
         fits = row.ndim == 1 and row.dtype.kind in "iu" and 2 <= len(row) <= domain.horizon + 1
         fits = fits and 0 <= row.min() <= row.max() < tokens and (domain.end is not None or len(row) == len(rows[0]))
@@ -103,10 +103,12 @@ def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embed
     must(isinstance(linear, nn.Linear), f"the head is a {type(linear).__name__}: it must be an nn.Linear")
     tokens, cells = len(vocabulary), lstm.hidden_size
     read, width = (lstm.input_size,) * 2 if embedding is None else embedding.weight.shape
-    sizes = {"tokens read": read, "numbers read": width, "cells scored": linear.in_features,
-             "tokens scored": linear.out_features}  # fmt: skip
-    wanted = dict(zip(sizes, (tokens, lstm.input_size, cells, tokens), strict=True))
-    must(sizes == wanted, f"the network has {sizes}: it must have {wanted}")
+    for what, given, wanted in (
+        ("reads so many tokens", read, tokens), ("embeds into so many numbers", width, lstm.input_size),
+        ("scores so many tokens", linear.out_features, tokens),
+        ("has a head over so many cells", linear.in_features, cells),
+    ):  # fmt: skip
+        must(given == wanted, f"the network {what}: {given}; it must be {wanted}")
     rnn, weights = SequenceRNN(tokens, cells), dict(lstm.named_parameters())
     inputs = weights["weight_ih_l0"] if embedding is None else weights["weight_ih_l0"] @ embedding.weight.T
     bias = weights["bias_ih_l0"] + weights["bias_hh_l0"] if lstm.bias else torch.zeros(4 * cells)

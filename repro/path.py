@@ -35,7 +35,7 @@ MOST = 12.0  # ours: times as likely as the median, so that no sequence is remem
 
 
 class Walk(NamedTuple):
-    """A policy beside its prior along episodes."""
+    """What a policy has read and says along episodes, beside its prior."""
 
     tokens: Tensor  # one-hot inputs (B, T, V)
     hidden: Tensor  # the policy's states, without gradient
@@ -242,7 +242,7 @@ class PathTutor(Episodic):
     def update(self, episodes: Episodes, new: int) -> tuple[Row, np.ndarray]:
         """One gradient step on whole episodes, the first `new` of them new: V and the centre follow these alone."""
         settings, mask, walk = self.settings, episodes["alive"], self.walk(episodes, new)
-        with torch.no_grad():
+        with torch.no_grad():  # as V's states are: V leaves the policy's own network alone
             value_again = self.value(walk.tokens[new:], walk.hidden[new:])
         value = torch.cat([self.value(walk.tokens[:new], walk.hidden[:new]), value_again]) * mask
         with torch.no_grad():

@@ -27,11 +27,12 @@ class Corpus:
     equal lengths, so that little of a batch is padding.
     """
 
-    # the loss is a mean over the tokens of a batch: every sequence weighs about the same, whatever its length
     def __init__(self, sequences: Sequence[np.ndarray], length: int) -> None:
         sizes = np.array([len(sequence) for sequence in sequences])
         begins = np.cumsum(sizes) - sizes
-        self.whole, self.most = length == 0, length + 1 if length else int(sizes.max())  # tokens, input and last label
+        # a whole sequence is a window as long as the longest: it begins at its start
+        self.whole = length == 0
+        self.most = int(sizes.max()) if self.whole else length + 1  # tokens: the inputs, and the label of the last
         self.flat = torch.from_numpy(np.concatenate([*sequences, np.zeros(self.most)]).astype(np.int64))
         # a window starts anywhere in a sequence that leaves it room, else at the start
         spans = np.maximum(sizes - self.most + 1, 1)
@@ -42,10 +43,10 @@ class Corpus:
     def draw(self, count: int, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A batch: inputs (count, T) and labels, padded where a sequence is shorter."""
         if self.whole and not self.batches:
-            # shuffled, then sorted by length within pools of so many batches, then shuffled batch by batch
-            pools = np.split(
-                generator.permutation(len(self.room)), np.arange(POOL * count, len(self.room), POOL * count)
-            )
+            # shuffled, then sorted by length within pools of so many batches, then shuffled batch by batch: the loss is
+            # a mean over the tokens of a batch, in which every sequence weighs about the same
+            edges = np.arange(POOL * count, len(self.room), POOL * count)
+            pools = np.split(generator.permutation(len(self.room)), edges)
             ordered = [pool[np.argsort(self.room[pool], kind="stable")] for pool in pools]
             parts = [pool[first : first + count] for pool in ordered for first in range(0, len(pool), count)]
             self.batches = [parts[place] for place in generator.permutation(len(parts))]

@@ -51,7 +51,7 @@ class Task:
     samples: int = 0  # sequences that are measured; 0: none
     c: float = 0.5  # the temperature at which the prior's J is measured
     held_out: HeldOut | None = None
-    # what the training curve has too, a word of the run's name; "measures": the domain's, and log p of a trained prior
+    # a word of the run's name: what its curve has too; "measures": the domain's, and at its end the prior trained along
     observe: str = ""
     row: Callable[[Learner, int], Row] | None = field(default=None, compare=False)  # as in `repro.tutor.train`
     labels: Mapping[str, Any] = field(default_factory=dict)  # beside method, c and seed
@@ -59,6 +59,7 @@ class Task:
     @cached_property
     def spec(self) -> Spec:
         """What determines the policy."""
+        assert self.settings is not None
         trainer = TRAINERS[type(self.settings)][0]
         spec: dict[str, Any] = {
             "trainer": trainer, "version": VERSIONS[trainer], "domain": self.domain.spec(),

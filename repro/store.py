@@ -126,9 +126,9 @@ def received(record: Record | None) -> Record | None:
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
-    """The finished run with this key: its shipped numbers, or with its network, this machine's own first."""
+    """The finished run with this key: its shipped numbers; or this machine's own, and after these what is shipped."""
     since = environment("REPRO_FRESH_SINCE")
-    # numbers as on every machine: a run that was made again for its network may have other last digits here
+    # as on every machine: a run that was made again for its network may have other last digits here
     if not (with_weights or since) and (numbers := shipped_numbers().get(key)) is not None:
         return Record(key, numbers)
     own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)

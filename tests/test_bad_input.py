@@ -220,9 +220,9 @@ LSTMS: list[tuple[tuple[Any, ...], str]] = [
     *[((other, LINEAR, "abcde"), r"the network is (LSTM|GRU)\(.*\): a prior is one LSTM layer")
       for other in (nn.LSTM(5, 6, num_layers=2), nn.LSTM(5, 6, bidirectional=True), nn.GRU(5, 6))],
     ((nn.LSTM(5, 6), LINEAR, None), "the vocabulary is None: give the name of each token"),
-    ((nn.LSTM(5, 6), LINEAR, "abcd"), r"the network has \{'tokens read': 5, .* must have \{'tokens read': 4,"),
-    ((nn.LSTM(5, 6), nn.Linear(7, 5), "abcde"), "'cells scored': 7, .* must have .*'cells scored': 6,"),
-    ((nn.LSTM(7, 6), LINEAR, "abcde", nn.Embedding(5, 8)), "'numbers read': 8, .* must have .*'numbers read': 7,"),
+    ((nn.LSTM(5, 6), LINEAR, "abcd"), r"the network reads so many tokens: 5; it must be 4"),
+    ((nn.LSTM(5, 6), nn.Linear(7, 5), "abcde"), "has a head over so many cells: 7; it must be 6"),
+    ((nn.LSTM(7, 6), LINEAR, "abcde", nn.Embedding(5, 8)), "embeds into so many numbers: 8; it must be 7"),
 ]  # fmt: skip
 DEEP, GATED = uniform_rnn(3), uniform_rnn(3)
 DEEP.lstm, GATED.lstm = nn.LSTM(3, 8, 2), nn.GRU(3, 8)  # type: ignore[assignment]

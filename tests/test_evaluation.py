@@ -100,7 +100,7 @@ def test_samples_of_the_optimum_itself_need_no_weights() -> None:
     assert ours["score"] == pytest.approx(2.0), "what has no score is left out"
 
 
-@pytest.mark.parametrize("policy", [REFERENCE, Policy(NETWORK, PRIOR, METHODS["g"])], ids=["prior", "g"])
+@pytest.mark.parametrize("policy", [REFERENCE, *(Policy(NETWORK, PRIOR, METHODS[name]) for name in ("psi", "g"))])
 def test_smc_against_enumeration(policy: Policy) -> None:
     """Protects samples on top of a policy, one per run so that they are independent (chi-squared), and log Z unbiased.
 

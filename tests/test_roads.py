@@ -190,4 +190,6 @@ def test_every_road_has_the_best_of_its_settings() -> None:
         tried = pd.read_csv(ROOT / "results" / f"roads_{place}_tuning.csv").set_index(["rate"])
         best = tried.groupby(column)["objective"].idxmax().to_dict()
         assert {name: chosen[name].learning_rate for name in best} == best  # type: ignore[attr-defined]
+    for settings in [*bench.TUNED.values(), *on_melodies.values()]:  # one rate, of the LSTM and of the head
+        assert getattr(settings, "head_learning_rate", settings.learning_rate) == settings.learning_rate  # type: ignore[attr-defined]
     assert {claim.c for claim in CLAIMS if claim.experiment == "roads_melodies"} == {bench.MELODY_C}

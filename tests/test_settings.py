@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small import Coins
 
-from repro import PRESETS, ROOT, own_results, settings, store
+from repro import PRESETS, ROOT, own_results, settings, store, studies
 from repro.kl_control import METHODS
 from repro.path import PathSettings, PathTutor
 from repro.prior import train_prior
@@ -35,6 +35,15 @@ def test_presets(domain: str) -> None:
     assert (tutor.c, tutor.gamma, tutor.eta, tutor.clip, PriorSettings().cells) == (0.5, 0.5, 0.01, 5.0, 100)
     assert music.tutor == tutor and music.rebuilt_tutor == dataclasses.replace(tutor, learning_rate=3e-3)
     assert [len(study(preset).seeds_at(c)) for preset in ("laptop", "paper") for c in (0.5, 1.0)] == [5, 2, 10, 10]
+
+
+def test_every_block_of_settings_is_read() -> None:
+    """Protects from a slip in studies.toml, which would leave a preset or a part as it was."""
+    assert list(studies.VALUES) == list(STUDIES)
+    for name, blocks in studies.VALUES.items():
+        fields = {field.name: field for field in dataclasses.fields(STUDIES[name])}  # type: ignore[arg-type]
+        assert not blocks.keys() - fields.keys() - {*PRESETS}, name
+        assert not {key for preset in PRESETS for key in blocks.get(preset, {})} - fields.keys(), name
 
 
 def test_own_experiments_have_a_folder_each() -> None:

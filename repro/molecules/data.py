@@ -168,7 +168,8 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
              if 2 * sum(re.fullmatch(kind, string) is not None for string in strings) > len(strings)]  # fmt: skip
     fits = not kinds and len(refused) <= len(found)
     must(fits, f"{path} has {len(found)} molecules and {listed}: {[*kinds, DAMAGED][0]}")
-    gives = f"{(count := len(set(found)))} different valid molecules (duplicates: {len(found) - count}; {listed})"
+    count = len(set(found))
+    gives = f"{count} different valid molecules (duplicates: {len(found) - count}; {listed})"
     must(count >= FEWEST, f"{path} gives {gives}: at least {FEWEST} are needed; smiles_column names another column")
     # molecules that bring a token, the firsts, are trained on: training molecules make the vocabulary
     known, firsts, others = set[str](), list[str](), list[str]()
@@ -183,10 +184,10 @@ def _own(settings: MoleculeSettings) -> tuple[list[str], ...]:
     notes = [listed] * bool(refused) + [f"{kind}: {count}" for kind, count in told.items() if count]
     if notes:
         warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=3)
-    many, count = f"{len(known)} different tokens, more than {MOST_TOKENS}", len(others)
-    must(len(known) <= MOST_TOKENS, f"{many}: set tokeniser to 'characters'")
-    must(count >= 2, f"{count} of {len(firsts) + count} molecules can be held out, and 2 must be: add molecules")
-    size = min(settings.held_out, max(1, round(HELD_OUT * count)))
+    tokens, of = len(known), f"{len(others)} of {len(firsts) + len(others)} molecules"
+    must(tokens <= MOST_TOKENS, f"{tokens} different tokens, more than {MOST_TOKENS}: set tokeniser to 'characters'")
+    must(len(others) >= 2, f"{of} can be held out, and 2 must be: add molecules")
+    size = min(settings.held_out, max(1, round(HELD_OUT * len(others))))
     return [*firsts, *others[2 * size :]], others[:size], others[size : 2 * size]
 
 
