@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from repro.domain import Domain, alive, rewards, told
 from repro.kl_control import Policy, kl_divergence, path_errors, step_errors
 from repro.rnn import SequenceRNN, last_steps, play, shifted
-from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, at_hand, half, validated
+from repro.settings import Count, EpisodicSettings, Method, Positive, Rate, Share, half, validated
 from repro.tutor import Learner, Replay, Row, learning, start_from
 
 Episodes = dict[str, Tensor]  # inputs, actions, alive, reward (B, T), log_prior (B, T, V)
@@ -122,7 +122,7 @@ class Episodic(Learner):
     def __init__(self, domain: Domain, prior: SequenceRNN, settings: EpisodicSettings, seed: int) -> None:
         super().__init__(domain, prior, settings, seed)
         self.steps, self.half = settings.steps, half(settings.precision, settings.device)
-        self.prior = copy.deepcopy(prior).eval().requires_grad_(False).to(at_hand(settings.device))
+        self.prior = copy.deepcopy(prior).eval().requires_grad_(False).to(settings.device)
         self.policy = start_from(self.prior, "zero_head" if self.method.plays_with_prior else "prior_logits")
         self.acting = Policy(self.policy, self.prior, self.method)
         self.memory = Memory(settings.remembered, domain.horizon, settings.priority, self.replay_numbers)

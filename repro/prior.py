@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from repro.checkpoint import Checkpoints
 from repro.kl_control import Policy
 from repro.rnn import SequenceRNN
-from repro.settings import PriorSettings, at_hand, half
+from repro.settings import PriorSettings, half
 
 PADDING = -100  # PyTorch's label of a position that does not count
 BATCH = 256  # sequences that are scored at once
@@ -71,7 +71,7 @@ def train_prior(sequences: Sequence[np.ndarray], held_out: Sequence[np.ndarray],
     torch.set_num_threads(1)
     generator, in_half = np.random.default_rng(settings.seed), half(settings.precision, settings.device)
     corpus = Corpus(sequences, settings.window_events)
-    rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).to(at_hand(settings.device)).train()
+    rnn = SequenceRNN(vocabulary, settings.cells, seed=settings.seed).to(settings.device).train()
     weights = [weight for weight in rnn.parameters() if weight.requires_grad]
     adam = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
     rows, recent = list[tuple[float, ...]](), list[float]()

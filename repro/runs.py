@@ -113,10 +113,10 @@ class Task:
 
         title, done = f"tuning by {learner.settings.method}", max(0, checkpoints.done - 1)  # step 0 makes none
         with processes.progress(learner.steps, title, done) as bar:
-            tuned = train(learner, observe, self.row, lambda _: bar.update(), checkpoints)
-        numbers = {"curve": tuned.curve.to_dict("list"), "core_seconds": round(checkpoints.spent(), 1)}
-        along = {"prior.": tuned.prior} if getattr(self.settings, "train_prior", False) else {}
-        return numbers, {"": tuned.policy} | along
+            curve = train(learner, observe, self.row, lambda _: bar.update(), checkpoints)
+        numbers = {"curve": curve.to_dict("list"), "core_seconds": round(checkpoints.spent(), 1)}
+        along = {"prior.": learner.prior} if getattr(self.settings, "train_prior", False) else {}
+        return numbers, {"": learner.policy} | along
 
     def measure(self, tuned: Record | None) -> Made:
         """What samples of the policy measure, or of the prior without one; its numbers are those of `evaluate`."""

@@ -88,21 +88,16 @@ def one_of(names: Collection[str]) -> AfterValidator:
 
 
 def half(precision: str, device: str = "cpu") -> bool:
-    """Whether an RNN's products are in bfloat16 here; "auto": where the processor or GPU has instructions for it."""
+    """Whether an RNN's products are in bfloat16 here; "auto": where the device, which must be here, can do them."""
     flags = PROCESSOR.read_text(encoding="utf-8") if PROCESSOR.exists() else ""
     able = "avx512_bf16" in flags or "amx_bf16" in flags
-    if at_hand(device) == "cuda":
+    here = device == "cpu" or torch.cuda.is_available()
+    need(here, f"device is {device!r}: torch sees no such GPU here, so it must be 'cpu' or 'auto'")
+    if device == "cuda":
         able, flags = torch.cuda.is_bf16_supported(including_emulation=False), "of a GPU"
     possible = precision != "bfloat16" or able or not flags
     need(possible, f"precision is 'bfloat16' on {device}: this one needs 'float32' or 'auto'")
     return precision == "bfloat16" or (precision == "auto" and able)
-
-
-def at_hand(device: str) -> str:
-    """A device that is here; SettingsError: it is not."""
-    here = device == "cpu" or torch.cuda.is_available()
-    need(here, f"device is {device!r}: torch sees no such GPU here, so it must be 'cpu' or 'auto'")
-    return device
 
 
 _NO_BOOL = BeforeValidator(_refused(lambda value: isinstance(value, bool), "it must be a number"))

@@ -7,7 +7,6 @@ finished run is read, never repeated. The environment sets more than REPRO_CACHE
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import uuid
@@ -126,18 +125,19 @@ def received(record: Record | None) -> Record | None:
 
 
 def find(key: str, with_weights: bool = False) -> Record | None:
-    """The finished run with this key: its shipped numbers; or this machine's own, and after these what is shipped."""
+    """The finished run with this key: this machine's own first, then those that are shipped."""
     since = environment("REPRO_FRESH_SINCE")
-    # as on every machine: a run that was made again for its network may have other last digits here
-    if not (with_weights or since) and (numbers := shipped_numbers().get(key)) is not None:
-        return Record(key, numbers)
+    numbers = None if with_weights or since else shipped_numbers().get(key)
     own, shipped = cache_folder() / "runs" / f"{key}.json", _shipped_networks().get(key)
     recent = own.exists() and own.stat().st_mtime >= since
     if recent and (record := _read(own, with_weights)) and record.key == key:
-        return record
+        # numbers as on every machine: a run that was made again for its network may have other last digits here
+        return dataclasses.replace(record, numbers=record.numbers | (numbers or {}))
     # REPRO_FRESH_SINCE leaves the shipped priors, which take long to train: they have a switch of their own
     ignored = environment("REPRO_TRAIN_PRIORS") if shipped and shipped.parent.name == "priors" else since
-    return _read(shipped, with_weights) if shipped and not ignored else None
+    if shipped and not ignored and (record := _read(shipped, with_weights)):
+        return record
+    return None if numbers is None else Record(key, numbers)
 
 
 def read_record(path: Path) -> Record:
@@ -160,20 +160,28 @@ def shipped_numbers() -> dict[str, dict[str, Any]]:
     """The numbers of all committed runs, `results/*/runs.json`, by key."""
     numbers: dict[str, dict[str, Any]] = {}
     for path in sorted((ROOT / "results").glob("*/runs.json")):
-        numbers |= results_in(path, {}, lambda runs: True)
+        try:
+            numbers |= {key: run for key, run in json.loads(path.read_bytes()).items() if "spec" in run}
+        except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
     return numbers
 
 
 def _read(path: Path, with_weights: bool) -> Record | None:
-    """Reads a record; None: it is not there, or damaged."""
+    """Reads a record; a damaged one is reported in a warning that names the file, and ignored."""
     weights = path.with_suffix(".safetensors")
-    numbers = results_in(path, dict[str, Any](), lambda numbers: bool(numbers["spec"]))
-    if not numbers or (with_weights and not weights.exists()):
+    try:
+        numbers = json.loads(path.read_bytes())
+        key = key_of(numbers["spec"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}) and is ignored", stacklevel=2)
         return None
+    if not weights.exists():
+        return None if with_weights else Record(key, numbers)
     if with_weights and hashlib.sha256(weights.read_bytes()).hexdigest() != numbers.get("weights_sha256"):
-        set_aside(weights, "its digest differs")
+        warnings.warn(f"{shown(weights)} is damaged (its digest differs) and is ignored", stacklevel=2)
         return None
-    return Record(key_of(numbers["spec"]), numbers, weights if weights.exists() else None)
+    return Record(key, numbers, weights)
 
 
 def keep(path: Path | None, numbers: dict[str, Any], networks: Mapping[str, SequenceRNN]) -> Record:
@@ -199,33 +207,34 @@ def put(path: Path, record: Record) -> Record:
 
 
 def cached(spec: Spec, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """A table that takes long to make, kept as parquet."""
+    """A table that takes long to make, kept as parquet; a damaged file is reported and made again."""
     path = cache_folder() / f"{key_of(spec)}.parquet"
-    frame = results_in(path, pd.DataFrame(), lambda frame: True, lambda content: pd.read_parquet(io.BytesIO(content)))
-    if frame.empty:
-        frame = make()
-        write(path, frame.to_parquet())
+    if path.exists():
+        try:
+            return pd.read_parquet(path)
+        except Exception as error:  # a damaged file raises whatever the reader meets first
+            warnings.warn(f"{shown(path)} is damaged ({type(error).__name__}); it is made again", stacklevel=2)
+    frame = make()
+    write(path, frame.to_parquet())
     return frame
 
 
 def results_in(path: Path, empty: T, whole: Callable[[T], bool], read: Callable[[bytes], Any] = json.loads) -> T:
-    """What a file holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
+    """What a file of results holds, or `empty`; a damaged one, or one of another kind, is named and set aside."""
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return empty
-    problem = "it holds something else"
-    try:
-        found = read(content)
+        found = read(path.read_bytes())
         if type(found) is type(empty) and whole(found):
             return found
-    except Exception as error:  # a damaged file raises whatever its reader meets first
+        problem = "it holds something else"
+    except FileNotFoundError:
+        return empty
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         problem = type(error).__name__
-    set_aside(path, problem)
+    set_aside(path, problem, "and made again by the notebooks that write it")
     return empty
 
 
-def set_aside(path: Path, problem: str, then: str = "and is made again where it is needed") -> None:
+def set_aside(path: Path, problem: str, then: str) -> None:
     """Names a damaged file in a warning, and moves it out of the way."""
     aside = path.with_name(f"{path.name}.damaged")
     with _writing(path.parent), suppress(FileNotFoundError):  # another process was faster

@@ -9,7 +9,7 @@ all drawn episodes are trained and no stored state is ever stale. Budgets are co
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,19 +58,11 @@ class Learner:
         return FloatingPointError(f"{found}; a learning_rate below {self.settings.learning_rate} may help")
 
 
-class Tuned(NamedTuple):
-    """A tuned policy and how it got there; `Policy(policy, prior, settings.mathematics)` is what `sampled` plays."""
-
-    policy: SequenceRNN
-    prior: SequenceRNN  # that it plays with: the original, but where it was trained too
-    curve: pd.DataFrame
-
-
 def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
           row: Callable[[Learner, int], Row] | None = None,
           on_step: Callable[[Row], object] = lambda _: None,
-          checkpoints: Checkpoints | None = None) -> Tuned:  # fmt: skip
-    """Trains to the last step; the same seed gives the same bytes. FloatingPointError: the loss is no number any more.
+          checkpoints: Checkpoints | None = None) -> pd.DataFrame:  # fmt: skip
+    """Trains to the last step and returns the curve; the same seed gives the same bytes. FloatingPointError: loss nan.
 
     `observe` is asked at every row of the curve: what it returns stands in that row. `row` is asked, with the number of
     the step, instead of the learner's own, and at step 0 too. Neither may disturb the learner. `on_step` hears the
@@ -88,7 +80,9 @@ def train(learner: Learner, observe: Callable[[Learner], Row] = lambda _: {},
             break
         if number == first or (number > first and (number % every == 0 or number == learner.steps)):
             rows.append((row(learner, number) if row else learner.row()) | observe(learner))
-    return Tuned(learner.policy.eval().cpu(), learner.prior.eval().cpu(), pd.DataFrame(rows))
+    for network in (learner.policy, learner.prior):
+        network.eval().cpu()
+    return pd.DataFrame(rows)
 
 
 class Replay:

@@ -28,6 +28,8 @@ from repro.tutor import Row, train
 class Saved(Domain):
     """The sequences of a saved policy, whose reward is not at hand."""
 
+    name = "saved"
+
     def __init__(self, spec: dict[str, Any]) -> None:
         self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
         self.firsts = spec["first"]
@@ -138,14 +140,14 @@ def tune(domain: Domain, prior: Prior, method: str = "psi", c: float | None = No
             bar.set_postfix({name: row[name] for name in ("task_reward", "kl") if name in row}, refresh=False)
 
         try:
-            tuned = train(learner, on_step=heard)
+            curve = train(learner, on_step=heard)
         except KeyboardInterrupt:
             after = f"interrupted after {bar.n} of {count} steps: nothing is kept, give fewer steps to see some of it"
             raise KeyboardInterrupt(after) from None
-    if tuned.curve.get("diverged", pd.Series(0)).any():  # the paper's form shows it; here it is an error
+    if curve.get("diverged", pd.Series(0)).any():  # the paper's form shows it; here it is an error
         raise learner.no_number()
-    policy = Policy(tuned.policy, prior.rnn, made.mathematics)
-    return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), tuned.curve)
+    policy = Policy(learner.policy, prior.rnn, made.mathematics)
+    return Yours(domain, prior, policy, {"form": form, "seed": seed} | dataclasses.asdict(made), curve)
 
 
 def load(name: str, domain: Domain | None = None) -> Yours:

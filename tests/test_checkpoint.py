@@ -53,9 +53,9 @@ def learned(case: str, checkpoints: Checkpoints | None, steps: int) -> tuple[Any
     kind, domain, settings = LEARNERS[case]
     length = {name: count for name, count in LENGTH.items() if hasattr(settings, name)}
     learner = kind(domain, rnn(domain), dataclasses.replace(settings, **length), 7)
-    made = train(learner, on_step=stop(steps), checkpoints=checkpoints)
+    curve = train(learner, on_step=stop(steps), checkpoints=checkpoints)
     numbers = [generator.bit_generator.state for generator in (learner.play_numbers, learner.replay_numbers)]
-    return bytes_of(made.policy, made.prior), made.curve.to_csv(), repr(made.curve.dtypes), numbers, learner.log_z
+    return bytes_of(learner.policy, learner.prior), curve.to_csv(), repr(curve.dtypes), numbers, learner.log_z
 
 
 def predicted(window_events: int, checkpoints: Checkpoints | None, steps: int) -> tuple[Any, ...]:

@@ -63,7 +63,7 @@ def prior(window_events: int) -> Numbers:
 
 
 def tuned(learner: Callable[..., Learner], domain: Domain, settings: PolicySettings) -> Numbers:
-    return train(learner(domain, rnn(domain), settings, 7)).curve
+    return train(learner(domain, rnn(domain), settings, 7))
 
 
 def evaluated(domain: Domain, method: str | None, trained_prior: bool = False) -> Numbers:

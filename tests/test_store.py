@@ -88,7 +88,8 @@ def test_what_is_read_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     keys = {name: store.key_of(spec) for name, spec in specs.items()}
     for name in ("priors", "policies"):
         ship(store.finished(specs[name], made), name, "for-people")
-    store.write(tmp_path / "results" / "laptop" / "runs.json", json.dumps({keys["numbers"]: {"curve": []}}).encode())
+    shipped = {keys["numbers"]: {"spec": specs["numbers"], "curve": []}, "damaged": {}}
+    store.write(tmp_path / "results" / "laptop" / "runs.json", json.dumps(shipped).encode())
     monkeypatch.setenv("REPRO_CACHE", str(tmp_path / "of another machine"))
     store.finished(specs["own"], made)
 
@@ -124,7 +125,7 @@ def test_tables_are_cached_and_made_again_when_damaged() -> None:
         read = store.cached({"corpus": "abc"}, make)
         assert read["title"].tolist() == ["a", "b"] and read["events"].map(list).tolist() == [[14, 1], []]
     next(store.cache_folder().glob("*.parquet")).write_bytes(b"PAR1 no table")
-    with pytest.warns(UserWarning, match=r"\.parquet is damaged \(\w+\): it is set aside"):
+    with pytest.warns(UserWarning, match=r"\.parquet is damaged \(\w+\); it is made again"):
         store.cached({"corpus": "abc"}, lambda: tunes[:1])
     assert [len(store.cached({"corpus": name}, lambda: tunes)) for name in ("abc", "other")] == [1, 2]
 

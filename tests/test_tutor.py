@@ -48,17 +48,17 @@ def learner(**changes: object) -> Tutor:
 
 def test_environment_and_gradient_steps_are_counted_apart() -> None:
     """Protects the two axes of Figure 2; evaluations count as neither."""
-    curve = train(learner(gradient_steps=5)).curve
+    curve = train(learner(gradient_steps=5))
     assert curve["environment_steps"].tolist() == [0, 3 * 8 * 4, 6 * 8 * 4]
     assert curve["gradient_steps"].tolist() == [0, 15, 30]
 
 
 def test_rows_may_be_observed_or_replaced() -> None:
     """Protects the two hooks: one call per row, what they return stands in the curve, and training does not notice."""
-    plain = train(learner()).curve
-    seen = train(learner(), observe=lambda learning: {"twos": float((learning.games == 2).mean())}).curve
+    plain = train(learner())
+    seen = train(learner(), observe=lambda learning: {"twos": float((learning.games == 2).mean())})
     assert seen["twos"].between(0, 1).all() and seen.drop(columns="twos").equals(plain)
-    own = train(learner(), row=lambda learning, number: {"step": number, "loss": learning.loss}).curve
+    own = train(learner(), row=lambda learning, number: {"step": number, "loss": learning.loss})
     assert own["step"].tolist() == [0, 3, 6]
     np.testing.assert_array_equal(own["loss"], plain["loss"])
 
@@ -77,11 +77,11 @@ def test_neither_global_random_numbers_nor_a_look_have_a_say(form: str, domain: 
         np.random.seed(seed)
         torch.manual_seed(seed)
         state = torch.get_rng_state()
-        run = train(formed(form, domain, prior, **looks))
+        run = formed(form, domain, prior, **looks)
+        curves.append(train(run).to_csv())  # floats in full
         assert torch.equal(state, torch.get_rng_state())  # nor does a run move them
         assert bytes_of(prior) == before and (bytes_of(run.prior) == before) == ("trained" not in form)
         digests.append(bytes_of(run.policy, run.prior))
-        curves.append(run.curve.to_csv())  # floats in full
     assert len(set(digests)) == 1 and curves[0] == curves[1] != curves[2]
 
 
@@ -95,7 +95,7 @@ def test_each_method_reaches_its_own_optimum(method: str) -> None:
         method=method, c=0.5, gamma=0.0, rounds=150, games=32, batch_episodes=32, replay_episodes=256,
         learning_rate=2e-2, start="zero_head", evaluate_every=150,
     )  # fmt: skip
-    tuned = train(Tutor(Coins(), uniform_rnn(3), settings, 0))
+    train(tuned := Tutor(Coins(), uniform_rnn(3), settings, 0))
     with torch.no_grad():
         log_policy = Policy(tuned.policy, tuned.prior, METHODS[method]).log_probabilities(torch.tensor([[0, 1, 2, 2]]))
     share = torch.full((4,), math.e**2 / (2 + math.e**2))
@@ -153,7 +153,7 @@ def test_what_follows_the_end_changes_nothing() -> None:
 def test_a_run_that_diverges_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Protects results from NaN: an error, but where sequences end, where this form is known for it, a last row."""
     monkeypatch.setattr("repro.domain.LARGEST", math.inf)
-    curve = train(Tutor(Broken(), SequenceRNN(3, 6), SMALL, 0)).curve
+    curve = train(Tutor(Broken(), SequenceRNN(3, 6), SMALL, 0))
     assert curve["diverged"].tolist() == [0.0, 1.0]
     monkeypatch.setattr(tutor, "bellman_loss", lambda values, actions, y: values.sum() * math.nan)
     with pytest.raises(FloatingPointError, match="psi with seed 0: the loss is nan after 4 gradient steps"):
@@ -179,7 +179,7 @@ def test_the_trained_prior_s_gradient_worked_by_hand() -> None:
     run.update(episodes)
     torch.testing.assert_close(run.prior.head.bias.grad, expected, rtol=1e-3, atol=1e-5)
     assert run.loss == pytest.approx(error.square().mean().item(), rel=1e-4)
-    curve = train(learner(method="g", train_prior=True)).curve
+    curve = train(learner(method="g", train_prior=True))
     apart = (curve["log_p"] - curve["log_p_trained"]).abs()
     assert apart.iloc[0] < 1e-5 < 1e-3 < apart.iloc[-1]
 

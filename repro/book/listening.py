@@ -28,7 +28,7 @@ from repro.settings import need
 MELODIES = 32  # of every model: each has a new one whenever it meets another
 SHEETS = 4  # of an even number, each has the sides of another exchanged
 SOUND_FONT = Path(pretty_midi.__file__).with_name("TimGM6mb.sf2")  # comes with pretty_midi
-SOUND_FONT_BYTES = 5_994_284  # of the one whose piano lies where piano.csv says: numbers of 16 bits, keys, what repeats
+SOUND_FONT_SHA256 = "82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1"  # its piano: piano.csv
 PIANO = pd.read_csv(Path(__file__).with_name("piano.csv"))
 MOST_BYTES = 1_000_000  # of a file of ratings
 FORMS = {  # of the cells of a file of ratings, and how they are asked for
@@ -82,7 +82,7 @@ def study(models: Mapping[str, Any], seed: Any = 0, sheets: Any = SHEETS) -> Lis
 
 def page(made: Listening) -> str:
     """The page as HTML: it plays the notes on the piano of SOUND_FONT, or plucked where there is none."""
-    piano = SOUND_FONT.is_file() and SOUND_FONT.stat().st_size == SOUND_FONT_BYTES
+    piano = SOUND_FONT.is_file() and hashlib.sha256(SOUND_FONT.read_bytes()).hexdigest() == SOUND_FONT_SHA256
     data = {"study": made.digest, "pairs": made.pairs[["sheet", *PAIR]].to_numpy().tolist(), "clips": made.clips,
             "columns": COLUMNS, "step": STEP_SECONDS, "seconds": HORIZON * STEP_SECONDS + 0.4,
             "bank": list(_tones(piano))}  # fmt: skip

@@ -82,8 +82,8 @@ def _score(midi: bytes) -> ScoreTick:
     """A file as symusic reads it once its tracks are repaired; Dropped says why it cannot be read."""
     if midi.startswith(b"RIFF"):  # around a MIDI file
         midi = midi[max(0, midi.find(b"MThd")) :]
+    demand(Dropped, b"MThd".startswith(midi[:4]), "unreadable: MThd not found")
     demand(Dropped, len(midi) >= 14, CUT_OFF)
-    demand(Dropped, midi.startswith(b"MThd"), "unreadable: MThd not found")
     demand(Dropped, midi[8:10] != b"\0\2", "unreadable: MIDI type 2, whose tracks are pieces of their own")
     demand(Dropped, 0 < int.from_bytes(midi[12:14]) < 0x8000, "unreadable: its times are not counted in beats")
     # a longer header is cut to its six bytes, and promises more tracks than there can be
@@ -91,17 +91,16 @@ def _score(midi: bytes) -> ScoreTick:
     try:
         while at < len(midi):
             kind, begin, at = midi[at : at + 4], at + 8, at + 8 + int.from_bytes(midi[at + 4 : at + 8])
-            if kind == b"MTrk":
+            if kind == b"MTrk" and begin <= len(midi):
                 demand(Dropped, at <= len(midi), CUT_OFF)
                 track = _repaired(bytearray(midi[begin:at]), begin, int.from_bytes(midi[12:14]) // STEPS_PER_QUARTER)
                 parts += [kind, len(track).to_bytes(4), bytes(track)]
         return ScoreTick.from_midi(b"".join(parts))
     except Dropped:
         raise
-    except IndexError as error:
-        raise Dropped(CUT_OFF) from error
     except Exception as error:  # symusic promises no kind
-        raise Dropped(f"unreadable: {printable(error).removeprefix('MiniMidi: ')[:100]}") from error
+        said = f"unreadable: {printable(error).removeprefix('MiniMidi: ')[:100]}"
+        raise Dropped(CUT_OFF if isinstance(error, IndexError) or "EOF" in said else said) from error
 
 
 def _repaired(data: bytearray, place: int, sixteenth: int) -> bytearray:
