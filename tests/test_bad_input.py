@@ -205,13 +205,14 @@ def no_two(sequences: np.ndarray) -> np.ndarray:
 SAYS: list[tuple[str, Any, str]] = [  # of the domain 'coins', by all that try it
     ("step_rewards", no_two, r"raises ValueError \(2 is not in list\) for '[01 ]+': it gets sequences"),
     *[("reward_parts", lambda _, parts=parts: parts, r"returned .*: it gets .* returns arrays \(B, T\) by name")
-      for parts in ([], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, 5)],
+      for parts in ([], {"reward": 1.0}, {"reward": np.ones(2)}, {"reward": None}, {}, 5)],
     ("first_inputs", lambda *_: [][0], r"raises IndexError \(.*\): give so"),
     ("first_inputs", lambda *_: np.zeros(2, int), r"returned \[0 0\] when asked for 3: give so"),
     ("watch", lambda _: [][0], r"raises IndexError \(.*\): it gets sequences"),
     ("watch", lambda _: {"a": "b"}, "returned {'a': 'b'}: it gets sequences"),
     ("measures", lambda _: [][0], r"raises IndexError \(.*\): it gets sequences"),
     ("measures", lambda _: 5, "returned 5: it gets sequences .* numbers by name"),
+    ("measures", lambda _: {"a": np.array(1.0)}, "returned .*: it gets sequences .* numbers by name"),
     ("vocabulary", None, "is None: give the name of each token"),
     ("vocabulary", (0, 1, 2), r"is \(0, 1, 2\): give the name"),
 ]  # fmt: skip

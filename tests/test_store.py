@@ -56,7 +56,9 @@ def test_a_damaged_file_is_named_and_made_again(name: str, with_weights: bool) -
     store.finished(SPEC, made)
     path = store.cache_folder() / "runs" / f"{KEY}.{name}"
     path.write_bytes(path.read_bytes()[:-9])
+    damaged = path.read_bytes()
     with pytest.warns(UserWarning, match=rf"{KEY}\.{name} is damaged"):
+        assert store.find(KEY, with_weights) is None and path.read_bytes() == damaged  # another may be writing it
         store.finished(SPEC, made, with_weights)
     assert store.finished(SPEC, never, with_weights=True).rnn().cells == 8
 
