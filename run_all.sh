@@ -58,7 +58,7 @@ set_up() {
     stamp=$({ echo "$PWD" && cat pyproject.toml constraints.txt environment.yml; } | cksum)
     [ ! -x "$home/bin/python" ] || [ "$(cat "$home/stamp" 2>/dev/null)" != "$stamp" ] || return 0
     echo "Set-up takes 2 to 4 minutes, once, and downloads 0.5 GB with a CPU build of torch, 3 GB with the default build" \
-        "on Linux; the notebooks then take about nine minutes with the shipped numbers, a few with tiny runs (--preset" \
+        "on Linux; the notebooks then take five to nine minutes with the shipped numbers, a few with tiny runs (--preset" \
         "smoke), hours on two cores with all policies trained anew (--fresh)."
     rm -f "$home/stamp"
     find_python "$home/bin/python" && "$python" -m pip --version >/dev/null 2>&1 || "make_${home#.}"
