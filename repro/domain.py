@@ -100,9 +100,8 @@ def rewards(domain: Domain, sequences: np.ndarray) -> np.ndarray:
 
 def told(domain: Domain, what: str, sequences: np.ndarray) -> dict[str, Any]:
     """What `watch`, `measures` or `reward_parts` say of sequences (B, T); DomainError: no numbers (arrays) by name."""
-    parts = what == "reward_parts"  # which are asked step by step
-    kinds = "arrays (B, T)" if parts else "numbers"
-    named, wanted = f"{what} of the domain {domain.name!r}", f"it gets sequences (B, T) and returns {kinds} by name"
+    parts, named = what == "reward_parts", f"{what} of the domain {domain.name!r}"
+    wanted = f"it gets sequences (B, T) and returns {'arrays (B, T)' if parts else 'numbers'} by name"
     given = _answer(named, wanted, lambda rows: getattr(domain, what)(rows.copy()), sequences, domain.text)
     fits = isinstance(given, (Mapping, pd.Series)) and len(given) >= parts and all(
         isinstance(value, np.ndarray) and value.shape == sequences.shape and value.dtype.kind in "fiub" if parts

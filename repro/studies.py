@@ -19,8 +19,7 @@ from repro.settings import (  # isort: skip
 
 ROAD_NAMES = ("psi", "g", "q", "psi_paper", "g_paper", *ROADS)  # the first three path-consistent
 SMOKE_PRIOR = {"steps": 200, "evaluate_every": 50}  # of a prior that is not shipped: seconds of one core
-# by study: what its parts have beside their defaults, and what its presets change
-VALUES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+VALUES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))  # by study: parts, presets
 MOLECULE_PATHS = {method: PathSettings(method=method, **own) for method, own in VALUES["molecules"]["path"].items()}
 
 

@@ -19,7 +19,6 @@ import pandas as pd
 from repro.bench import ON_MOLECULES
 from repro.book.paper import METHOD_NAMES, TABLE_1, TABLE_1_WANTED, data
 from repro.book.tables import mean_interval, number, prediction_interval
-from repro.domain import demand
 from repro.music.events import NUM_EVENTS
 from repro.studies import ROAD_NAMES
 
@@ -261,8 +260,7 @@ _FIELDS = list[dict[str, Any]]()  # of all claims
 for _group, _common in data("claims").items():
     for _own in _common.pop("claims"):  # what is left holds for all of the group
         _again = _own.pop("again", "")
-        demand(ValueError, not _again or any(each["id"] == _again for each in _FIELDS), f"no claim above is {_again!r}")
-        _other = next((each for each in _FIELDS if each["id"] == _again), {})
+        _other = {each["id"]: each for each in _FIELDS}[_again] if _again else {}  # KeyError: none above has this id
         _renamed = {"id": f"{_group}_{_again}", "says": _other.get("says", _again)} if _again else {}
         _FIELDS.append(_other | _common | _renamed | _own)
 CLAIMS = tuple(Claim(**each | ({"number": _formula(each["number"])} if "number" in each else {}))
