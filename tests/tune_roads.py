@@ -1,6 +1,6 @@
 """Settings of every road: ten on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
 
-`repro/roads.toml` was chosen from them (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv):
+`repro/bench.toml` was chosen from them (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv):
 python tests/tune_roads.py [molecules | melodies]
 """
 
