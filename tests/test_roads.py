@@ -11,10 +11,10 @@ import torch
 from small import Bandit
 from torch import Tensor
 
-from repro import ROOT, bench
+from repro import ROOT, bench, runs
 from repro.book.claims import CLAIMS
 from repro.domain import Domain
-from repro.exact import DAYS, Exact
+from repro.exact import BRACKETS, DAYS, Exact
 from repro.rnn import SequenceRNN
 from repro.roads import ROADS, Batch, RoadSettings, RoadTutor
 from repro.studies import RoadStudy
@@ -141,6 +141,23 @@ def test_distances_against_the_sums() -> None:
     assert truth.kl_from_optimum(table) == pytest.approx(float((best * (best / pi).log()).sum()))
     assert truth.kl_to_optimum(table) == pytest.approx(float((pi * (pi / best).log()).sum()))
     assert truth.total_variation(table) == pytest.approx(float(torch.maximum(pi - best, torch.zeros(())).sum()))
+
+
+def test_quasi_rejection_and_both_bounds_against_the_sums() -> None:
+    """Protects what notebook 15 says of a policy on molecules, where nothing can be written out: here it can."""
+    truth, settings = bench.solved("brackets", 0.5), bench.at_rate(RoadSettings(method="tb", c=0.5, steps=100), 0.03)
+    run = runs.finish_all("x", [runs.Task(BRACKETS, bench.prior(BRACKETS), settings, 0)]).runs[0]
+    numbers = bench.bounded(run, 20_000).numbers
+    log_pi = truth.along(truth.policy_of(settings.mathematics, run.policy().network))
+    apart = float((truth.log_optimum.exp() * (truth.log_optimum - log_pi)).sum())
+    assert numbers["log_z"] == pytest.approx(truth.log_z, abs=0.05) and apart > 0.1  # or equal bounds would say nothing
+    assert numbers["upper"] == pytest.approx(truth.log_z + apart, abs=0.05)
+    for row in numbers["quasi"]:
+        # q(x) = min(beta pi, p*) / normaliser, and kept is the share of pi that is left
+        log_q = torch.minimum(log_pi, truth.log_optimum - math.log(row["beta"]))
+        share, log_q = float(log_q.exp().sum()), log_q.log_softmax(dim=0)
+        objective = truth.log_z - float((log_q.exp() * (log_q - truth.log_optimum)).sum())
+        assert row["kept"] == pytest.approx(share, rel=0.05) and row["objective"] == pytest.approx(objective, abs=0.05)
 
 
 def test_days_are_paid_as_the_calendar_has_them() -> None:
