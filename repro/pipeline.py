@@ -215,7 +215,8 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     from repro import store
     from repro.book import report, verdicts
 
-    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. Finished runs are read, others made.")
+    told = "All runs are made anew" if os.environ.get("REPRO_FRESH_SINCE") else "Finished runs are read, others made"
+    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. {told}.")
     for name in parameters:
         without = [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]
         if without and name not in ("preset", "results"):

@@ -55,7 +55,7 @@ class Yours:
 
     def sample(self, count: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Sequences of the policy: text, reward, log_p, log_pi (nats)."""
-        count = whole("count", count)
+        count, seed = whole("count", count), whole("seed", seed, 0)
         first, tokens = sampled(self.domain, self.policy, count, seed)
         known = not isinstance(self.domain, Saved)
         paid = rewards(self.domain, tokens).sum(axis=1) if known else np.full(count, np.nan)
@@ -69,7 +69,7 @@ class Yours:
         `distinct` is the share of different ones among all of them, invalid or not. log Z, of the optimum
         p exp(r / c) / Z, and `effective`, how many of its samples these are worth, are estimates.
         """
-        count, c, columns = whole("count", count), self.settings["c"], {}
+        count, seed, c, columns = whole("count", count), whole("seed", seed, 0), self.settings["c"], {}
         must(not isinstance(self.domain, Saved), "the reward is not saved with a policy: give `load` its domain")
         tried(self.domain, self.prior)
         for name, policy in (("prior", self.prior.policy), ("policy", self.policy)):
@@ -156,8 +156,8 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
     domain = domain or Saved(spec)
-    unlike = f"the tokens of the domain {domain.name!r} are not those of the policy {name!r}"
-    must(tuple(domain.vocabulary) == prior.vocabulary, unlike)
+    same = (tuple(domain.vocabulary), domain.horizon, domain.end) == (prior.vocabulary, spec["horizon"], spec["end"])
+    must(same, f"tokens, horizon or end of the domain {domain.name!r} are not those of the policy {name!r}")
     policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
     return Yours(domain, prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 

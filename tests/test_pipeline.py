@@ -84,7 +84,7 @@ def test_a_whole_run(repository: Path) -> None:
 
     assert process.returncode == 1
     assert re.sub(r" +[\d.]+ min", " MINUTES", printed).splitlines() == [
-        f"Notebooks to run: 3. Results: {OWN}. Finished runs are read, others made.",
+        f"Notebooks to run: 3. Results: {OWN}. All runs are made anew.",
         "c is no parameter of 01_fails, 99_end",
         "[1/3] 00_report MINUTES  About 00_report",
         "    <cell>:7: UserWarning: look",

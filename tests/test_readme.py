@@ -30,7 +30,7 @@ CHORALES = (
     "for p in sorted(corpus.getComposer('bach'))[:100]]\""
 )
 VALUES = "own/tables/music_final_values.csv"
-FEW = {"rounds 100": "rounds 10", "melodies 10000": "melodies 300", "prior_steps 1000": "prior_steps 10"}
+FEW = {"0.5,2,8": "0.5,8", "rounds 100": "rounds 6", "melodies 10000": "melodies 300", "steps 1000": "steps 10"}
 COVERED = {  # by test_notebooks, test_pipeline, test_setup, test_benchmark, test_experiments and test_runs
     "bash run_all.sh --preset paper --scheduler tcp://HOST:8786",
     "pip install -c constraints.txt -e '.[cluster]'", "pip install dask-jobqueue",
@@ -50,7 +50,7 @@ RUN: dict[str, tuple[dict[str, str], str]] = {
     ".venv/bin/papermill notebooks/02_note_rnn.ipynb results/own/bach.ipynb "
     "-p midi_folder .cache/chorales -p prior_steps 1000 -p melodies 10000": (FEW, "own/tables/note_rnn_scores.csv"),
     "bash run_all.sh --only 03,04 -p c 2 -p seeds 0,1": (
-        {"03,04": "03", "-p seeds 0,1": "-p seeds 0,1 -p rounds 10 -p melodies 300 --jobs 2"},
+        {"03,04": "03", "-p seeds 0,1": "-p seeds 0,1 -p rounds 6 -p melodies 300 --jobs 2"},
         VALUES,
     ),
     "bash run_all.sh --only 00,02,03,04,11 -p midi_folder my_songs": (

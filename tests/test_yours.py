@@ -15,6 +15,7 @@ from repro.domain import DomainError
 from repro.molecules.data import Vocabulary
 from repro.own_inputs import Prior
 from repro.roads import ROADS
+from repro.settings import SettingsError
 
 POOL = {"a2po": {"pool": 8}}
 COINS = Prior(uniform_rnn(3), Coins.vocabulary)
@@ -55,8 +56,11 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
     assert alone.sample(50)["reward"].isna().all()
     with pytest.raises(DomainError, match="the reward is not saved with a policy: give `load` its domain"):
         alone.compare(50)
-    with pytest.raises(DomainError, match="the tokens of the domain 'coins' are not those of the policy 'ones-c0.5'"):
-        repro.load("ones-c0.5", Coins())
+    for another in (Coins(), repro.Sequences("01", ones, horizon=domain.horizon - 1)):
+        with pytest.raises(DomainError, match="tokens, horizon or end of the domain .* not those of the policy 'ones-"):
+            repro.load("ones-c0.5", another)
+    with pytest.raises(SettingsError, match="seed is 'x': it must be a whole number"):
+        path.sample(50, seed="x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -224,8 +224,8 @@ def _text(path: Path, content: bytes) -> str:
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """The line on which each row begins, and its cells; comments and empty lines are left out."""
     lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
-    beginning = [line for line in lines if line.strip()][:SEEN]
-    must(beginning, f"{path} holds comments alone: it must hold at least {FEWEST} molecules")
+    beginning = [line for line in lines if line.strip(f"{DELIMITERS} \r\n")][:SEEN]
+    must(beginning, f"{path} holds comments or empty cells alone: it must hold at least {FEWEST} molecules")
     delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
     # a cell in quotes may go over several lines, so that the first line counts for all
     if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
