@@ -60,7 +60,7 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
         with pytest.raises(DomainError, match="tokens, horizon or end of the domain .* not those of the policy 'ones-"):
             repro.load("ones-c0.5", another)
     with pytest.raises(SettingsError, match="seed is 'x': it must be a whole number"):
-        path.sample(50, seed="x")  # type: ignore[arg-type]
+        path.sample(50, seed="x")
 
 
 @pytest.mark.parametrize("road", ROADS)
