@@ -144,8 +144,7 @@ def targets(method: Q, task_reward: Tensor, log_prior: Tensor, next_values: Tens
 
 def bellman_loss(values: Tensor, actions: Tensor, target: Tensor) -> Tensor:
     """Mean (f(s, a) - y)^2 over all steps, from f(s, .) (..., V), actions (...) and y (...) of `targets`."""
-    taken = values.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
-    return (taken - target).square().mean()
+    return (values.gather(-1, actions.unsqueeze(-1)).squeeze(-1) - target).square().mean()
 
 
 def step_errors(

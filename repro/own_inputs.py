@@ -80,7 +80,7 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     rows = [np.asarray(row) for row in (encode(sequences) if encode else sequences)]
     must(len(rows) >= 2, f"there are {len(rows)} sequences to learn from: at least two are needed")
     wanted = f"2 to {domain.horizon + 1} tokens in 0 to {tokens - 1}, the first of them priming"
-    wanted += ", the end is one" if domain.end is not None else f", {len(rows[0])} as sequence 0: the domain has no end"
+    wanted += ", one of them the end" if domain.end is not None else f", {len(rows[0])} as sequence 0: there is no end"
     for place, row in enumerate(rows):
         fits = row.ndim == 1 and row.dtype.kind in "iu" and 2 <= len(row) <= domain.horizon + 1
         fits = fits and 0 <= row.min() <= row.max() < tokens and (domain.end is not None or len(row) == len(rows[0]))
@@ -156,7 +156,7 @@ class Sequences(Domain):
 def whole(name: str, number: Any, least: int = 1) -> int:
     """A whole number that was asked for by name, or a SettingsError."""
     fits = str(number).isdecimal() and least <= int(number) < 2**63
-    need(fits, f"{name} is {number!r}: it must be a whole number from {least} on, below 2**63")
+    need(fits, f"{name} is {number!r:.60}: it must be a whole number from {least} on, below 2**63")
     return int(number)
 
 

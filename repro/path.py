@@ -63,8 +63,7 @@ class Value(nn.Module):
     def forward(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         """One-hot inputs (B, T, V) and the policy's states (B, T, cells) -> (B, T)."""
         read, _ = self.lstm(tokens)
-        both = torch.cat([read, self.beside(hidden).tanh()], dim=-1)
-        return self.last(self.first(both).tanh()).squeeze(-1)
+        return self.last(self.first(torch.cat([read, self.beside(hidden).tanh()], dim=-1)).tanh()).squeeze(-1)
 
 
 class Memory:

@@ -141,8 +141,7 @@ def run_one(source: Path, parameters: dict[str, str], results: Path, scratch: Pa
         return "", warnings
     except Exception as error:  # whatever went wrong with this one, the others still run
         message = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip() or type(error).__name__
-        if message == "Kernel died":
-            message = "its kernel died: it was killed, or there was too little memory"
+        message = message.replace("Kernel died", "its kernel died: it was killed, or there was too little memory")
         if made.exists():
             write_copy(made, bad)
         return f"failed: {message.splitlines()[-1]}", [f"{store.shown(bad)} shows where"] * bad.exists()
@@ -201,10 +200,10 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
     return value
 
 
-def interrupted(scratch: str, *_: object) -> NoReturn:
+def interrupted(scratch: str, go_on: str, *_: object) -> NoReturn:
     """Ends the command at Ctrl-C without waiting for kernels, which end with it within a second."""
     try:  # an error of its own, as of a terminal that is gone, would be one of the notebook, and the run would go on
-        os.write(sys.stdout.fileno(), b"interrupted. Finished runs are kept: the same command goes on.\n")
+        os.write(sys.stdout.fileno(), f"interrupted. {go_on}\n".encode())
         shutil.rmtree(scratch, ignore_errors=True)
     finally:
         os._exit(130)  # the exit code that shells expect; to take Python and torch apart takes seconds
@@ -212,10 +211,13 @@ def interrupted(scratch: str, *_: object) -> NoReturn:
 
 def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: Path) -> int:
     """Runs notebooks, a line for each, then tells what was found and where the report is; returns the exit code."""
-    from repro import store
+    from repro import processes, store
     from repro.book import report, verdicts
 
-    told = "All runs are made anew" if os.environ.get("REPRO_FRESH_SINCE") else "Finished runs are read, others made"
+    since = processes.environment("REPRO_FRESH_SINCE")
+    told = "Runs are made anew" if since else "Finished runs are read, others made"
+    instead = f", with REPRO_FRESH_SINCE={since} in place of --fresh" if since else ""
+    go_on = f"Finished runs are kept: the same command goes on{instead}."
     print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. {told}.")
     for name in parameters:
         without = [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]
@@ -223,7 +225,7 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
             print(f"{name} is no parameter of {', '.join(without)}")
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
-        signal.signal(signal.SIGINT, partial(interrupted, scratch))
+        signal.signal(signal.SIGINT, partial(interrupted, scratch, go_on))
         for number, notebook in enumerate(notebooks, start=1):
             start, name = time.monotonic(), notebook.path.stem
             print(f"[{number}/{len(notebooks)}] {name:24}", end="", flush=True)
@@ -235,7 +237,7 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     try:
         page, rows = report.write_page(results), verdicts.read_ledger(results)
         if failed:
-            print("\nFinished runs are kept: the same command goes on.")
+            print(f"\n{go_on}")
         else:
             answers = [*map("\n    ".join, report.found(results, rows).get("answers", {}).items())]
             print("", *answers, sep="\n", end="\n\n" if answers else "\n")
@@ -250,9 +252,8 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code, or becomes JupyterLab or pytest, whose code is then the command's."""
     options, notebooks, parameters, results = make_plan(arguments)
-    if options.list:
-        for notebook in notebooks:
-            print(f"{notebook.path.stem:24}{notebook.title}  [{', '.join(notebook.parameters)}]")
+    for notebook in notebooks if options.list else ():
+        print(f"{notebook.path.stem:24}{notebook.title}  [{', '.join(notebook.parameters)}]")
     if options.list or options.check:
         return 0
     # One thread per process: parallel work is processes, and thread counts change the order of floating-point sums.

@@ -155,9 +155,10 @@ def load(name: str, domain: Domain | None = None) -> Yours:
     record = store.read_record(ROOT / OWN_RESULTS / "policies" / str(name))
     spec = record.numbers["spec"]
     prior = Prior(record.rnn("prior."), tuple(spec["vocabulary"]), spec["tokeniser"])
-    domain = domain or Saved(spec)
-    same = (tuple(domain.vocabulary), domain.horizon, domain.end) == (prior.vocabulary, spec["horizon"], spec["end"])
-    must(same, f"tokens, horizon or end of the domain {domain.name!r} are not those of the policy {name!r}")
+    domain = Saved(spec) if domain is None else domain
+    must_know(domain, prior)
+    unlike = [f"the {what} {spec[what]}" for what in ("horizon", "end") if getattr(domain, what) != spec[what]]
+    must(not unlike, f"the policy {name!r} was tuned with {' and '.join(unlike)}, which {domain.name!r} does not have")
     policy = Policy(record.rnn(), prior.rnn, (METHODS | ROADS)[spec["settings"]["method"]])
     return Yours(domain, prior, policy, spec["settings"], pd.DataFrame(record.numbers["curve"]))
 

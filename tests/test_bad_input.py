@@ -96,6 +96,8 @@ MOLECULES: list[tuple[str, bytes | None, str]] = [
     ("a.smi", None, "a.smi cannot be read .No such file or directory.: smiles_file must name"),
     ("a.smi", b"# a\n#b\n", "a.smi holds comments or empty cells alone"),
     ("a.csv", b",,\n , \n", "a.csv holds comments or empty cells alone"),
+    ("a.csv", b'"",""\n', "a.csv holds comments or empty cells alone"),
+    ("a.smi", "# a\n\x0c\n\u00a0,\n\ufeff\n".encode(), "a.smi holds comments or empty cells alone"),
     ("a.tsv", b"smiles\tname\n" + b"CO\tn\n" * 9 + b'CN\t"n\n' + b"CO\tn\n" * 9, "a quote in line 11 that does not"),
     ("a\0b", None, "cannot be read .embedded null byte.: smiles_file must"),
     ("a.smi", b" \n", "a.smi is empty: it must hold at least 20"),

@@ -58,10 +58,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def lab(chromium: Any, root: Path, converted: Path) -> Iterator[Any]:
+def lab(chromium: Any, root: Path) -> Iterator[Any]:
     """JupyterLab in a page of the browser, with folders of its own; ends with the test, and its kernel with it."""
     folder = root.parent
-    shutil.copytree(converted, folder / "cache")
     (folder / "jupyter_lab_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "REPRO_"))}
     own |= {f"JUPYTER_{kind}_DIR": str(folder) for kind in ("CONFIG", "DATA", "RUNTIME")}

@@ -83,8 +83,9 @@ def test_a_whole_run(repository: Path) -> None:
     printed, errors = process.communicate(timeout=300)
 
     assert process.returncode == 1
+    printed = re.sub(r"(?<=REPRO_FRESH_SINCE=)[\d.]+", "TIME", printed)
     assert re.sub(r" +[\d.]+ min", " MINUTES", printed).splitlines() == [
-        f"Notebooks to run: 3. Results: {OWN}. All runs are made anew.",
+        f"Notebooks to run: 3. Results: {OWN}. Runs are made anew.",
         "c is no parameter of 01_fails, 99_end",
         "[1/3] 00_report MINUTES  About 00_report",
         "    <cell>:7: UserWarning: look",
@@ -93,7 +94,7 @@ def test_a_whole_run(repository: Path) -> None:
         f"    {OWN}/notebooks/01_fails.failed.ipynb shows where",
         "[3/3] 99_end MINUTES  About 99_end",
         "",
-        "Finished runs are kept: the same command goes on.",
+        "Finished runs are kept: the same command goes on, with REPRO_FRESH_SINCE=TIME in place of --fresh.",
     ]
     assert "caught" not in errors
     assert "About 99_end" in (repository / OWN / "report.html").read_text(encoding="utf-8")
@@ -124,7 +125,7 @@ def test_an_end_in_the_middle_leaves_nothing_half_written(repository: Path, how:
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text("the good copy of yesterday", encoding="utf-8")
     process = start(repository, "--only", "50", "--results", "results/middle")
-    assert process.stdout is not None and "Notebooks to run: 1" in process.stdout.readline()
+    assert process.stdout is not None and "Finished runs are read, others made." in process.stdout.readline()
     ended = time.monotonic() + 120
     while not (repository / "begun").exists():
         assert time.monotonic() < ended and process.poll() is None, "the notebook did not begin"

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,11 +57,18 @@ def test_own_strings_are_learned_tuned_compared_and_saved() -> None:
     assert alone.sample(50)["reward"].isna().all()
     with pytest.raises(DomainError, match="the reward is not saved with a policy: give `load` its domain"):
         alone.compare(50)
-    for another in (Coins(), repro.Sequences("01", ones, horizon=domain.horizon - 1)):
-        with pytest.raises(DomainError, match="tokens, horizon or end of the domain .* not those of the policy 'ones-"):
+    longer, endless = (repro.Sequences("01", ones, horizon=horizon) for horizon in (9, 8))
+    endless.end = None
+    wrong: list[tuple[Any, str]] = [
+        (Coins(), "'coins' and its prior"), (longer, "tuned with the horizon 8, which 'sequences'"),
+        (endless, "tuned with the end 2, which"), ([], "domain is ..: give"),
+    ]  # fmt: skip
+    for another, why in wrong:
+        with pytest.raises(DomainError, match=why):
             repro.load("ones-c0.5", another)
-    with pytest.raises(SettingsError, match="seed is 'x': it must be a whole number"):
-        path.sample(50, seed="x")
+    for ask, seed in ((path.sample, -1), (path.compare, 1.5)):
+        with pytest.raises(SettingsError, match=f"seed is {seed}: it must be a whole number from 0 on"):
+            ask(50, seed=seed)
 
 
 @pytest.mark.parametrize("road", ROADS)

@@ -1,7 +1,7 @@
-"""Settings of every road: ten on brackets (results/roads_tuning.csv), two on molecules, five on melodies.
+"""Settings of every road: ten on brackets (results/roads_tuning.csv), two on molecules, five on melodies; of Table 2.
 
-`repro/bench.toml` was chosen from them (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv):
-python tests/tune_roads.py [molecules | melodies]
+`repro/bench.toml` was chosen from them (results/roads_molecules_tuning.csv, roads_melodies_tuning.csv), and
+memory and V of `repro/studies.toml` (molecules_tuning.csv): python tests/tune_roads.py [molecules | melodies | memory]
 """
 
 import sys
@@ -50,6 +50,22 @@ def on_molecules() -> None:
     print(table.to_string(index=False))
 
 
+def memory() -> None:
+    """Runs Q, Psi and G of Table 2 with less and more memory and a smaller and a larger V, and writes the table."""
+    study, tables = MoleculeStudy(samples=4_000), []
+    for method, seeds in (("q", range(6)), ("psi", range(3)), ("g", range(3))):
+        for replayed, cells in ((16, 64), (24, 128)):
+            tried = changed(study.tuning(method), {"replayed": replayed, "value_cells": cells})
+            results = experiments.molecule_runs(study, "molecules_tuning", [tried], tuple(seeds))
+            wide = results.table().query("method != 'prior'").pivot(index="seed", columns="metric", values="value")
+            seconds = {run.label["seed"]: run.trained.numbers["core_seconds"] for run in results if run.trained}
+            chosen = {"method": method, "replayed": replayed, "value_cells": cells, "core_seconds": seconds}
+            tables.append(wide[MEASURES].assign(**chosen).reset_index())
+    text = pd.concat(tables).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    store.write(ROOT / "results" / "molecules_tuning.csv", text.encode())
+    print(text)
+
+
 def on_melodies() -> None:
     """Runs five rates of every road on seed 0, writes the table with J, and says which is the best."""
     study, tables = RoadStudy(seeds=(0,), samples=2_000), []
@@ -84,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    {"molecules": on_molecules, "melodies": on_melodies}.get(sys.argv[-1], main)()
+    {"molecules": on_molecules, "melodies": on_melodies, "memory": memory}.get(sys.argv[-1], main)()

@@ -252,8 +252,7 @@ def _chosen(words: str) -> Number:
     chooser, *methods = words.split() if " " in words else ("max", words)
     if unknown := {*methods} - {*METHOD_NAMES, *ROAD_NAMES}:  # here, so that a slip is no result that is missing
         raise ValueError(f"claims.toml: {words!r} names {', '.join(unknown)}, which is no model")
-    choose = {"min": min, "max": max}[chooser]
-    return lambda value: choose(map(value, methods))
+    return lambda value: {"min": min, "max": max}[chooser](map(value, methods))
 
 
 _FIELDS = list[dict[str, Any]]()  # of all claims

@@ -224,18 +224,17 @@ def _text(path: Path, content: bytes) -> str:
 def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """The line on which each row begins, and its cells; comments and empty lines are left out."""
     lines = ["" if line.startswith("#") else line for line in text.splitlines(keepends=True)]
-    beginning = [line for line in lines if line.strip(f"{DELIMITERS} \r\n")][:SEEN]
-    must(beginning, f"{path} holds comments or empty cells alone: it must hold at least {FEWEST} molecules")
+    beginning = [line for line in lines if line.strip()][:SEEN]
     delimiter = max(DELIMITERS, key=lambda sign: sum(sign in line for line in beginning))
     # a cell in quotes may go over several lines, so that the first line counts for all
-    if delimiter not in beginning[0] and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
+    if delimiter not in "".join(beginning[:1]) and 2 * sum(delimiter in line for line in beginning) <= len(beginning):
         return [(number, line.replace('"', "").split()) for number, line in enumerate(lines, 1) if line.strip()]
     reader, rows, line = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=delimiter), [], 1
     try:
         for row in reader:
             if reader.line_num - line > MOST_LINES:
                 raise CorpusError(f"{path} has a quote in line {line} that does not end: mend that line")
-            rows += [(line, row)] if any(row) else []
+            rows.append((line, row))
             line = reader.line_num + 1
     except csv.Error as error:
         raise CorpusError(f"{path} is no csv file in line {reader.line_num} ({error}): mend that line") from None
@@ -244,6 +243,8 @@ def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
 
 def _column(path: Path, rows: list[tuple[int, list[str]]], named: str) -> Iterator[tuple[int, str]]:
     """By line the first word of each molecule's cell: of the column so named, called like smiles, or that parses."""
+    rows = [(line, row) for line, row in rows if any(cell.replace("\ufeff", "").strip() for cell in row)]
+    must(rows, f"{path} holds comments or empty cells alone: it must hold at least {FEWEST} molecules")
     (_, heading), named = rows[0], named.strip()
     names, rest = [name.strip().lower() for name in heading], [""] * len(heading)
     whole = [[*row, *rest][: len(heading)] for _, row in rows]
