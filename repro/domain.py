@@ -73,8 +73,8 @@ class Domain:
         return {}
 
     def text(self, sequence: np.ndarray) -> str:
-        """One sequence (T,) as text: its tokens before the end, with spaces between words."""
-        between = "" if all(len(token) == 1 for token in self.vocabulary) else " "
+        """One sequence (T,) as text: its tokens before the end, with spaces between words that no tokeniser has cut."""
+        between = "" if getattr(self, "tokeniser", "") or all(len(token) == 1 for token in self.vocabulary) else " "
         return between.join(self.vocabulary[token] for token in sequence[np.cumsum(sequence == self.end) == 0])
 
     def spec(self) -> dict[str, object]:

@@ -203,7 +203,7 @@ def anonymous(value: Any, root: Path, table: str = "T_") -> Any:
 def interrupted(scratch: str, go_on: str, *_: object) -> NoReturn:
     """Ends the command at Ctrl-C without waiting for kernels, which end with it within a second."""
     try:  # an error of its own, as of a terminal that is gone, would be one of the notebook, and the run would go on
-        os.write(sys.stdout.fileno(), f"interrupted. {go_on}\n".encode())
+        os.write(sys.stdout.fileno(), f"\ninterrupted. {go_on}\n".encode())
         shutil.rmtree(scratch, ignore_errors=True)
     finally:
         os._exit(130)  # the exit code that shells expect; to take Python and torch apart takes seconds
@@ -214,11 +214,12 @@ def run_all(notebooks: Sequence[Notebook], parameters: dict[str, str], results: 
     from repro import processes, store
     from repro.book import report, verdicts
 
-    since = processes.environment("REPRO_FRESH_SINCE")
-    told = "Runs are made anew" if since else "Finished runs are read, others made"
-    instead = f", with REPRO_FRESH_SINCE={since} in place of --fresh" if since else ""
-    go_on = f"Finished runs are kept: the same command goes on{instead}."
-    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}. {told}.")
+    since, go_on = processes.environment("REPRO_FRESH_SINCE"), "Finished runs are kept: the same command goes on"
+    after = time.strftime(" from %H:%M:%S on", time.localtime(since)) if since else ""
+    go_on += f", with REPRO_FRESH_SINCE={since} before it and without --fresh." if since else "."
+    tiny = " They are tiny: their numbers mean nothing." * (parameters.get("preset") == "smoke")
+    print(f"Notebooks to run: {len(notebooks)}. Results: {store.shown(results)}.", end=" ")
+    print(f"Finished runs{after} are read, others made.{tiny}")
     for name in parameters:
         without = [notebook.path.stem for notebook in notebooks if name not in notebook.parameters]
         if without and name not in ("preset", "results"):

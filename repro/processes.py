@@ -39,18 +39,17 @@ def environment(name: str) -> Any:
     raise ValueError(f"{name} is {asked!r}: it must be {wanted}")
 
 
-def _end_with(pipeline: int) -> None:
+def _end_with(pipeline: int, parent: int) -> None:
     """Ends this process, a kernel or a worker, within a second of the pipeline that started it, however that ended."""
-    while True:
-        time.sleep(1)
-        try:
+    with suppress(OSError):
+        while os.getppid() == parent:  # a pipeline that nobody has waited for yet is still there for a signal
             os.kill(pipeline, 0)
-        except OSError:
-            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if environment("REPRO_PIPELINE") and os.name == "posix":  # elsewhere signal 0 is no question
-    threading.Thread(target=_end_with, args=(environment("REPRO_PIPELINE"),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(environment("REPRO_PIPELINE"), os.getppid()), daemon=True).start()
 
 
 def progress(total: int, title: str, done: int = 0) -> Any:

@@ -32,7 +32,7 @@ class Saved(Domain):
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.vocabulary, self.horizon, self.end = tuple(spec["vocabulary"]), spec["horizon"], spec["end"]
-        self.firsts = spec["first"]
+        self.firsts, self.tokeniser = spec["first"], spec["tokeniser"]
 
     def first_inputs(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Any of those that were seen when the policy was saved."""

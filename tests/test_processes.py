@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -62,3 +63,9 @@ def test_kernels_and_workers_end_with_their_pipeline() -> None:
             pipeline.kill()
             pipeline.wait()
             assert worker.wait(timeout=10) == -signal.SIGKILL
+    # one that nobody has waited for is no living one: who reads its output to the end, as `| tee` does, is let go
+    command = f"REPRO_PIPELINE=$$ {shlex.quote(sys.executable)} -c {shlex.quote(code)}; true"
+    with subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, text=True) as pipeline:
+        assert pipeline.stdout and pipeline.stdout.readline() == "ready\n"
+        pipeline.kill()
+        assert pipeline.communicate(timeout=10) == ("", None)
