@@ -131,3 +131,4 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         block = block.replace(many, few)
     exec(block, {})
     assert (tmp_path / "results" / "own" / "policies" / "nitrogen.safetensors").exists()
+    assert not yours.load("nitrogen").sample(30)["text"].str.contains(" ").any()  # RDKit would read a part of them
