@@ -254,7 +254,7 @@ def of_smiles_rnn(study: MoleculeStudy) -> Results:
 
 def terminal(study: MoleculeStudy, fresh: bool = False, paper_form: bool = False) -> Results:
     """Q, Psi, G and RL only under the terminal reward (Table 2, first block), in the study's form or in the paper's."""
-    # `fresh`: on seeds on which nothing was chosen
+    # `fresh`: on seeds that nobody had seen when the settings were chosen
     name, of = ("terminal_plain", replace(study, form="paper")) if paper_form else ("terminal", study)
     name, seeds = (f"{name}_fresh", study.fresh_seeds) if fresh else (name, study.seeds)
     return molecule_runs(study, name, [of.tuning(method) for method in study.methods], seeds)

@@ -86,7 +86,7 @@ class MoleculeStudy(Study):
     """SMILES strings."""
 
     seeds: Seeds = (100, 101, 102)
-    fresh_seeds: FreshSeeds = (200, 201, 202)  # ours: nothing was chosen on them
+    fresh_seeds: FreshSeeds = (200, 201, 202)  # ours: seen by nobody when settings were chosen
     further_c: Temperatures = (0.1, 0.5, 1.0, 2.0)  # ours: Q, Psi and G are tuned at these too, from one seed
     form: Literal["path", "paper"] = "path"  # of KL-control; "paper" regresses the taken action alone, and collapses
     molecules: MoleculeSettings = MoleculeSettings()
