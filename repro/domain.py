@@ -45,6 +45,7 @@ class Domain:
     end: int | None = None  # the token that ends a sequence and belongs to it; None: all sequences fill the horizon
     first: int = 0  # the token that primes the RNN and is no part of the sequence
     invalid: float = -math.inf  # what a sequence earns that is none of the domain's, if there are such
+    tokeniser: str = ""  # what cuts strings into tokens, if anything does: as text these stand without spaces
     version: int = 1  # raised by hand when rewards or first inputs change: it is part of the name of every run
     measures_version: int = 1  # the same for what `measures` returns
 
@@ -73,8 +74,8 @@ class Domain:
         return {}
 
     def text(self, sequence: np.ndarray) -> str:
-        """One sequence (T,) as text: its tokens before the end, with spaces between words that no tokeniser has cut."""
-        between = "" if getattr(self, "tokeniser", "") or all(len(token) == 1 for token in self.vocabulary) else " "
+        """One sequence (T,) as text: its tokens before the end, with spaces between words."""
+        between = "" if self.tokeniser or all(len(token) == 1 for token in self.vocabulary) else " "
         return between.join(self.vocabulary[token] for token in sequence[np.cumsum(sequence == self.end) == 0])
 
     def spec(self) -> dict[str, object]:

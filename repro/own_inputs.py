@@ -91,7 +91,7 @@ def fit(domain: Domain, sequences: Sequence[Any], steps: int = 1000, **settings:
     made = changed(base, chosen)
     with processes.progress(base.steps, "training a prior") as bar:
         rnn, curve = train_prior([rows[i] for i in learned], [rows[i] for i in kept_back], tokens, made, bar.update)
-    return Prior(rnn, tuple(domain.vocabulary), getattr(getattr(domain, "coding", None), "tokeniser", ""), curve)
+    return Prior(rnn, tuple(domain.vocabulary), domain.tokeniser, curve)
 
 
 def from_lstm(lstm: nn.LSTM, linear: nn.Linear, vocabulary: Sequence[str], embedding: nn.Embedding | None = None,

@@ -138,8 +138,7 @@ def _yardsticks(ax: Axes, panel: Panel, methods: Sequence[str], looks: Mapping[s
 
 def interval(values: Sequence[float], low: float = -math.inf, high: float = math.inf) -> np.ndarray:
     """The interval as seaborn's `errorbar` wants it, where the quantity can lie."""
-    limits = (low, high) if low < np.mean(values) < high else FREE
-    return np.clip(mean_interval(values, limits)[1:], low, high)
+    return np.clip(mean_interval(values, (low, high) if low < np.mean(values) < high else FREE)[1:], low, high)
 
 
 def _dress(ax: Axes, panel: Panel, grid: Any) -> None:

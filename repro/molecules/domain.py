@@ -107,7 +107,7 @@ class Molecules(Domain):
         must(usable, f"the reward is {reward!r}: it must be a RewardWeights, or a function of strings")
         must(getattr(prior, "tokeniser", ""), "the prior writes no molecules: load_prior('molecules') does")
         self.coding = prior if isinstance(prior, Vocabulary) else Vocabulary(prior.vocabulary, prior.tokeniser)
-        self.vocabulary = self.coding.tokens
+        self.vocabulary, self.tokeniser = self.coding.tokens, self.coding.tokeniser
         self.reward = RewardWeights() if reward is None else reward
         self.training, self.horizon = training, horizon
         self.invalid = invalid if callable(self.reward) else self.reward.invalid
